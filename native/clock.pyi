@@ -1,0 +1,12 @@
+"""Wall and boot time.  The test hook exists only in a build with ``BEARERD_TEST=1``."""
+
+def wall() -> float:
+    """Seconds since the epoch (CLOCK_REALTIME)."""
+
+def boot() -> float:
+    """Seconds since boot, suspended time included (CLOCK_BOOTTIME)."""
+
+HAS_TEST_HOOK: bool
+
+def shift(wall: float, boot: float) -> None:
+    """Add these offsets (seconds) to both clocks.  Raises RuntimeError unless HAS_TEST_HOOK."""

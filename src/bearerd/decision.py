@@ -1,0 +1,87 @@
+"""What a decision is: one frozen value, made by ``policy.decide`` and turned into an answer by a face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from bearerd.refusals import Code, Outcome
+
+
+class Now(NamedTuple):
+    """The time of one request, read once (seconds): a process that was suspended has a ``boot`` that ran on."""
+
+    wall: float  # CLOCK_REALTIME: what exp, nbf and iat are compared with
+    boot: float  # CLOCK_BOOTTIME: what ages are measured by
+
+
+class Wait(StrEnum):
+    """What a pending verification or decision waits for."""
+
+    KEY = "key"  # an unknown kid, or an issuer whose key set was never loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Not decidable from memory.  Resolve it (await), then ask again."""
+
+    kind: Wait
+    issuer: str = ""  # the configured issuer whose keys are needed
+    kid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The parameters of a ``WWW-Authenticate: Bearer`` challenge (RFC 6750 section 3, RFC 9728 section 5.1)."""
+
+    realm: str
+    error: str | None = None
+    scope: str | None = None  # space-separated: every scope that the operation needs
+    resource_metadata: str | None = None  # URL
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Until when, and under what, an answer prepared from this decision may be given again for the same token bytes.
+
+    It may be given only while *all* of these still hold; nothing else says what may be reused (G4).
+    """
+
+    resource: str
+    rule: int | None
+    config_generation: int
+    key_generation: int  # of the token's issuer; 0 where no token was looked at
+    revocation_sequence: int
+    until_wall: float  # seconds: exp + leeway, or the end of a lifetime
+    until_boot: float  # seconds: the same by CLOCK_BOOTTIME, and never past the view's staleness
+
+
+@dataclass(frozen=True, slots=True)
+class WouldRefuse:
+    """What an unenforced (shadow) rule or resource would have refused."""
+
+    code: Code
+    rule: int | None  # None: the resource itself is in shadow
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """May this token do this, here, now?"""
+
+    allowed: bool
+    outcome: Outcome
+    code: Code | None  # None when allowed
+    status: int  # the HTTP status meant for the client
+    resource: str
+    rule: int | None = None  # index in the resource's rules
+    claims: Mapping[str, Any] | None = None  # verified claims; None unless a token was verified
+    challenge: Challenge | None = None
+    headers_add: tuple[tuple[str, str], ...] = ()  # toward the upstream: the identity headers, already encoded
+    headers_remove: tuple[str, ...] = ()  # names that must not reach the upstream from the client
+    retry_after: int | None = None  # seconds
+    would_refuse: tuple[WouldRefuse, ...] = ()
+    reuse: Reuse | None = None
+    detail: str = field(default="", compare=False)  # for logs, /v1 and explain only
+    hints: tuple[str, ...] = field(default=(), compare=False)  # likewise
