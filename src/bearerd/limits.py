@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 def _limit(default: int, unit: str, beyond: str, *, least: int = 1, most: int = 2**31 - 1) -> Any:
     """A field: its default and bounds, its unit, and what happens beyond it."""
-    return Field(default=default, ge=least, le=most, description=beyond, json_schema_extra={"unit": unit})
+    return Field(default=default, strict=True, ge=least, le=most, description=beyond, json_schema_extra={"unit": unit})
 
 
 class Limits(BaseModel):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, field_validator
 
-from bearerd.config.units import Duration
+from bearerd.config.units import Duration, Span
 from bearerd.limits import Limits
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Flag = Annotated[bool, Strict()]  # "yes", 1 and "false" are not booleans
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Gateway = Literal["nginx", "forwarded", "envoy"]
 
@@ -35,21 +41,22 @@ class Server(Table):
     admin: str = "127.0.0.1:9181"
     probes: str = "127.0.0.1:9182"
     profile: Literal["production", "development"] = "production"
-    workers: int = Field(default=0, ge=0, le=256)  # 0: the smaller of CPU affinity and cgroup quota
+    workers: int = Field(default=0, ge=0, le=256, strict=True)  # 0: the smaller of CPU affinity and cgroup quota
     data_dir: Path | None = None  # production: /var/lib/bearerd; development: .bearerd beside the file
-    reveal_reason: bool = False
+    reveal_reason: Flag = False
     drain_timeout: Duration = 20.0
     log_allows: float = Field(default=0.0, ge=0.0, le=1.0)  # the share of allows that get a decision line
-    hash_subjects: bool = False  # log a keyed digest instead of sub
+    hash_subjects: Flag = False  # log a keyed digest instead of sub
 
 
 class Store(Table):
     """``[store]``"""
 
     url: str | None = None  # None: an embedded Valkey under data_dir
+    url_file: Path | None = None  # holds the url, where it carries a password; ``load`` puts its content into ``url``
     fleet: Name | None = None
     fleet_key_file: Path | None = None
-    embedded: bool = False  # allow an embedded store although a listener is not loopback or unix
+    embedded: Flag = False  # allow an embedded store although a listener is not loopback or unix
     max_staleness: Duration = 30.0
     available_for: Duration = 3600.0
     enforce_timeout: Duration = 2.0
@@ -67,27 +74,27 @@ class Issuer(Table):
     """``[[issuer]]``"""
 
     issuer: str  # exact, as in ``iss``
-    name: Name | None = None  # the label in metrics and logs; default: made from the host
+    name: Name = ""  # the label in metrics and logs; ``Config`` makes it from the host where it is not given
     jwks_uri: str | None = None
     jwks: dict[str, Any] | None = None
     jwks_file: Path | None = None
     secret_file: Path | None = None  # for HS algorithms only
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     max_lifetime: Duration = 25 * 3600.0
-    leeway: Duration = 30.0
-    cutoff_slack: Duration = 2.0
+    leeway: Span = 30.0
+    cutoff_slack: Span = 2.0
     key_set_max_stale: Duration = 72 * 3600.0
     key_set_refresh: Duration = 300.0  # the longest time between fetches; Cache-Control may shorten it
     unknown_kid_cooldown: Duration = 30.0
     scope_claims: tuple[str, ...] = ("scope", "scp")
     role_claims: tuple[str, ...] = ("roles", "realm_access.roles")
     typ: Literal["optional", "required"] = "optional"
-    rfc9068: bool = False  # demand the claims of RFC 9068 section 2.2
+    rfc9068: Flag = False  # demand the claims of RFC 9068 section 2.2
     ca_file: Path | None = None
     proxy: str | None = None
     connect_to: str | None = None  # host:port: reach the issuer there, under its own name (split horizon)
     fetch_header_file: Path | None = None  # "Name: value" lines sent with each fetch
-    insecure_issuer: bool = False  # http; development profile only
+    insecure_issuer: Flag = False  # http; development profile only
 
 
 class Caller(Table):
@@ -104,7 +111,7 @@ class Rule(Table):
 
     methods: tuple[str, ...] | None = None
     path: str | None = None
-    preflight: bool = False
+    preflight: Flag = False
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     claims: dict[str, str | int | float | bool] = Field(default_factory=dict)
@@ -145,6 +152,13 @@ class Resource(Table):
             return ()
         return (self.gateway,) if isinstance(self.gateway, str) else self.gateway
 
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """What a token may be addressed to, as configured and without twins: ``audience``, else ``identifier``."""
+        if self.audience is None:
+            return () if self.identifier is None else (self.identifier,)
+        return (self.audience,) if isinstance(self.audience, str) else self.audience
+
 
 class Config(Table):
     """The whole file."""
@@ -156,3 +170,37 @@ class Config(Table):
     issuer: tuple[Issuer, ...] = ()
     caller: tuple[Caller, ...] = ()
     resource: dict[Name, Resource] = Field(default_factory=dict)
+
+    @field_validator("issuer", mode="after")
+    @classmethod
+    def _named(cls, issuers: tuple[Issuer, ...]) -> tuple[Issuer, ...]:
+        return tuple(with_names(issuers))
+
+
+def with_names(issuers: Iterable[Issuer]) -> list[Issuer]:
+    """Every issuer with a name: its own, else its host, else host and path, else either with a number."""
+    issuers = list(issuers)
+    taken = {issuer.name for issuer in issuers if issuer.name}
+    named = []
+    for issuer in issuers:
+        if not issuer.name:
+            name = next(candidate for candidate in _labels(issuer.issuer) if candidate not in taken)
+            taken.add(name)
+            issuer = issuer.model_copy(update={"name": name})
+        named.append(issuer)
+    return named
+
+
+def _labels(url: str) -> Iterable[str]:
+    """Labels for an issuer, the nicest first, without end."""
+    parts = urlsplit(url)
+    host = _label(parts.netloc.rpartition("@")[2] or url)
+    whole = _label(f"{host}{parts.path}")
+    yield host
+    yield whole
+    yield from (f"{whole[:58]}-{number}" for number in range(2, 10_000))
+
+
+def _label(text: str) -> str:
+    """Text in the alphabet of ``Name``."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].strip("-") or "issuer"

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
+_LONGEST = 3650 * 86400.0  # keeps every sum of a time and a duration well inside the 32 bits of a stored entry
+
+FROM_FILE = {"from_file": True}
+"""The validation context of ``load``: there a duration is a string with a unit, and nothing else."""
 
 
-def seconds(value: Any) -> float:
-    """A duration string as seconds.  Raises ValueError."""
-    if isinstance(value, float):
-        return value  # a default, in seconds already
+def seconds(value: Any, info: ValidationInfo | None = None) -> float:
+    """A duration string as seconds.  Raises ValueError.
+
+    A number is taken as seconds only where Python code builds a model: in a file its unit would be a guess, and ``nan``
+    (which TOML has) would make every comparison of an age false, that is: every view fresh.
+    """
+    if isinstance(value, float) and math.isfinite(value) and not (info and info.context):
+        return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError('a duration is a whole number and a unit, such as "30s", "500ms", "90m", "26h" or "3d"')
@@ -29,4 +38,8 @@ def spelled(value: float) -> str:
     return f"{round(value * 1000)}ms"
 
 
-Duration = Annotated[float, BeforeValidator(seconds)]
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=_LONGEST)]
+"""A positive span of time (seconds)."""
+
+Span = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=_LONGEST)]
+"""A span of time that may be zero (seconds)."""
