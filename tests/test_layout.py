@@ -145,4 +145,6 @@ def test_native_code_links_libc_only() -> None:
     for library in libraries:
         linked = subprocess.run(["ldd", str(library)], capture_output=True, text=True, check=True).stdout
         names = {line.split()[0] for line in linked.splitlines()}
-        assert {name for name in names if not name.startswith(("linux-vdso", "libc.so", "/lib", "libpthread"))} == set(), linked
+        assert {
+            name for name in names if not name.startswith(("linux-vdso", "libc.so", "/lib", "libpthread"))
+        } == set(), linked

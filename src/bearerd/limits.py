@@ -17,21 +17,39 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_header_bytes: int = _limit(32 * 1024, "bytes", "a header field beyond it is head_too_large", least=1024, most=1 << 20)
-    max_head_bytes: int = _limit(64 * 1024, "bytes", "a request head beyond it is head_too_large", least=2048, most=1 << 20)
+    max_header_bytes: int = _limit(
+        32 * 1024, "bytes", "a header field beyond it is head_too_large", least=1024, most=1 << 20
+    )
+    max_head_bytes: int = _limit(
+        64 * 1024, "bytes", "a request head beyond it is head_too_large", least=2048, most=1 << 20
+    )
     max_headers: int = _limit(100, "fields", "a request with more is head_too_large", least=16, most=1000)
     max_token_bytes: int = _limit(8 * 1024, "bytes", "a longer token is too_large", least=256, most=32 * 1024)
     max_json_depth: int = _limit(16, "levels", "deeper claims or header: malformed_token", least=4, most=64)
-    max_json_members: int = _limit(512, "members", "more members in claims or header: malformed_token", least=16, most=4096)
-    max_connections: int = _limit(10_000, "connections per worker", "further ones wait in the kernel's backlog", least=16)
+    max_json_members: int = _limit(
+        512, "members", "more members in claims or header: malformed_token", least=16, most=4096
+    )
+    max_connections: int = _limit(
+        10_000, "connections per worker", "further ones wait in the kernel's backlog", least=16
+    )
     max_waiting: int = _limit(1_000, "requests per worker", "more that wait for a key: overloaded")
-    max_body_bytes: int = _limit(64 * 1024, "bytes", "a longer form or JSON body is bad_request", least=1024, most=1 << 24)
+    max_body_bytes: int = _limit(
+        64 * 1024, "bytes", "a longer form or JSON body is bad_request", least=1024, most=1 << 24
+    )
     token_cache_entries: int = _limit(100_000, "tokens per worker", "the least recently used is evicted")
-    token_cache_bytes: int = _limit(256 * 1024 * 1024, "bytes per worker", "the least recently used is evicted", least=1 << 16, most=1 << 36)
+    token_cache_bytes: int = _limit(
+        256 * 1024 * 1024, "bytes per worker", "the least recently used is evicted", least=1 << 16, most=1 << 36
+    )
     refused_tokens: int = _limit(16_384, "tokens per worker", "the oldest refusal is forgotten")
     refused_seconds: int = _limit(60, "seconds", "a remembered refusal is judged anew", most=3600)
-    max_revocations: int = _limit(2_000_000, "entries", "507, and nothing more is acknowledged; never evicted", least=1000, most=50_000_000)
-    max_key_set_bytes: int = _limit(256 * 1024, "bytes", "a larger key set or metadata document is a failed fetch", least=1024, most=1 << 24)
+    max_revocations: int = _limit(
+        2_000_000, "entries", "507, and nothing more is acknowledged; never evicted", least=1000, most=50_000_000
+    )
+    max_key_set_bytes: int = _limit(
+        256 * 1024, "bytes", "a larger key set or metadata document is a failed fetch", least=1024, most=1 << 24
+    )
     max_keys: int = _limit(100, "keys per issuer", "a key set with more is a failed fetch", most=1000)
-    decision_ring: int = _limit(1_024, "refusals per worker", "the oldest is forgotten by /v1/decisions", most=1_000_000)
+    decision_ring: int = _limit(
+        1_024, "refusals per worker", "the oldest is forgotten by /v1/decisions", most=1_000_000
+    )
     refusal_logs_per_second: int = _limit(200, "lines per worker", "further refusals are counted, not logged")

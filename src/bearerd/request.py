@@ -56,7 +56,14 @@ def of(
     """Make a view; the path is normalised here and nowhere else."""
     normal = None if target is None else _path.normalise(target)
     return Request(
-        method, target, None if normal is None else normal.decode(), _host(host), headers, trusted, sees_all_headers, peer
+        method,
+        target,
+        None if normal is None else normal.decode(),
+        _host(host),
+        headers,
+        trusted,
+        sees_all_headers,
+        peer,
     )
 
 
