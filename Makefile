@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types native prerequisites clean
+.PHONY: help demo test coverage lint types native package load prerequisites clean
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -27,8 +27,23 @@ $(VENV)/installed: pyproject.toml setup.py | prerequisites
 native: $(VENV)/installed   ## compile native/ in place (a second when nothing changed)
 	@$(BIN)/python setup.py -q build_ext --inplace
 
+demo: native     ## the main job on real programs; DEMO_ONCE=1 runs the tour unattended
+	@$(BIN)/python examples/demo/demo.py
+
 test: native     ## the whole suite, real Valkey and real gateways included
 	@$(BIN)/python -m pytest -n auto
+
+coverage: native ## the suite again, with line and branch coverage of src
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m coverage run -m pytest -n auto
+	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report --fail-under=90
+
+package: $(VENV)/installed   ## a wheel and an sdist, each installed into an empty environment and asked
+	@$(BIN)/python .ci/package.py
+
+load: native     ## Locust against the demo's programs; writes an HTML report
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[load]' --no-build-isolation
+	@$(BIN)/python loadtests/run.py
 
 lint: native     ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
