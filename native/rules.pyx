@@ -1,0 +1,295 @@
+"""Compiled selectors of a resource's rules: methods and path patterns, in linear time.
+
+A pattern is matched segment by segment: ``*`` never crosses a slash, so a path can meet a pattern in one way only and
+nothing backtracks.  Within a segment the literals between the stars are found leftmost, each by ``memmem``.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcmp, memcpy
+
+from bearerd._native.ascii cimport to_lower
+from bearerd._native.path cimport normalise_into
+
+cdef extern from "<string.h>" nogil:  # GNU, musl and BSD have it; Python.h asks for it (_GNU_SOURCE)
+    void* memmem(const void* haystack, size_t n, const void* needle, size_t m) noexcept
+
+NONE = -1
+AMBIGUOUS = -2
+
+cdef enum:
+    NO_RULE = -1
+    NEAR_MISS = -2
+    NO_MEMORY = -3
+    ANY = 0xFFFFFFFF  # instead of an offset: no such selector
+    SCRATCH = 1024  # longer paths are folded on the heap
+
+cdef struct Record:
+    uint32_t methods  # offset of names, each after its length in one byte; or ANY
+    uint32_t methods_size
+    uint32_t path  # offset of the pattern's text; or ANY.  Its lower-cased twin follows at once
+    uint32_t path_size
+    uint8_t below  # the pattern ended in `**`, which the text lacks: whatever follows the text matches
+    uint8_t literal  # the text has no star
+    uint8_t preflight
+
+
+class BadPattern(ValueError):
+    """A path pattern that cannot be compiled; the text says why."""
+
+
+# ---- matching ----
+
+
+cdef bint segment_matches(const unsigned char* p, size_t m, const unsigned char* s, size_t n) noexcept nogil:
+    """One segment of a pattern against one of a path.  A star takes at least one byte, thus at least one character:
+    pattern and path are UTF-8, so a literal is only ever found where a character begins."""
+    cdef const unsigned char* star = <const unsigned char*>memchr(p, c'*', m) if m else NULL
+    cdef const unsigned char* found
+    cdef size_t size
+    if star == NULL:
+        return m == n and memcmp(p, s, n) == 0
+    size = <size_t>(star - p)
+    if n < size or memcmp(p, s, size) != 0:
+        return False
+    while True:
+        s += size
+        n -= size
+        m -= size + 1
+        p = star + 1
+        if n == 0:
+            return False
+        s += 1  # what the star takes at least
+        n -= 1
+        star = <const unsigned char*>memchr(p, c'*', m) if m else NULL
+        if star == NULL:
+            return n >= m and memcmp(p, s + (n - m), m) == 0
+        size = <size_t>(star - p)
+        found = <const unsigned char*>memmem(s, n, p, size)
+        if found == NULL:
+            return False
+        n -= <size_t>(found - s)
+        s = found
+
+
+cdef inline size_t segment_end(const unsigned char* p, size_t n) noexcept nogil:
+    cdef const unsigned char* slash = <const unsigned char*>memchr(p, c'/', n) if n else NULL
+    return n if slash == NULL else <size_t>(slash - p)
+
+
+cdef bint pattern_matches(const Record* rule, const unsigned char* p, const unsigned char* s, size_t n) noexcept nogil:
+    """``p`` is the rule's text or its lower-cased twin, ``s`` the path."""
+    cdef size_t m = rule.path_size
+    cdef size_t of_pattern, of_path
+    if rule.literal:
+        return (n >= m if rule.below else n == m) and memcmp(p, s, m) == 0
+    while True:
+        of_pattern = segment_end(p, m)
+        of_path = segment_end(s, n)
+        if not segment_matches(p, of_pattern, s, of_path):
+            return False
+        if of_pattern == m or of_path == n:
+            return of_pattern == m and of_path == n
+        p += of_pattern + 1
+        m -= of_pattern + 1
+        s += of_path + 1
+        n -= of_path + 1
+        if m == 0 and rule.below:
+            return True
+
+
+cdef bint has_method(const unsigned char* names, size_t size, const unsigned char* method, size_t n) noexcept nogil:
+    cdef size_t i = 0
+    while i < size:
+        if names[i] == n and memcmp(names + i + 1, method, n) == 0:
+            return True
+        i += 1 + <size_t>names[i]
+    return False
+
+
+@cython.final
+cdef class Rules:
+    """Rules in order, each ``(methods or None for any, path pattern or None for any, preflight)``.
+
+    ``*`` is one or more characters of one segment, ``**`` only the last segment (``/a/**`` matches ``/a/`` and below);
+    case and final slash significant; GET matches HEAD too.  Raises BadPattern.
+    """
+
+    def __cinit__(self, rules):
+        cdef list compiled = [compile_rule(methods, path, preflight) for methods, path, preflight in rules]
+        cdef size_t records = sizeof(Record) * <size_t>len(compiled)
+        cdef bytes text = b"".join([methods + path + path.lower() for methods, path, _ in compiled])
+        cdef size_t size = <size_t>len(text)
+        if records + size >= ANY:
+            raise BadPattern("the rules are too large")
+        self.count = len(compiled)
+        self.block = <unsigned char*>malloc(records + size + 1)
+        if self.block == NULL:
+            raise MemoryError
+        memcpy(self.block + records, PyBytes_AS_STRING(text), size)
+        fill(<Record*>self.block, compiled, <uint32_t>records)
+
+    def __dealloc__(self):
+        free(self.block)
+
+    def __len__(self):
+        return self.count
+
+    cdef Py_ssize_t select(
+        self,
+        const unsigned char* method, size_t method_length,
+        const unsigned char* path, size_t path_length,
+        bint preflight, Py_ssize_t start,
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef const Record* rule
+        for i in range(start, self.count):
+            rule = <const Record*>self.block + i
+            if not takes(rule, self.block, method, method_length, preflight):
+                continue
+            if rule.path == <uint32_t>ANY or pattern_matches(rule, self.block + rule.path, path, path_length):
+                return near_miss_before(self, i, method, method_length, path, path_length, preflight, start)
+        return NO_RULE
+
+    def match(self, bytes method not None, bytes path not None, bint preflight, Py_ssize_t start=0):
+        """The first rule at or after ``start`` whose selectors match, else NONE.
+
+        AMBIGUOUS: an earlier rule (at or after ``start``, with matching method) misses the path only by ASCII case or a
+        final slash, and a later one matches.
+        """
+        cdef Py_ssize_t found
+        if start < 0:
+            raise ValueError("start must not be negative")
+        found = self.select(
+            <const unsigned char*>PyBytes_AS_STRING(method), <size_t>PyBytes_GET_SIZE(method),
+            <const unsigned char*>PyBytes_AS_STRING(path), <size_t>PyBytes_GET_SIZE(path),
+            preflight, start,
+        )
+        if found == NO_MEMORY:
+            raise MemoryError
+        return found
+
+
+cdef inline bint takes(
+    const Record* rule, const unsigned char* block, const unsigned char* method, size_t n, bint preflight
+) noexcept nogil:
+    """Whether the selectors other than the path match."""
+    if rule.preflight and not preflight:
+        return False
+    return rule.methods == <uint32_t>ANY or has_method(block + rule.methods, rule.methods_size, method, n)
+
+
+cdef Py_ssize_t near_miss_before(
+    Rules rules, Py_ssize_t found,
+    const unsigned char* method, size_t method_length,
+    const unsigned char* path, size_t n,
+    bint preflight, Py_ssize_t start,
+) noexcept nogil:
+    """``found``, or NEAR_MISS where a rule before it differs from the path only by ASCII case or a final slash.
+
+    Upstreams that ignore case or final slashes would serve /ADMIN as /admin: the laxer rule must not decide that.
+    """
+    cdef unsigned char[SCRATCH] small
+    cdef unsigned char* folded = small
+    cdef const Record* rule
+    cdef Py_ssize_t i, answer = found
+    cdef size_t j, twin
+    if start == found:
+        return found
+    if n + 1 > SCRATCH:
+        folded = <unsigned char*>malloc(n + 1)
+        if folded == NULL:
+            return NO_MEMORY
+    for j in range(n):
+        folded[j] = to_lower(path[j])
+    folded[n] = c'/'
+    twin = n - 1 if n > 1 and folded[n - 1] == c'/' else n + 1  # the length with, or without, the final slash
+    for i in range(start, found):
+        rule = <const Record*>rules.block + i
+        if rule.path == <uint32_t>ANY or not takes(rule, rules.block, method, method_length, preflight):
+            continue
+        if (
+            pattern_matches(rule, rules.block + rule.path + rule.path_size, folded, n)
+            or pattern_matches(rule, rules.block + rule.path + rule.path_size, folded, twin)
+        ):
+            answer = NEAR_MISS
+            break
+    if folded != small:
+        free(folded)
+    return answer
+
+
+# ---- compiling ----
+
+TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110 section 5.6.2
+
+
+cdef tuple compile_rule(methods, path, preflight):
+    """(packed methods, pattern text without ``**``, flags): flags are (any method, any path, below, literal, preflight)."""
+    cdef bytes text = b"" if path is None else pattern_text(path)
+    cdef bint below = text.endswith(b"/**")
+    if below:
+        text = text[: len(text) - 2]
+    flags = (methods is None, path is None, below, b"*" not in text, bool(preflight))
+    return (b"" if methods is None else pack_methods(methods), text, flags)
+
+
+cdef void fill(Record* records, list compiled, uint32_t offset):
+    cdef Py_ssize_t i
+    cdef Record* rule
+    for i in range(len(compiled)):
+        methods, path, (any_method, any_path, below, literal, preflight) = compiled[i]
+        rule = records + i
+        rule.methods = <uint32_t>ANY if any_method else offset
+        rule.methods_size = <uint32_t>len(methods)
+        rule.path = <uint32_t>ANY if any_path else offset + rule.methods_size
+        rule.path_size = <uint32_t>len(path)
+        rule.below = below
+        rule.literal = literal
+        rule.preflight = preflight
+        offset += rule.methods_size + 2 * rule.path_size
+
+
+cdef bytes pack_methods(methods):
+    """Each name after its length.  Whoever may GET may HEAD (RFC 9110 section 9.3.2: the same but for the content)."""
+    if isinstance(methods, (str, bytes)):
+        raise TypeError("methods must be a sequence of names, not one name")
+    cdef list names = []
+    for method in methods:
+        name = method.encode("ascii", "replace")
+        if not name or len(name) > 255 or not TOKEN.issuperset(name):
+            raise BadPattern("a method must be an HTTP token")
+        names.append(name)
+    if not names:
+        raise BadPattern("an empty list of methods would match nothing")
+    if b"GET" in names and b"HEAD" not in names:
+        names.append(b"HEAD")
+    return b"".join([bytes((len(name),)) + name for name in names])
+
+
+cdef bytes pattern_text(str path):
+    """The pattern as UTF-8.  It must itself be a path in normal form: no request could ever match another."""
+    cdef bytes text, encoded, normal
+    cdef Py_ssize_t length
+    if not path.startswith("/"):
+        raise BadPattern("a path pattern begins with /")
+    if "%" in path:
+        raise BadPattern("a path pattern is written decoded, without % escapes")
+    try:
+        text = path.encode()
+    except UnicodeEncodeError:
+        raise BadPattern("a path pattern must be valid Unicode") from None
+    encoded = text.replace(b" ", b"%20")
+    normal = PyBytes_FromStringAndSize(NULL, len(encoded))
+    length = normalise_into(
+        <const unsigned char*>PyBytes_AS_STRING(encoded), <size_t>len(encoded),
+        <unsigned char*>PyBytes_AS_STRING(normal),
+    )
+    if normal[:max(length, 0)] != text:
+        raise BadPattern("no path looks like this: no dot segments, //, backslash, ;, #, ? or controls")
+    for segment in text.removesuffix(b"/**").split(b"/"):
+        if b"**" in segment:
+            raise BadPattern("** must be the whole last segment")
+    return text
