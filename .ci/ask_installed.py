@@ -60,7 +60,7 @@ def ports(count: int) -> list[int]:
 def ask(url: str, headers: dict[str, str]) -> int:
     """The status of a GET."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code

@@ -1,0 +1,149 @@
+"""Through real gateways, started from the files under examples/: what they pass on, refuse and return."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from ask import Answer
+from stage import environment
+
+from gateways.conftest import Gateway
+
+IDENTITY = ("x-auth-subject", "x-auth-issuer", "x-auth-client", "x-auth-scopes", "x-auth-roles")
+
+
+def seen(answer: Answer) -> dict[str, str]:
+    assert answer.status == 200, (answer.status, answer.headers, answer.body[:300])
+    headers = answer.upstream_saw()
+    assert headers is not None
+    return headers
+
+
+def test_an_allowed_request_reaches_the_upstream_with_identity_and_without_the_token(gateway: Gateway) -> None:
+    headers = seen(gateway.ask("/orders/7?page=2", gateway.token()))
+    assert headers["x-auth-subject"] == "alice"
+    assert headers["x-auth-scopes"] == "api orders:read"
+    assert headers["x-auth-issuer"] == gateway.stage.url("issuer").replace("%", "%25")
+    assert "authorization" not in headers
+
+
+def test_a_request_without_a_token_is_challenged_without_an_error(gateway: Gateway) -> None:
+    answer = gateway.ask("/orders/7")
+    assert answer.status == 401
+    challenge = answer.headers["www-authenticate"]
+    assert challenge.startswith("Bearer ")
+    assert "error=" not in challenge
+    assert 'resource_metadata="' in challenge
+    assert challenge.count("Bearer") == 1  # nginx copies it by itself: added once more it would be doubled
+    assert answer.headers["x-auth-request-id"]
+
+
+def test_the_metadata_that_the_challenge_names_is_served(gateway: Gateway) -> None:
+    import json
+
+    answer = gateway.ask("/.well-known/oauth-protected-resource")
+    assert answer.status == 200
+    assert json.loads(answer.body)["resource"] == gateway.audience
+
+
+def test_a_bad_token_is_401_with_invalid_token(gateway: Gateway) -> None:
+    good = gateway.token()
+    answer = gateway.ask("/orders/7", good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB"))
+    assert answer.status == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_token_for_another_audience_is_401(gateway: Gateway) -> None:
+    assert gateway.ask("/orders/7", gateway.token(audience="https://elsewhere.example/")).status == 401
+
+
+def test_a_missing_scope_is_403_with_every_scope_in_one_challenge(gateway: Gateway) -> None:
+    answer = gateway.ask("/orders/7", gateway.token(), "DELETE")
+    assert answer.status == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert 'scope="api orders:write"' in answer.headers["www-authenticate"]
+
+
+def test_an_open_path_needs_no_token_and_carries_no_identity(gateway: Gateway) -> None:
+    headers = seen(gateway.ask("/health"))
+    assert not any(headers.get(name) for name in IDENTITY)
+
+
+def test_a_path_without_a_rule_is_denied(gateway: Gateway) -> None:
+    assert gateway.ask("/admin", gateway.token()).status == 403
+
+
+@pytest.mark.parametrize("path", ["/health", "/orders/7"])
+@pytest.mark.parametrize(
+    "name", ["X-Auth-Subject", "x-auth-subject", "X-AUTH-ROLES", "X_Auth_Subject", "X-Auth_Subject"]
+)
+def test_a_spoofed_identity_header_never_reaches_the_upstream(gateway: Gateway, name: str, path: str) -> None:
+    bearer = None if path == "/health" else gateway.token()
+    with socket.create_connection(("127.0.0.1", gateway.stage.ports[gateway.name]), timeout=20) as wire:
+        lines = [f"GET {path} HTTP/1.1", "Host: x", "Connection: close", f"{name}: forged"]
+        lines += [f"Authorization: Bearer {bearer}"] * bool(bearer)
+        wire.sendall("\r\n".join([*lines, "", ""]).encode())
+        whole = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert whole.startswith(b"HTTP/1.1 ")
+    assert b"forged" not in whole
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health/../orders/7",
+        "/health/..%2forders/7",
+        "/health%2f..%2forders/7",
+        "//orders/7",
+        "/orders/%2e%2e/admin",
+        "/health;/x",
+        "/HEALTH",
+        "/health/",
+    ],
+)
+def test_an_ambiguous_path_never_reaches_the_upstream_as_another(gateway: Gateway, path: str) -> None:
+    """Envoy normalises first and asks about what it will pass on; whoever is let through must have been asked about."""
+    answer = gateway.ask(path)
+    assert answer.status in (400, 401, 403), (answer.status, answer.body)
+    assert answer.upstream_saw() is None
+
+
+def test_a_body_passes_through_untouched(gateway: Gateway) -> None:
+    from ask import request
+
+    token = gateway.token(scope="api orders:write")
+    answer = request(
+        gateway.stage.ports[gateway.name], "POST", "/orders/", {"Authorization": f"Bearer {token}"}, "x" * 5000
+    )
+    assert answer.status == 200
+    assert b'"body_bytes": 5000' in answer.body
+
+
+def test_bearerd_down_means_503_and_no_passage(fresh: Callable[[str], Gateway], name: str) -> None:
+    gateway = fresh(name)
+    token = gateway.token()
+    assert gateway.ask("/orders/7", token).status == 200
+    gateway.stage.stop("bearerd")
+    for path in ("/orders/7", "/health"):
+        answer = gateway.ask(path, token)
+        assert answer.status == 503
+        assert answer.upstream_saw() is None
+
+
+def test_a_revoked_token_is_refused_through_the_gateway(gateway: Gateway) -> None:
+    token, other = gateway.token(), gateway.token()
+    assert gateway.ask("/orders/7", token).status == 200
+    command = [sys.executable, "-m", "bearerd", "revoke", "--config", str(gateway.config)]
+    done = subprocess.run(command, input=token, text=True, capture_output=True, check=False, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert gateway.ask("/orders/7", token).status == 401
+    assert gateway.ask("/orders/7", other).status == 200
+
+
+@pytest.fixture(params=["nginx", "envoy"])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
