@@ -1,0 +1,15 @@
+cimport cython
+
+
+@cython.final
+cdef class Compact:
+    cdef readonly bytes header
+    cdef readonly bytes payload
+    cdef readonly bytes signature
+    cdef readonly bytes signing_input
+
+
+# For C callers.  `n` counts the bytes at `p`; nothing beyond them is read.
+
+# Decodes strict canonical base64url to `out` (room for base64url_room(n) bytes); the length, or -1 where it is not that.
+cdef Py_ssize_t base64url_into(const unsigned char* p, size_t n, unsigned char* out) noexcept nogil
