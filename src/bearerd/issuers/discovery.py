@@ -1,0 +1,77 @@
+"""Where an issuer's keys are: OpenID Connect Discovery 1.0 first, then RFC 8414."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+
+from bearerd._native import jws as _native
+from bearerd.errors import IssuerFault
+from bearerd.issuers.faults import Reason
+
+if TYPE_CHECKING:
+    from bearerd.issuers.fetch import Fetcher
+    from bearerd.limits import Limits
+
+_OPENID: Final = "/.well-known/openid-configuration"
+_OAUTH: Final = "/.well-known/oauth-authorization-server"
+
+# The server answered, but not with a metadata document: the other place is worth a try.
+_ELSEWHERE: Final = frozenset({Reason.HTTP_STATUS, Reason.CONTENT_TYPE, Reason.REDIRECT})
+
+
+async def discover(issuer: str, fetcher: Fetcher, limits: Limits) -> str:
+    """The ``jwks_uri`` of an issuer, from its own metadata.  Raises IssuerFault.
+
+    The document's ``issuer`` must be the configured one to the byte (OpenID Connect Discovery section 4.3, RFC 8414
+    section 3.3): else whoever can publish a document anywhere on a host could speak for every issuer on it.
+    """
+    first, second = locations(issuer)
+    try:
+        body = (await fetcher.get(first)).body
+    except IssuerFault as fault:
+        if fault.reason not in _ELSEWHERE:
+            raise
+        try:
+            body = (await fetcher.get(second)).body
+        except IssuerFault as other:
+            raise IssuerFault(fault.reason, f"{fault}; {other}") from fault
+    return jwks_uri(body, issuer, limits)
+
+
+def locations(issuer: str) -> tuple[str, str]:
+    """The metadata URLs: OpenID's behind the issuer's path (section 4.1), RFC 8414's before it (section 3.1)."""
+    parts = urlsplit(issuer)
+    path = parts.path.removesuffix("/")
+    openid = urlunsplit((parts.scheme, parts.netloc, path + _OPENID, "", ""))
+    oauth = urlunsplit((parts.scheme, parts.netloc, _OAUTH + path, "", ""))
+    return openid, oauth
+
+
+def jwks_uri(document: bytes, issuer: str, limits: Limits) -> str:
+    """Read a metadata document.  Raises IssuerFault: ``bad_document`` or ``wrong_issuer``.
+
+    Whether the URI may be fetched is for ``fetch`` to say.
+    """
+    metadata = _parse(document, limits)
+    if metadata.get("issuer") != issuer:
+        raise IssuerFault(Reason.WRONG_ISSUER, f"the metadata names another issuer than {issuer[:200]!r}")
+    uri = metadata.get("jwks_uri")
+    if not isinstance(uri, str) or not uri:
+        raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata has no jwks_uri")
+    return uri
+
+
+def _parse(document: bytes, limits: Limits) -> dict[str, Any]:
+    try:
+        _native.scan(document, limits.max_json_depth, limits.max_json_members)
+        metadata = orjson.loads(document)
+    except _native.Malformed as fault:
+        raise IssuerFault(Reason.BAD_DOCUMENT, f"the metadata cannot be read: {fault}") from None
+    except orjson.JSONDecodeError:
+        raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata is not JSON") from None
+    if not isinstance(metadata, dict):  # the scan has seen to it; mypy and the next reader have not
+        raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata is not an object")
+    return metadata
