@@ -94,6 +94,11 @@ _ROWS: Final = (
     _counter("bearerd_key_set_fetch_failures_total", "Fetches of metadata or keys that failed.", "issuer", "reason"),
     _counter("bearerd_unknown_kid_total", "Tokens that named a key which the set did not hold.", "issuer"),
     _gauge("bearerd_revocations_active", "Revocations in force."),
+    _counter(
+        "bearerd_revocation_requests_total",
+        "POST /revoke by callers; result: enforced, stored, none, full, or a refusal's code.",
+        "result",
+    ),
     Series(
         "bearerd_revocation_propagation_seconds",
         counters.HISTOGRAM,
@@ -119,6 +124,7 @@ _ALONE: Final = frozenset({"bearerd_certificate_expiry_timestamp_seconds"})  # w
 
 # Before a resource is known, or by a caller, or not at all yet: never counted under a resource's name.
 _ELSEWHERE: Final = {Code.UNKNOWN_RESOURCE, Code.HEAD_TOO_LARGE, Code.INVALID_CLIENT}
+_REVOKE: Final = (Code.INVALID_CLIENT, Code.BAD_REQUEST, Code.FORBIDDEN, Code.STALE_STATE, Code.ISSUER_UNAVAILABLE)
 _CODES: Final = tuple(code for code, row in REFUSALS.items() if row.introduced_by is None and code not in _ELSEWHERE)
 
 
@@ -134,6 +140,8 @@ def closed(
             yield (row.name,)
     for face in FACES:
         yield "bearerd_decision_duration_seconds", face
+    for result in ("enforced", "stored", "none", "full", *_REVOKE):
+        yield "bearerd_revocation_requests_total", result
     for resource, faces in resources.items():
         for face in faces:
             yield "bearerd_decisions_total", resource, face, Outcome.ALLOW, NO_CODE

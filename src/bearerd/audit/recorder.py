@@ -1,0 +1,195 @@
+"""One decision: one count, one duration, and one line where lines are wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bearerd import log
+from bearerd._native import clock
+from bearerd.audit.record import Record, Step, token_id, traceparent
+from bearerd.audit.ring import Ring
+from bearerd.metrics import NO_CODE, NO_RESOURCE
+from bearerd.refusals import Code, Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bearerd.decision import Decision
+    from bearerd.metrics import Metrics
+    from bearerd.request import Request
+    from bearerd.verify.verified import Verified
+
+_LOGGER: Final = logging.getLogger("bearerd.decision")
+_REVOCATIONS: Final = logging.getLogger("bearerd.revocation")
+
+
+@dataclass(slots=True)
+class Trail:
+    """What the flow saw on its way to a decision: filled by it, read by the recorder."""
+
+    token: bytes | None = None  # never leaves memory: only its digest does
+    verified: Verified | None = None
+    cache: str | None = None
+    template: str | None = None
+    steps: tuple[Step, ...] = ()
+
+
+class Burst:
+    """A bucket of ``rate`` lines a second, and no more than a second's worth at once."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._left = float(rate)
+        self._at = clock.boot()
+
+    def take(self) -> bool:
+        """Whether one more line may be written now."""
+        now = clock.boot()
+        self._left = min(float(self.rate), self._left + (now - self._at) * self.rate)
+        self._at = now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+class Recorder:
+    """Of one process.  ``log_allows`` is the share of allows that get a line; refusals get one within the burst."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        ring_size: int,
+        refusals_per_second: int,
+        log_allows: float = 0.0,
+        subject_key: bytes | None = None,
+    ) -> None:
+        """``subject_key``: log a keyed digest instead of ``sub``."""
+        self.metrics = metrics
+        self._subject_key = subject_key
+        self.ring = Ring(ring_size, self.subject)
+        self._burst = Burst(refusals_per_second)
+        self._share = log_allows
+        self._owed = 0.0
+
+    def configure(self, *, ring_size: int, refusals_per_second: int, log_allows: float) -> None:
+        """Other bounds (a reload)."""
+        self.ring.resize(ring_size)
+        self._burst.rate = refusals_per_second
+        self._share = log_allows
+
+    def subject(self, sub: str) -> str:
+        """How a subject is written in logs."""
+        if self._subject_key is None:
+            return sub[:256]
+        return "h:" + hmac.digest(self._subject_key, sub.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
+
+    def record(
+        self,
+        face: str,
+        decision: Decision,
+        request: Request | None,
+        seconds: float,
+        trail: Trail | None = None,
+        caller: str | None = None,
+    ) -> str:
+        """Count and, where wanted, log one decision; returns its request id (128 random bits), empty on an allow."""
+        metrics, code = self.metrics, decision.code
+        resource = decision.resource if code is not Code.UNKNOWN_RESOURCE else NO_RESOURCE
+        metrics.inc(
+            "bearerd_decisions_total",
+            resource or NO_RESOURCE,
+            face,
+            decision.outcome,
+            NO_CODE if code is None else code,
+        )
+        metrics.observe(seconds, "bearerd_decision_duration_seconds", face)
+        for found in decision.would_refuse:
+            metrics.inc("bearerd_would_refuse_total", decision.resource, found.code)
+        if decision.allowed and not decision.would_refuse:
+            if self._sampled():
+                self._write(self._record(face, decision, request, seconds, trail, caller))
+            return ""
+        record = self._record(face, decision, request, seconds, trail, caller)
+        self.ring.add(record)
+        if self._burst.take():
+            self._write(record)
+        else:
+            metrics.inc("bearerd_decision_lines_suppressed_total")
+        return "" if decision.allowed else record.request_id
+
+    def revocation(self, result: str, caller: str, fields: dict[str, Any]) -> None:
+        """One revocation that a caller asked for: who, what for, and how it ended.  Always logged: it is an act."""
+        self.metrics.inc("bearerd_revocation_requests_total", result)
+        log.event(_REVOCATIONS, logging.INFO, "revocation", {"result": result, "caller": caller, **fields})
+
+    def _sampled(self) -> bool:
+        """Spread evenly, so that a share of 0.01 is each hundredth allow."""
+        self._owed += self._share
+        if self._owed < 1.0:
+            return False
+        self._owed -= 1.0
+        return True
+
+    def _record(
+        self,
+        face: str,
+        decision: Decision,
+        request: Request | None,
+        seconds: float,
+        trail: Trail | None,
+        caller: str | None,
+    ) -> Record:
+        trail = trail or Trail()
+        return Record(
+            at=clock.wall(),
+            face=face,
+            decision=decision,
+            request_id=secrets.token_hex(16),
+            seconds=seconds,
+            method=request.method if request else None,
+            template=trail.template,
+            peer=request.peer if request else "",
+            token_id=None if trail.token is None else token_id(trail.token),
+            traceparent=traceparent(request) if request else None,
+            verified=trail.verified,
+            cache=trail.cache,
+            caller=caller,
+            steps=trail.steps,
+        )
+
+    def _write(self, record: Record) -> None:
+        code = record.decision.code
+        level = logging.ERROR if code is Code.INTERNAL_ERROR else logging.INFO
+        if record.decision.outcome is Outcome.UNAVAILABLE and code is not Code.INTERNAL_ERROR:
+            level = logging.WARNING
+        if _LOGGER.isEnabledFor(level):
+            log.event(_LOGGER, level, "decision", record.line(self.subject))
+
+
+def subject_key(fleet_key: bytes | None, data_dir: Path) -> bytes:
+    """The key under which subjects are digested: the same for a whole fleet that has a key, else for one machine.
+
+    Without one a digest could be undone by trying every e-mail address.  Raises OSError.
+    """
+    if fleet_key is not None:
+        return hashlib.sha256(b"bearerd-subject-1\0" + fleet_key).digest()
+    file = data_dir / "subject.key"
+    if not file.exists():
+        # Linked into place whole: of two processes that start at once, one wins and neither reads half a key.
+        drawn = data_dir / f"subject.key.{secrets.token_hex(8)}"
+        descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(drawn)
+        drawn.unlink()
+    return hashlib.sha256(b"bearerd-subject-1\0" + file.read_bytes()).digest()

@@ -1,0 +1,45 @@
+"""The last refusals, by request id: a bounded memory for "why was this refused?"."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bearerd.audit.record import Record
+
+
+class Ring:
+    """Holds at most ``size`` records; the oldest goes first."""
+
+    def __init__(self, size: int, subject: Callable[[str], str] = str) -> None:
+        self._size = size
+        self._subject = subject
+        self._records: OrderedDict[str, Record] = OrderedDict()
+
+    def add(self, record: Record) -> None:
+        """Remember one more."""
+        self._records[record.request_id] = record
+        while len(self._records) > self._size:
+            self._records.popitem(last=False)
+
+    def find(self, request_id: str) -> dict[str, Any] | None:
+        """What was decided, JSON-able and without the token; None where it is not (or no longer) known here."""
+        record = self._records.get(request_id)
+        return None if record is None else record.as_dict(self._subject)
+
+    def last(self, count: int) -> list[dict[str, Any]]:
+        """The newest records, newest first."""
+        names = list(self._records)[-count:] if count > 0 else []
+        return [self._records[name].as_dict(self._subject) for name in reversed(names)]
+
+    def resize(self, size: int) -> None:
+        """Another bound (a reload)."""
+        self._size = size
+        while len(self._records) > size:
+            self._records.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._records)
