@@ -5,3 +5,5 @@ def keyed128(data: bytes) -> bytes:
 
 def siphash128(key: bytes, data: bytes) -> bytes:
     """SipHash-2-4 with 128-bit output under a 16-byte key (for the published test vectors)."""
+
+__pyx_capi__: dict[str, object]  # the C entry points of digest.pxd

@@ -31,3 +31,5 @@ def scan(text: bytes, max_depth: int, max_members: int) -> None:
 
 def b64decode(text: bytes) -> bytes:
     """Strict canonical base64url without padding (RFC 7515 section 2, RFC 4648 section 3.5).  Raises Malformed."""
+
+__pyx_capi__: dict[str, object]  # the C entry points of jws.pxd

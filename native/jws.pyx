@@ -63,8 +63,8 @@ cdef Py_ssize_t base64url_into(const unsigned char* p, size_t n, unsigned char* 
 cdef class Compact:
     """A split token.  Header and payload are decoded bytes; both are JSON objects without duplicate members."""
 
-    def __init__(self):
-        raise TypeError("made by split and split_any only")
+    def __cinit__(self):
+        self.header = self.payload = self.signature = self.signing_input = b""
 
 
 cdef bytes decode(const unsigned char* p, size_t n, str what):
@@ -96,7 +96,7 @@ cdef Compact read(bytes token, Py_ssize_t max_depth, Py_ssize_t max_members, bin
         raise Malformed("a JWE (five segments), not a JWS" if count == 4 else "not three segments")
     if dots[0] == 0 or dots[1] + 1 == n or (claims and dots[1] == dots[0] + 1):
         raise Malformed("an empty segment")
-    out = Compact.__new__(Compact)
+    out = Compact()
     out.header = decode(p, dots[0], "the header")
     check(out.header, max_depth, max_members, "the header")
     out.payload = decode(p + dots[0] + 1, dots[1] - dots[0] - 1, "the payload")

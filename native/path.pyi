@@ -15,3 +15,5 @@ def resource_name(target: bytes, prefix: bytes) -> bytes | None:
 
     None unless NAME matches ``[a-z0-9][a-z0-9_-]{0,62}`` exactly (lane and aiohttp share this function).
     """
+
+__pyx_capi__: dict[str, object]  # the C entry points of path.pxd

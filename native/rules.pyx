@@ -117,19 +117,22 @@ cdef class Rules:
     case and final slash significant; GET matches HEAD too.  Raises BadPattern.
     """
 
-    def __cinit__(self, rules):
+    def __init__(self, rules):
+        if self.block != NULL:
+            raise TypeError("rules are compiled once")
         cdef list compiled = [compile_rule(methods, path, preflight) for methods, path, preflight in rules]
         cdef size_t records = sizeof(Record) * <size_t>len(compiled)
         cdef bytes text = b"".join([methods + path + path.lower() for methods, path, _ in compiled])
         cdef size_t size = <size_t>len(text)
         if records + size >= ANY:
             raise BadPattern("the rules are too large")
-        self.count = len(compiled)
-        self.block = <unsigned char*>malloc(records + size + 1)
-        if self.block == NULL:
+        cdef unsigned char* block = <unsigned char*>malloc(records + size + 1)  # at least one byte
+        if block == NULL:
             raise MemoryError
-        memcpy(self.block + records, PyBytes_AS_STRING(text), size)
-        fill(<Record*>self.block, compiled, <uint32_t>records)
+        memcpy(block + records, PyBytes_AS_STRING(text), size)
+        fill(<Record*>block, compiled, <uint32_t>records)
+        self.block = block
+        self.count = len(compiled)
 
     def __dealloc__(self):
         free(self.block)
@@ -223,7 +226,8 @@ cdef Py_ssize_t near_miss_before(
 
 # ---- compiling ----
 
-TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110 section 5.6.2
+# RFC 9110 section 5.6.2
+cdef frozenset TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 cdef tuple compile_rule(methods, path, preflight):
