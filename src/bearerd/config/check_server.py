@@ -1,0 +1,212 @@
+"""Cross-checks of server, store, trust and limits."""
+
+from __future__ import annotations
+
+import grp
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from bearerd.config import addresses, files
+from bearerd.config.model import UnixListener
+from bearerd.config.units import spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bearerd.config.addresses import Address
+    from bearerd.config.model import Issuer, Server, Store, Trust
+    from bearerd.config.problems import Problems
+    from bearerd.limits import Limits
+
+_MODE: Final = re.compile(r"0?[0-7]{3}")
+_DURABILITY: Final = re.compile(r"memory|fsync|replicas=[1-9][0-9]?")
+_SOCKET_PATH_BYTES: Final = 107  # sun_path, with its final zero
+_STORE_SCHEMES: Final = ("redis", "rediss", "unix")
+_LATER_SCHEMES: Final = ("sentinel", "cluster")
+
+
+def check_server(server: Server, problems: Problems) -> None:
+    """Listeners: where they are and who can reach them."""
+    listeners = _listeners(server, problems)
+    if not server.listen:
+        problems.add(
+            "server.listen", "must not be empty", 'the default is ["127.0.0.1:9180"]', given=("server.listen",)
+        )
+    for name in ("admin", "probes"):
+        found = _address(f"server.{name}", getattr(server, name), server, problems)
+        if found is None:
+            continue
+        if name == "admin" and not found.loopback:
+            # Its bearer token would cross the network in the clear, and whoever holds it revokes for the whole fleet.
+            problems.add("server.admin", f"{server.admin} is not a loopback address", "keep it on 127.0.0.1 or [::1]")
+        listeners.append((f"server.{name}", found))
+    for number, (key, found) in enumerate(listeners):
+        for other_key, other in listeners[:number]:
+            if found.clashes(other):
+                problems.add(key, f"the same address as {other_key}", "give each listener a port of its own")
+
+
+def _listeners(server: Server, problems: Problems) -> list[tuple[str, Address]]:
+    found = []
+    for number, entry in enumerate(server.listen):
+        key = f"server.listen[{number}]"
+        if isinstance(entry, UnixListener):
+            _check_socket(key, entry, problems)
+        elif (address := _address(key, entry, server, problems)) is not None:
+            found.append((key, address))
+    return found
+
+
+def _address(key: str, text: str, server: Server, problems: Problems) -> Address | None:
+    given = (key.partition("[")[0],)
+    try:
+        found = addresses.parse(text)
+    except ValueError as error:
+        problems.add(key, f'"{text}" is not an address: {error}', 'write it like "127.0.0.1:9180"', given=given)
+        return None
+    if found.port == 0 and server.profile == "production":
+        problems.add(key, "port 0 is only for the development profile", "name a port", given=(*given, "server.profile"))
+    return found
+
+
+def _check_socket(key: str, listener: UnixListener, problems: Problems) -> None:
+    size = len(listener.path.encode())
+    if not 0 < size <= _SOCKET_PATH_BYTES:
+        problems.add(f"{key}.path", f"a socket's path has 1 to {_SOCKET_PATH_BYTES} bytes, not {size}", "shorten it")
+    if not _MODE.fullmatch(listener.mode):
+        problems.add(f"{key}.mode", f'"{listener.mode}" is not a mode', 'write it in octal, like "0660"')
+    if listener.group is not None:
+        try:
+            grp.getgrnam(listener.group)
+        except KeyError:
+            problems.add(f"{key}.group", f'there is no group "{listener.group}" here', "name the gateway's group")
+
+
+def check_store(store: Store, server: Server, problems: Problems) -> None:
+    """The store's place, its name for the fleet, and the times that belong together."""
+    if store.url is not None and store.url_file is not None:
+        problems.add("store.url_file", "given beside store.url", "keep one of the two", given=("store.url",))
+    remote = store.url is not None or store.url_file is not None
+    if store.url is not None:
+        _check_store_url("store.url", store.url, problems)
+    if remote and store.fleet is None and server.profile == "production":
+        problems.add(
+            "store.fleet",
+            "required in the production profile with a store url",
+            "name the fleet: programs that share a store share revocations only under one name",
+            given=("store.fleet", "store.url", "server.profile"),
+        )
+    if not remote and not store.embedded:
+        _check_embedded(server, problems)
+    if store.available_for < store.max_staleness:
+        problems.add(
+            "store.available_for",
+            f"{spelled(store.available_for)} is shorter than max_staleness = {spelled(store.max_staleness)}",
+            "available resources would refuse before strict ones do",
+            given=("store.available_for", "store.max_staleness"),
+        )
+    if store.durability is not None and not _DURABILITY.fullmatch(store.durability):
+        problems.add(
+            "store.durability",
+            f'"{store.durability}" is not a durability',
+            'write "memory", "fsync" or "replicas=1" (to 99)',
+        )
+
+
+def check_store_url_file(store: Store, problems: Problems) -> str | None:
+    """The url from ``url_file``; None where there is none, or it cannot be used."""
+    if store.url_file is None or store.url is not None or files.trouble(store.url_file):
+        return None
+    try:
+        url = files.read_secret(store.url_file).decode("ascii")
+    except ValueError as error:
+        problems.add(
+            "store.url_file", f"its content is no url: {error}", "one line, such as rediss://user:password@host"
+        )
+        return None
+    _check_store_url("store.url_file", url, problems)
+    return url
+
+
+def _check_store_url(key: str, url: str, problems: Problems) -> None:
+    """The text is never quoted: it may hold a password."""
+    scheme, _, rest = url.partition("://")
+    if scheme in _LATER_SCHEMES or any(scheme.endswith(f"+{word}") for word in _LATER_SCHEMES):
+        problems.add(
+            key, "sentinel and cluster are not available in this version", "name one server: redis://host:6379/0"
+        )
+        return
+    if scheme not in _STORE_SCHEMES or not rest:
+        problems.add(key, "not a store's url", "write redis://host:6379/0, rediss://… (TLS) or unix:///path/to/socket")
+        return
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.path) if scheme == "unix" else bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        problems.add(key, "not a store's url: host, port or path is wrong", "write redis://host:6379/0")
+
+
+def _check_embedded(server: Server, problems: Problems) -> None:
+    """An embedded store is this machine's alone; with listeners for others there will be a second machine some day."""
+    for number, entry in enumerate(server.listen):
+        try:
+            local = isinstance(entry, UnixListener) or addresses.parse(entry).loopback
+        except ValueError:
+            continue  # told by check_server
+        if not local:
+            problems.add(
+                f"server.listen[{number}]",
+                f"{entry} serves other machines, but there is no store.url: revocations would stay on this one",
+                "set store.url, or store.embedded = true if there will only ever be one machine",
+                given=("server.listen", "store.url", "store.url_file", "store.embedded"),
+            )
+
+
+def check_retention(store: Store, issuers: Sequence[Issuer | None], problems: Problems) -> None:
+    """A revocation must outlive every token that it is about (contracts, section 5, Life)."""
+    for number, issuer in enumerate(issuers):
+        if issuer is not None and issuer.max_lifetime + issuer.leeway > store.revocation_retention:
+            needed = spelled(issuer.max_lifetime + issuer.leeway)
+            key = f"issuer[{number}]"
+            problems.add(
+                "store.revocation_retention",
+                f"{spelled(store.revocation_retention)} is shorter than max_lifetime + leeway of {key} ({needed})",
+                f"at least {needed}, else a revoked token would be good again before it expires",
+                given=("store.revocation_retention", f"{key}.max_lifetime", f"{key}.leeway"),
+            )
+
+
+def check_trust(trust: Trust, problems: Problems) -> None:
+    """Networks, exactly as they must be meant."""
+    for number, peer in enumerate(trust.peers):
+        if peer == "unix":
+            continue
+        key = f"trust.peers[{number}]"
+        try:
+            ipaddress.ip_network(peer)
+        except ValueError:
+            problems.add(key, f'"{peer}" is neither a network nor "unix"', _network_meant(peer), given=("trust.peers",))
+
+
+def _network_meant(peer: str) -> str:
+    try:
+        return f"did you mean {ipaddress.ip_network(peer, strict=False)}?"
+    except ValueError:
+        return 'write "10.0.0.0/8", "::1/128", a single address, or "unix"'
+
+
+def check_limits(limits: Limits, problems: Problems) -> None:
+    """A token must fit into a field, and a field into a head; else the outer limit would speak for the inner one."""
+    for smaller, larger in (("max_token_bytes", "max_header_bytes"), ("max_header_bytes", "max_head_bytes")):
+        inner, outer = getattr(limits, smaller), getattr(limits, larger)
+        if inner > outer:
+            problems.add(
+                f"limits.{smaller}",
+                f"{inner} is more than {larger} = {outer}",
+                f"lower {smaller} or raise {larger}",
+                given=(f"limits.{smaller}", f"limits.{larger}"),
+            )

@@ -1,0 +1,74 @@
+"""Overrides from the environment: ``BEARERD_<SECTION>__<KEY>`` for server, store, trust and limits.
+
+Names without ``__`` are not ours: Kubernetes injects ``BEARERD_PORT=tcp://…`` for a service named bearerd.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, get_origin
+
+from bearerd.config.model import Server, Store, Trust
+from bearerd.config.problems import Problems, nearest
+from bearerd.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+_PREFIX: Final = "BEARERD_"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {"server": Server, "store": Store, "trust": Trust, "limits": Limits}
+
+
+def apply(tree: dict[str, Any], environ: Mapping[str, str], problems: Problems) -> None:
+    """Write the overrides into the parsed file; an unknown section or key is a problem that names the variable."""
+    for variable in sorted(environ):
+        if not variable.startswith(_PREFIX) or "__" not in variable:
+            continue
+        section, _, key = variable.removeprefix(_PREFIX).partition("__")
+        if section != section.upper() or section.lower() not in SECTIONS:
+            problems.add(variable, "no such section in the environment", _which_section(section, key))
+            continue
+        fields = SECTIONS[section.lower()].model_fields
+        if key != key.upper():
+            problems.add(variable, "the name must be in capital letters", f"write {variable.upper()}")
+            continue
+        table = tree.setdefault(section.lower(), {})
+        if isinstance(table, dict):
+            name = key.lower()
+            problems.variables[f"{section.lower()}.{name}"] = variable
+            table[name] = _value(environ[variable], fields.get(name), variable, problems)
+
+
+def _which_section(section: str, key: str) -> str:
+    near = nearest(section, SECTIONS)
+    if near and near != section.lower():
+        return f"did you mean {_PREFIX}{near.upper()}__{key}?"
+    return "only server, store, trust and limits can be set here; the other tables only in the file"
+
+
+def _value(text: str, field: FieldInfo | None, variable: str, problems: Problems) -> Any:
+    """The text as the field's TOML type; what does not fit stays text, and validation says so."""
+    if field is None:
+        return text
+    kind = field.annotation
+    if get_origin(kind) is tuple:
+        return _list(text, variable, problems)
+    if kind is bool:
+        return {"true": True, "false": False}.get(text, text)
+    if kind is int and re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    return text
+
+
+def _list(text: str, variable: str, problems: Problems) -> Any:
+    if not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        problems.add(variable, f"not a JSON list: {error}", "write a JSON list, or items with commas between them")
+        return []

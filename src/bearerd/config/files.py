@@ -1,0 +1,54 @@
+"""Files that the configuration names: where they are, whether they can be trusted, and how a secret is read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+MAX_SECRET_BYTES: Final = 64 * 1024
+
+
+def read_secret(path: Path) -> bytes:
+    """A secret's bytes, without the line end that editors and ``echo`` put at its end.  Raises OSError, ValueError."""
+    secret = read(path, MAX_SECRET_BYTES).removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise ValueError("it is empty")
+    return secret
+
+
+def read(path: Path, most: int) -> bytes:
+    """A file's bytes, at most ``most`` of them.  Raises OSError, ValueError."""
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is longer than {most} bytes")
+    return content
+
+
+def trouble(path: Path) -> tuple[str, str] | None:
+    """Why a file cannot be used, and the remedy; None where it can.
+
+    A file that every local user may write is refused: whoever writes a key file mints tokens.  One that every user may
+    read is only warned of (``effective.warnings``): secrets that Kubernetes or Compose mount are so by default.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"{path}: {os.strerror(error.errno or 0)}", "a relative path starts at the configuration file's folder"
+    if not stat.S_ISREG(mode):
+        return f"{path} is not a regular file", "name a file"
+    if mode & stat.S_IWOTH:
+        return f"every local user may write {path}", f"chmod o-w {path}"
+    if not os.access(path, os.R_OK):
+        return f"{path} cannot be read by this user", f"let user {os.geteuid()} read it"
+    return None
+
+
+def world_readable(path: Path) -> bool:
+    """Whether every local user may read the file."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False

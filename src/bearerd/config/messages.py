@@ -1,0 +1,157 @@
+"""What pydantic found, in plain words: a key, what is wrong with it, and what to write instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from bearerd.config.problems import meant
+from bearerd.config.units import spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+_NAME: Final = "a name is 1 to 63 of a-z, 0-9, _ and -, and begins with a letter or digit"
+_UNIONS: Final = {  # places of more than one type (field, whether inside it): what may stand there
+    ("listen", True): 'an address such as "127.0.0.1:9180", or a table such as { path = "/run/bearerd.sock" }',
+    ("audience", False): "a string or a list of strings",
+    ("gateway", False): '"nginx", "forwarded" or "envoy", or a list of them',
+    ("claims", True): "a string, a number or a boolean",
+}
+_TYPES: Final = {
+    "string_type": "a string",
+    "path_type": "a path, as a string",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false, without quotes",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+_BOUNDS: Final = {
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+    "greater_than": ("gt", "more than"),
+}
+
+
+class Fault(NamedTuple):
+    """One fault of one table."""
+
+    path: tuple[str | int, ...]  # within the table
+    wrong: str
+    remedy: str
+    missing: bool = False  # the key is required and absent
+
+
+def explain(error: ValidationError, data: Mapping[str, Any], model: type[BaseModel]) -> list[Fault]:
+    """Every fault of a table, each place once.
+
+    A value that may have more than one type fails once for each of them; such places are told once, and a place inside
+    another one (the second item of a list) speaks for it.
+    """
+    found: dict[tuple[str | int, ...], Fault] = {}
+    for details in error.errors(include_url=False, include_context=True):
+        path = _place(details, data)
+        if path not in found:
+            found[path] = _fault(details, path, model)
+    return [fault for path, fault in found.items() if not any(_inside(other, path) for other in found)]
+
+
+def _inside(other: tuple[str | int, ...], path: tuple[str | int, ...]) -> bool:
+    return len(other) > len(path) and other[: len(path)] == path
+
+
+def _place(details: ErrorDetails, data: Any) -> tuple[str | int, ...]:
+    """Where in the file: pydantic's location without the names of the union members that it tried."""
+    path: list[str | int] = []
+    node: Any = data
+    *parents, last = details["loc"]
+    for part in parents:
+        if _holds(node, part):
+            node = node[part]
+            path.append(part)
+    if _holds(node, last) or details["type"] == "missing":
+        path.append(last)
+    return tuple(path)
+
+
+def _holds(node: Any, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list | tuple) and isinstance(part, int) and part < len(node)
+
+
+def _fault(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseModel]) -> Fault:
+    kind, context = details["type"], details.get("ctx", {})
+    field = next((part for part in path if isinstance(part, str)), "")
+    if kind == "extra_forbidden":
+        return Fault(path, "unknown key", meant(str(path[-1]), _keys(path, model), all_of="the keys are"))
+    if kind == "missing":
+        return Fault(path, "required, and missing", "add it", missing=True)
+    if kind == "literal_error":
+        return _not_one_of(details, path, str(context["expected"]))
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return Fault(path, f"must be {words} {_number(context[name])}", _default(field, model))
+    if kind == "too_short":
+        return Fault(path, "must not be empty", "name at least one")
+    if kind == "string_pattern_mismatch":
+        return Fault(path, "not a name", _NAME)
+    if kind == "value_error":
+        return Fault(path, _said(details, str(context["error"])), _default(field, model))
+    expected = _UNIONS.get((field, len(path) > 1)) or _TYPES.get(kind, "something else")
+    return Fault(path, f"must be {expected}, not {_kind_of(details['input'])}", "")
+
+
+def _keys(path: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+    """The known keys of the table in which an unknown one was found."""
+    if len(path) > 1 and path[0] == "listen":
+        return ["path", "mode", "group"]
+    return [*model.model_fields]
+
+
+def _not_one_of(details: ErrorDetails, path: tuple[str | int, ...], expected: str) -> Fault:
+    words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    given = details["input"]
+    shown = ", ".join("true" if word == "True" else f'"{word}"' for word in words)
+    if not isinstance(given, str):
+        return Fault(path, f"must be one of {shown}, not {_kind_of(given)}", "")
+    return Fault(path, f'"{given[:40]}" is not one of {shown}', meant(given, words, all_of="choose from"))
+
+
+def _said(details: ErrorDetails, text: str) -> str:
+    """Our own validators' words, with a short number or string that shows what was read (never a long one)."""
+    given = details["input"]
+    shown = repr(given) if isinstance(given, str | int | float) and len(str(given)) <= 20 else _kind_of(given)
+    return f"{shown}: {text}"
+
+
+def _default(field: str, model: type[BaseModel]) -> str:
+    info = model.model_fields.get(field)
+    if info is None or info.is_required() or info.get_default() is None:
+        return ""
+    default = info.get_default()
+    is_duration = any(type(item).__name__ == "BeforeValidator" for item in info.metadata)
+    return f"the default is {spelled(default) if is_duration else default}"
+
+
+def _number(bound: Any) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else f"{bound}"
+
+
+def _kind_of(value: Any) -> str:
+    """A value's TOML type, as a reader of the file would call it; the value itself may be a secret."""
+    if isinstance(value, bool):
+        return "a boolean"
+    for kind, words in ((str, "a string"), (int, "a number"), (float, "a number"), (dict, "a table")):
+        if isinstance(value, kind):
+            return words
+    return "a list" if isinstance(value, list | tuple) else "a date or time"

@@ -1,0 +1,82 @@
+"""Keys that the documentation names and this version does not have yet: said plainly, never ignored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bearerd.config.problems import dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bearerd.config.problems import Problems
+
+_GUARD: Final = "it comes with the MCP guard"
+
+_KEYS: Final = {
+    ("server", "tls"): "terminate TLS in the gateway, or listen on loopback or a unix socket",
+    ("server", "grpc"): 'use the HTTP face: gateway = "envoy"',
+    ("approvals",): _GUARD,
+    ("issuer", "*", "preset"): "set algorithms, scope_claims, role_claims and typ yourself",
+    ("caller", "*", "client_cert"): "use secret_file",
+    ("resource", "*", "kind"): "leave it out: every resource is of kind http",
+    ("resource", "*", "credentials"): "leave it out: every resource takes JWTs",
+    ("resource", "*", "upstream"): _GUARD,
+    ("resource", "*", "mcp_headers"): _GUARD,
+    ("resource", "*", "rule", "*", "tool"): _GUARD,
+    ("resource", "*", "rule", "*", "resource"): _GUARD,
+    ("resource", "*", "rule", "*", "prompt"): _GUARD,
+    ("resource", "*", "rule", "*", "mcp"): _GUARD,
+    ("resource", "*", "rule", "*", "when"): "use scopes, roles and claims",
+    ("resource", "*", "rule", "*", "confirm"): _GUARD,
+}
+
+_VALUES: Final = {
+    ("resource", "*", "gateway"): {"grpc": 'use the HTTP face: gateway = "envoy"'},
+}
+
+
+def take_out(tree: dict[str, Any], problems: Problems) -> None:
+    """Remove what is reserved from the parsed file, with a problem for each."""
+    for pattern, remedy in _KEYS.items():
+        *parents, last = pattern
+        for path, parent in _find(tree, parents, ()):
+            if isinstance(parent, dict) and last in parent:
+                del parent[last]
+                problems.add(dotted("", (*path, last)), "not available in this version", remedy)
+    for pattern, words in _VALUES.items():
+        *parents, last = pattern
+        for path, parent in _find(tree, parents, ()):
+            if isinstance(parent, dict):
+                _take_out_values(parent, dotted("", (*path, last)), last, words, problems)
+
+
+def _take_out_values(parent: dict[str, Any], key: str, last: str, words: dict[str, str], problems: Problems) -> None:
+    value = parent.get(last)
+    given = value if isinstance(value, list) else [value]
+    for word, remedy in words.items():
+        if word in given:
+            problems.add(key, f'"{word}" is not available in this version', remedy)
+            problems.blame(key)
+            if value == word:
+                del parent[last]
+            else:
+                parent[last] = [item for item in given if item != word]
+
+
+def _find(node: Any, pattern: list[str], path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every place in the tree that a pattern names; ``*`` is any table's key or list's index."""
+    if not pattern:
+        yield path, node
+        return
+    head, *rest = pattern
+    if head == "*":
+        entries: list[tuple[str | int, Any]] = []
+        if isinstance(node, dict):
+            entries = [*node.items()]
+        elif isinstance(node, list):
+            entries = [*enumerate(node)]
+        for key, child in entries:
+            yield from _find(child, rest, (*path, key))
+    elif isinstance(node, dict) and head in node:
+        yield from _find(node[head], rest, (*path, head))
