@@ -14,52 +14,15 @@ _IDENTITY: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9-]*"
 )  # what every gateway passes on: nginx drops dots and underscores
 
-_RESERVED: Final = {
-    "hop-by-hop (RFC 9110 section 7.6.1)": frozenset(
-        ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
-    ),
-    "a credential of its own": frozenset(
-        [
-            "authorization",
-            "proxy-authorization",
-            "cookie",
-            "set-cookie",
-            "dpop",
-            "www-authenticate",
-            "proxy-authenticate",
-        ]
-    ),
-    "part of the request itself": frozenset(
-        [
-            "host",
-            "content-length",
-            "content-type",
-            "content-encoding",
-            "content-range",
-            "expect",
-            "range",
-            "date",
-            "origin",
-            "accept",
-            "access-control-request-method",
-            "access-control-request-headers",
-            "forwarded",
-            "x-forwarded-for",
-            "x-forwarded-host",
-            "x-forwarded-method",
-            "x-forwarded-port",
-            "x-forwarded-proto",
-            "x-forwarded-uri",
-            "x-original-host",
-            "x-original-method",
-            "x-original-uri",
-            "x-original-url",
-            "x-rewrite-url",
-            "x-http-method-override",
-            "x-real-ip",
-        ]
-    ),
-    "bearerd's own": frozenset(["x-auth-request-id", "x-auth-status", "x-auth-reason", "x-revocation"]),
+_RESERVED: Final = {  # why not -> the names
+    "hop-by-hop (RFC 9110 section 7.6.1)": "connection keep-alive proxy-connection te trailer transfer-encoding upgrade",
+    "a credential of its own": "authorization proxy-authorization cookie set-cookie dpop www-authenticate "
+    "proxy-authenticate",
+    "part of the request itself": "host content-length content-type content-encoding content-range expect range date "
+    "origin accept access-control-request-method access-control-request-headers forwarded x-forwarded-for "
+    "x-forwarded-host x-forwarded-method x-forwarded-port x-forwarded-proto x-forwarded-uri x-original-host "
+    "x-original-method x-original-uri x-original-url x-rewrite-url x-http-method-override x-real-ip",
+    "bearerd's own": "x-auth-request-id x-auth-status x-auth-reason x-revocation",
 }
 
 
@@ -96,5 +59,5 @@ def _check_identity_name(place: str, name: str, problems: Problems) -> None:
         problems.add(place, f'"{name}" is not a header name that every gateway passes on', "letters, digits and -")
         return
     for kind, names in _RESERVED.items():
-        if name.lower() in names:
+        if name.lower() in names.split():
             problems.add(place, f'"{name}" is {kind}', 'use a name of its own, such as "X-Auth-Subject"')

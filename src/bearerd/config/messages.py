@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bearerd.config.problems import meant
-from bearerd.config.units import spelled
+from bearerd.config.units import is_duration, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,8 +139,7 @@ def _default(field: str, model: type[BaseModel]) -> str:
     if info is None or info.is_required() or info.get_default() is None:
         return ""
     default = info.get_default()
-    is_duration = any(type(item).__name__ == "BeforeValidator" for item in info.metadata)
-    return f"the default is {spelled(default) if is_duration else default}"
+    return f"the default is {spelled(default) if is_duration(field, default) else default}"
 
 
 def _number(bound: Any) -> str:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 _LONGEST = 3650 * 86400.0  # keeps every sum of a time and a duration well inside the 32 bits of a stored entry
+_SHARES = frozenset({"log_allows"})
 
 FROM_FILE = {"from_file": True}
 """The validation context of ``load``: there a duration is a string with a unit, and nothing else."""
@@ -36,6 +37,11 @@ def spelled(value: float) -> str:
         if value >= _UNITS[unit] and value % _UNITS[unit] == 0:
             return f"{int(value // _UNITS[unit])}{unit}"
     return f"{round(value * 1000)}ms"
+
+
+def is_duration(name: str, value: Any) -> bool:
+    """Whether a field holds a duration: all numbers with a fraction do, but for the shares of a whole."""
+    return isinstance(value, float) and name not in _SHARES
 
 
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=_LONGEST)]

@@ -1,0 +1,234 @@
+"""What a configuration amounts to: its text with secrets masked, what it leaves open, and what a change of it needs."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from bearerd.config import addresses, files
+from bearerd.config.model import Rule, UnixListener
+from bearerd.config.problems import dotted
+from bearerd.config.units import is_duration, spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
+    from bearerd.config.model import Config, Issuer, Resource
+
+MASK: Final = "***"
+_PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects"})
+"""Of ``server``, ``store`` and ``limits``, all that a reload can change: the rest shapes sockets, connections and tables
+that live as long as the process.  Issuers, callers, resources and trust are always reloadable."""
+
+
+class Opening(NamedTuple):
+    """One way to an upstream without a token."""
+
+    key: str  # dotted
+    methods: str  # "any", or the methods
+    path: str  # the pattern, or "any path"
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.methods} {self.path}: {self.why}"
+
+
+def effective(config: Config) -> dict[str, Any]:
+    """Every table with its defaults, as plain JSON-able values; secrets masked, durations as written in a file."""
+    tree = {key: value for key, value in _plain(config).items() if value != []}
+    store = tree["store"]
+    if "url_file" in store:
+        store.pop("url", None)
+    elif "url" in store:
+        store["url"] = _masked_url(store["url"])
+    for issuer in tree.get("issuer", ()):
+        if "proxy" in issuer:
+            issuer["proxy"] = _masked_url(issuer["proxy"])
+        if "jwks" in issuer:
+            issuer["jwks"] = _masked_keys(issuer["jwks"])
+    return tree
+
+
+def _plain(model: BaseModel) -> dict[str, Any]:
+    brief = isinstance(model, Rule)  # of a rule only what was said: a preflight rule may not even repeat a default
+    found: dict[str, Any] = {}
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value is None or (brief and value == field.get_default(call_default_factory=True)):
+            continue  # TOML has no null: absent
+        found[name] = spelled(value) if is_duration(name, value) else _plain_value(value)
+    return found
+
+
+def _plain_value(value: Any) -> Any:
+    if hasattr(value, "model_fields"):
+        return _plain(value)
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain_value(item) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def _masked_url(url: str) -> str:
+    """A URL without its password and query; both may hold secrets."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    netloc = f"{name}{colon}{MASK if colon else ''}{at}{host}"
+    return parts._replace(netloc=netloc, query=MASK if parts.query else "").geturl()
+
+
+def _masked_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: MASK if key in _PRIVATE_MEMBERS else _masked_keys(item) for key, item in value.items()}
+    return [_masked_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def as_toml(tree: dict[str, Any]) -> str:
+    """Such a tree as TOML: what ``bearerd check`` prints, and what ``load`` reads back."""
+    return "\n".join(_lines(tree, "")).lstrip("\n") + "\n"
+
+
+def _lines(table: dict[str, Any], name: str) -> Iterator[str]:
+    """First the plain keys, then the tables: a key after a table's head would belong to it."""
+    inner = {key: value for key, value in table.items() if _is_table(key, value)}
+    yield from (f"{_key(key)} = {_toml(value)}" for key, value in table.items() if key not in inner)
+    for key, value in inner.items():
+        path = f"{name}.{_key(key)}" if name else _key(key)
+        for entry in value if isinstance(value, list) else [value]:
+            if isinstance(value, list) or not entry or not all(isinstance(item, dict) for item in entry.values()):
+                yield f"\n[[{path}]]" if isinstance(value, list) else f"\n[{path}]"
+            yield from _lines(entry, path)
+
+
+def _is_table(key: str, value: Any) -> bool:
+    """Whether a value gets a head of its own; the small tables (identity, claims, a JWK Set) stay on one line."""
+    if isinstance(value, list):
+        return key in ("issuer", "caller", "rule") and bool(value) and isinstance(value[0], dict)
+    return isinstance(value, dict) and key not in ("identity", "claims", "jwks")
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
+
+
+def open_paths(config: Config) -> list[Opening]:
+    """Every rule, and every resource, that lets a request through without a token."""
+    found: list[Opening] = []
+    for name, resource in config.resource.items():
+        key = dotted("resource", [name])
+        if resource.enforce == "shadow":
+            found.append(Opening(key, "any", "any path", "the resource is in shadow: nothing is refused to a gateway"))
+        found += _open_rules(key, resource)
+    return found
+
+
+def _open_rules(key: str, resource: Resource) -> Iterator[Opening]:
+    for number, rule in enumerate(resource.rule):
+        if rule.enforce == "shadow":
+            continue  # it decides nothing, so it opens nothing
+        place, path = f"{key}.rule[{number}]", rule.path or "any path"
+        if rule.preflight:
+            yield Opening(place, "OPTIONS", path, "CORS preflight")
+        elif rule.auth != "required":
+            why = "no token is looked at" if rule.auth == "none" else "a request without Authorization is anonymous"
+            yield Opening(place, " ".join(rule.methods or ("any",)), path, why)
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """The dotted keys that differ and take effect only with a restart."""
+    return [
+        f"{section}.{field}"
+        for section in ("server", "store", "limits")
+        for field in type(getattr(old, section)).model_fields
+        if f"{section}.{field}" not in RELOADABLE
+        and getattr(getattr(old, section), field) != getattr(getattr(new, section), field)
+    ]
+
+
+def warnings(config: Config) -> list[str]:
+    """What is allowed and yet worth a second look: one line each, with its dotted key first; no secrets."""
+    return [*_warn_of_server(config), *_warn_of_store(config), *_warn_of_issuers(config), *_warn_of_resources(config)]
+
+
+def _warn_of_server(config: Config) -> Iterator[str]:
+    server = config.server
+    if server.profile == "development":
+        yield "server.profile: development: http issuers are allowed; never serve real users with it"
+    if server.reveal_reason:
+        yield "server.reveal_reason: clients learn why they are refused, which helps whoever is guessing"
+    for number, entry in enumerate(server.listen):
+        if isinstance(entry, UnixListener) and int(entry.mode, 8) & 0o002:
+            yield f"server.listen[{number}].mode: every local user may speak as a gateway"
+    for number, peer in enumerate(config.trust.peers):
+        if peer != "unix" and ipaddress.ip_network(peer).prefixlen == 0:
+            yield f"trust.peers[{number}]: whoever reaches the port may speak as a gateway"
+
+
+def _warn_of_store(config: Config) -> Iterator[str]:
+    url, key_file = config.store.url, config.store.fleet_key_file
+    if url is not None and url.startswith("redis:") and not _loopback(urlsplit(url).hostname or ""):
+        yield "store.url: redis:// is not encrypted: its password and the revocations cross the network in the clear"
+    if url is not None and key_file is None and config.server.profile == "production":
+        yield "store.fleet_key_file: without it, whoever can write the store owns the fleet"
+    for key, path in (("store.fleet_key_file", key_file), ("store.url_file", config.store.url_file)):
+        yield from _warn_of_file(key, path)
+
+
+def _warn_of_issuers(config: Config) -> Iterator[str]:
+    if not config.issuer:
+        yield "issuer: none: every token is refused"
+    for number, issuer in enumerate(config.issuer):
+        key = f"issuer[{number}]"
+        if issuer.insecure_issuer:
+            yield f"{key}.insecure_issuer: whoever is on the path to {issuer.issuer} chooses its keys"
+        if issuer.leeway > 300:
+            yield f"{key}.leeway: {spelled(issuer.leeway)}: expired tokens stay good for that long"
+        yield from _warn_of_secrets(key, issuer)
+    for number, caller in enumerate(config.caller):
+        yield from _warn_of_file(f"caller[{number}].secret_file", caller.secret_file)
+
+
+def _warn_of_secrets(key: str, issuer: Issuer) -> Iterator[str]:
+    for field in ("secret_file", "fetch_header_file"):
+        yield from _warn_of_file(f"{key}.{field}", getattr(issuer, field))
+
+
+def _warn_of_file(key: str, path: Path | None) -> Iterator[str]:
+    if path is not None and files.world_readable(path):
+        yield f"{key}: every local user may read {path}"
+
+
+def _warn_of_resources(config: Config) -> Iterator[str]:
+    if not config.resource:
+        yield "resource: none: every question is answered unknown_resource"
+    for name, resource in config.resource.items():
+        if resource.enforce == "shadow":
+            yield f"resource.{name}.enforce: shadow: nothing is refused to a gateway"
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return addresses.Address(host, 0).loopback
+    except ValueError:
+        return False
