@@ -1,0 +1,147 @@
+"""One token looked at from scratch: no cache, no revocation, no waiting.
+
+Nothing that a token says is believed before its signature; until then ``iss`` is a look-up key, and the cheap checks
+can only refuse.  The signature, by far the dearest step, comes last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import orjson
+
+from bearerd._native import jws as _native
+from bearerd.errors import BadSignature, JwsError, MalformedToken, UnsupportedAlg
+from bearerd.jws import header
+from bearerd.jws.keys import Key
+from bearerd.refusals import Code, Refusal
+from bearerd.verify import claims, hints, paths
+from bearerd.verify.verified import Verified
+
+if TYPE_CHECKING:
+    from bearerd.decision import Now, Pending
+    from bearerd.issuers.registry import Issuer, Issuers
+    from bearerd.jws.header import Header
+    from bearerd.limits import Limits
+
+LONG_LIVED: Final = 3600.0  # seconds; tokens that live longer are counted and warned of
+
+
+class Observer(Protocol):
+    """Who counts what happens here (``bearerd_verifications_total``, ``bearerd_token_lifetime_over_hour_total``)."""
+
+    def verification(self, alg: str, result: str) -> None:
+        """A signature was checked; ``result`` is ``ok`` or ``bad_signature``."""
+
+    def lifetime_over_hour(self, issuer: str) -> None:
+        """A token of that issuer (its name in the configuration) verified whose ``exp - iat`` is above an hour."""
+
+
+class Silent:
+    """An observer that counts nothing."""
+
+    def verification(self, alg: str, result: str) -> None:
+        """See ``Observer``."""
+
+    def lifetime_over_hour(self, issuer: str) -> None:
+        """See ``Observer``."""
+
+
+class Examiner:
+    """Examines tokens of these issuers."""
+
+    def __init__(self, issuers: Issuers, limits: Limits, observer: Observer) -> None:
+        self._issuers = issuers
+        self._limits = limits
+        self._observer = observer
+        self._near = hints.NearIssuers(issuer.config.issuer for issuer in issuers)
+
+    def examine(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
+        """Verify a token.  Pending: its key may come with the issuer's next key set."""
+        try:
+            return self._examine(token, now)
+        except JwsError as fault:
+            return fault.refusal
+
+    def _examine(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
+        limits = self._limits
+        if len(token) > limits.max_token_bytes:
+            return Refusal(Code.TOO_LARGE, f"{len(token)} bytes, more than max_token_bytes = {limits.max_token_bytes}")
+        try:
+            compact = _native.split(token, limits.max_json_depth, limits.max_json_members)
+        except _native.Malformed as fault:
+            raise MalformedToken(str(fault)) from None
+        head, said = header.read(compact.header), _payload(compact.payload)
+        issuer = self._issuer(said)
+        if isinstance(issuer, Refusal):
+            return issuer
+        if head.alg.name not in issuer.config.algorithms:
+            raise UnsupportedAlg(f"{head.alg.name} is not among the algorithms of issuer {issuer.name}")
+        refusal = claims.check(said, head.members, issuer.config, now)
+        if refusal is not None:
+            return refusal
+        key = issuer.select(head.alg, head.kid, now)
+        if not isinstance(key, Key):
+            return self._without_key(key, head, issuer)
+        self._check_signature(head, key, compact)
+        return self._read(said, head, key, issuer, compact.signing_input)
+
+    def _issuer(self, said: claims.Claims) -> Issuer | Refusal:
+        """The configured issuer that the token claims to be of."""
+        iss = said.get("iss")
+        if not isinstance(iss, str):
+            return Refusal(Code.MISSING_CLAIM, "iss is missing or not a string")
+        issuer = self._issuers.find(iss)
+        if issuer is None:
+            return Refusal(Code.UNKNOWN_ISSUER, f"no issuer {hints.quoted(iss)} is configured", self._near.to(iss))
+        return issuer
+
+    def _without_key(self, why: Refusal | Pending, head: Header, issuer: Issuer) -> Refusal | Pending:
+        if isinstance(why, Refusal) and why.code is Code.UNKNOWN_KEY:
+            return replace(why, hints=why.hints + hints.key_elsewhere(head.kid, issuer, self._issuers))
+        return why
+
+    def _check_signature(self, head: Header, key: Key, compact: _native.Compact) -> None:
+        try:
+            key.verify(head.alg, compact.signing_input, compact.signature)
+        except BadSignature as fault:
+            self._observer.verification(head.alg.name, fault.code)
+            raise
+        self._observer.verification(head.alg.name, "ok")
+
+    def _read(self, said: claims.Claims, head: Header, key: Key, issuer: Issuer, signing_input: bytes) -> Verified:
+        """What the policy needs of claims that may now be believed."""
+        verified = Verified(
+            issuer=said["iss"],
+            subject=said.get("sub"),
+            client=claims.client(said),
+            session=said.get("sid"),
+            scopes=paths.words(said, issuer.config.scope_claims),
+            roles=paths.words(said, issuer.config.role_claims),
+            audience=claims.audience(said),
+            issued_at=said["iat"],
+            expires_at=said["exp"],
+            token_id=hashlib.sha256(signing_input).hexdigest(),
+            thumbprint=key.thumbprint,
+            alg=head.alg.name,
+            kid=head.kid,
+            confirmed="cnf" in said,
+            claims=said,
+            key_generation=issuer.generation,
+        )
+        if verified.lifetime > LONG_LIVED:
+            self._observer.lifetime_over_hour(issuer.name)
+        return verified
+
+
+def _payload(text: bytes) -> dict[str, Any]:
+    """The claims set (RFC 7519 section 7.2); ``split`` has seen that it is an object without duplicate members."""
+    try:
+        said = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise MalformedToken("the payload is not JSON") from None
+    if not isinstance(said, dict):
+        raise MalformedToken("the payload is not an object")
+    return said

@@ -1,0 +1,90 @@
+"""What a verified token says: the only thing that is cached of it (G4), and all that the policy reads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+
+from bearerd.store import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Claims under a good signature, of an issuer that is configured, within their time.  Not: acceptable anywhere.
+
+    Audience, scopes, a resource's own limits and ``confirmed`` are the policy's to judge.  Times are seconds since the
+    epoch, as the token gives them.
+    """
+
+    issuer: str  # iss
+    subject: str | None  # sub
+    client: str | None  # client_id, else azp, appid, cid
+    session: str | None  # sid
+    scopes: tuple[str, ...]  # of all the issuer's scope_claims, each once, in order
+    roles: tuple[str, ...]  # likewise of role_claims
+    audience: tuple[str, ...]
+    issued_at: float
+    expires_at: float
+    token_id: str  # SHA-256 of the signing input, lower-case hex: names the token in logs, and in a revocation
+    thumbprint: str  # of the key that verified it (RFC 7638)
+    alg: str
+    kid: str | None
+    confirmed: bool  # it has a cnf claim: proof of possession is due (RFC 7800, RFC 9449)
+    claims: Mapping[str, Any]  # the whole payload
+    key_generation: int  # the issuer's, when the key was last known to be in its set
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds from ``iat`` to ``exp``."""
+        return self.expires_at - self.issued_at
+
+    @property
+    def issued_second(self) -> int:
+        """floor(iat): what cut-offs are compared with (contracts, section 5)."""
+        return math.floor(self.issued_at)
+
+    @property
+    def jti(self) -> str | None:
+        """The claim, where the token has it."""
+        return self.claims.get("jti")
+
+    def probes(self) -> bytes:
+        """The 16-byte keys under which this token may be revoked, concatenated (contracts, section 5)."""
+        digest = bytes.fromhex(self.token_id)
+        return entries.probes(self.issuer, self.jti, digest, self.subject, self.session, self.client, self.thumbprint)
+
+    def probed(self) -> tuple[entries.Kind, ...]:
+        """What the keys of ``probes`` are about, in their order."""
+        kind = entries.Kind
+        said = (
+            (kind.TOKEN, self.jti),
+            (kind.TOKEN, self.token_id),
+            (kind.SUBJECT, self.subject),
+            (kind.SESSION, self.session),
+            (kind.CLIENT, self.client),
+            (kind.KEY, self.thumbprint),
+            (kind.ISSUER, self.issuer),
+        )
+        return tuple(what for what, value in said if value is not None)
+
+    def under(self, key_generation: int) -> Verified:
+        """The same token, its key known to be in the set of this generation."""
+        return self if key_generation == self.key_generation else replace(self, key_generation=key_generation)
+
+    def encode(self) -> bytes:
+        """A flat record for the token cache."""
+        return orjson.dumps([getattr(self, name) for name in self.__slots__])
+
+    @classmethod
+    def decode(cls, record: bytes) -> Self:
+        """What ``encode`` made."""
+        fields = dict(zip(cls.__slots__, orjson.loads(record), strict=True))
+        for name in ("scopes", "roles", "audience"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)

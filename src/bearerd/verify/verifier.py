@@ -1,0 +1,161 @@
+"""The verification of bearer tokens in the flow: what is known of these exact bytes, else an examination.
+
+``verify_now`` never waits.  A known token costs one look-up; time, revocations and generations are compared on every
+look-up, by the table itself.  A known *bad* token costs another look-up, in a table of its own: a flood of one bad token
+buys no signature checks and evicts no good one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bearerd._native.tokens import Found
+from bearerd.jws.algorithms import ALGORITHMS
+from bearerd.jws.keys import Key
+from bearerd.refusals import TABLE, Code, Refusal
+from bearerd.verify.examine import Examiner, Observer, Silent
+from bearerd.verify.verified import Verified
+
+if TYPE_CHECKING:
+    from bearerd._native.generations import Generations
+    from bearerd._native.refused import RefusedTokens
+    from bearerd._native.revocations import Revocations
+    from bearerd._native.tokens import TokenCache
+    from bearerd.decision import Now, Pending
+    from bearerd.issuers.registry import Issuers
+    from bearerd.limits import Limits
+
+# Codes that are remembered, by the small integer that stands for them.  A token that is too large is not: its length is
+# looked at before anything else, and hashing it would cost more than refusing it again.
+_REMEMBERED: Final = tuple(code for code in Code if TABLE[code].remembered and code is not Code.TOO_LARGE)
+_AGAIN: Final = tuple(Refusal(code, "the same bytes were refused moments ago") for code in _REMEMBERED)
+
+
+class View(Protocol):
+    """The revocations that this worker knows."""
+
+    @property
+    def table(self) -> Revocations:
+        """The table in force."""
+
+
+class TokenVerifier:
+    """Verifies tokens of these issuers.  Synchronous: one thread, one worker."""
+
+    def __init__(
+        self,
+        issuers: Issuers,
+        *,
+        generations: Generations,
+        cache: TokenCache,
+        refused: RefusedTokens,
+        view: View,
+        limits: Limits,
+        observer: Observer | None = None,
+    ) -> None:
+        self._issuers = issuers
+        self._generations = generations
+        self._cache = cache
+        self._refused = refused
+        self._view = view
+        self._limits = limits
+        self._examiner = Examiner(issuers, limits, observer or Silent())
+
+    def verify_now(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
+        """Verify a bearer token.  Pending: resolve it (await), then ask again."""
+        if len(token) > self._limits.max_token_bytes:
+            return self._examiner.examine(token, now)
+        known = self._recall(token, now)
+        if known is not None:
+            return known
+        generation = self._generation()
+        remembered = self._refused.find(token, now.boot, generation)
+        if remembered >= 0:
+            return _AGAIN[remembered]
+        found = self._examiner.examine(token, now)
+        if isinstance(found, Verified):
+            probes = found.probes()
+            self._keep(token, found, probes, now)
+            return self._unless_revoked(found, probes, now)
+        if isinstance(found, Refusal) and found.code in _REMEMBERED:
+            until = now.boot + self._limits.refused_seconds
+            self._refused.put(token, _REMEMBERED.index(found.code), until, generation)
+        return found
+
+    def examine(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
+        """Verify a token without memory: what is known of its bytes is not used, and nothing is kept (``explain``)."""
+        found = self._examiner.examine(token, now)
+        return self._unless_revoked(found, found.probes(), now) if isinstance(found, Verified) else found
+
+    def _recall(self, token: bytes, now: Now) -> Verified | Refusal | None:
+        """What the cache holds for these bytes and still may be said; None: examine them."""
+        found, record = self._find(token, now)
+        if found is Found.KEYS_CHANGED and record is not None and self._renewed(token, record, now):
+            found, record = self._find(token, now)
+        if record is None:
+            return None
+        verified = Verified.decode(record)
+        if found is Found.REVOKED:
+            at = self._view.table.revoked(verified.probes(), verified.issued_second, int(now.wall))
+            return _revoked(verified, at)
+        issuer = self._issuers.find(verified.issuer)
+        if found is not Found.HIT or issuer is None:
+            self._cache.drop(token)
+            return None
+        return verified.under(issuer.generation)
+
+    def _find(self, token: bytes, now: Now) -> tuple[Found, bytes | None]:
+        return self._cache.find(token, now.wall, now.boot, self._generations, self._view.table)
+
+    def _renewed(self, token: bytes, record: bytes, now: Now) -> bool:
+        """Whether the issuer's new key set would choose the very key that verified this token; if so the entry stands.
+
+        The choice is made anew, not only the key looked for: of a token without ``kid`` the new set may have two keys.
+        """
+        verified = Verified.decode(record)
+        issuer, alg = self._issuers.find(verified.issuer), ALGORITHMS[verified.alg]
+        if issuer is None:
+            return False
+        key = issuer.select(alg, verified.kid, now)
+        if not isinstance(key, Key) or key.thumbprint != verified.thumbprint or not key.allows(alg):
+            return False
+        self._cache.renew(token, issuer.generation)
+        return True
+
+    def _keep(self, token: bytes, verified: Verified, probes: bytes, now: Now) -> None:
+        """Into the cache, also if it is revoked: that is asked at each hit.
+
+        Until ``exp`` plus leeway by either clock, and not beyond the keys' own time: else an issuer's long silence would
+        be noticed by new tokens only.
+        """
+        issuer = self._issuers.find(verified.issuer)
+        if issuer is None:
+            return
+        until = verified.expires_at + issuer.config.leeway
+        keys_wall, keys_boot = issuer.usable_until
+        self._cache.put(
+            token,
+            verified.encode(),
+            issuer.index,
+            issuer.generation,
+            self._generations.config,
+            verified.issued_second,
+            min(until, keys_wall),
+            min(now.boot + (until - now.wall), keys_boot),
+            probes,
+        )
+
+    def _unless_revoked(self, verified: Verified, probes: bytes, now: Now) -> Verified | Refusal:
+        at = self._view.table.revoked(probes, verified.issued_second, int(now.wall))
+        return verified if at < 0 else _revoked(verified, at)
+
+    def _generation(self) -> int:
+        """One integer for configuration and key sets, which grows with each change of either."""
+        key_sets = sum(self._generations.key_set(issuer.index) for issuer in self._issuers)
+        return (self._generations.config << 32) + key_sets
+
+
+def _revoked(verified: Verified, at: int) -> Refusal:
+    """A refusal that says what is revoked; ``at`` is the index of the first probe in force."""
+    probed = verified.probed()
+    return Refusal(Code.REVOKED, f"its {probed[at].name.lower()} is revoked" if 0 <= at < len(probed) else "")
