@@ -28,7 +28,7 @@ FLOORS = (
     ("issuers",),
     ("verify",),
     ("policy",),
-    ("audit",),
+    ("audit", "callers"),
     ("service",),
     ("flow",),
     ("explain", "api"),

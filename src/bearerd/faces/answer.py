@@ -1,0 +1,135 @@
+"""A decision in HTTP: status, headers, challenge (contracts, section 4).
+
+The one place that knows what gateways do to an answer.  nginx's auth_request makes 500 of every status but 2xx, 401 and
+403, and drops bodies: it gets a status that it keeps, and the meant one in ``X-Auth-Status``.  The others copy our headers
+to the client, so they get nothing that a client must not read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from bearerd.refusals import Code
+
+if TYPE_CHECKING:
+    from bearerd.decision import Challenge, Decision
+
+REQUEST_ID: Final = "X-Auth-Request-Id"
+STATUS: Final = "X-Auth-Status"
+REASON: Final = "X-Auth-Reason"
+RETRY_SECONDS: Final = 1  # where a refusal that may pass does not say when
+SOFTWARE: Final = "bearerd"
+
+_NO_STORE: Final = ("Cache-Control", "no-store")
+_SERVER: Final = ("Server", SOFTWARE)
+_JSON: Final = ("Content-Type", "application/json")
+_PROBLEM: Final = ("Content-Type", "application/problem+json")  # RFC 9457
+_TRY_AGAIN: Final = frozenset({429, 503})
+_NGINX_LOSES: Final = frozenset({400, 429})  # sent to nginx as 403
+_AUTH_DIALECTS: Final = frozenset({"nginx", "forwarded"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes out: any HTTP server can send it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+def answer(decision: Decision, request_id: str, dialect: str, *, reveal: bool = False) -> Answer:
+    """The answer to a gateway.
+
+    ``dialect``: "nginx", "forwarded" or "envoy".  ``reveal``: clients may know the code (``server.reveal_reason``).
+    """
+    if decision.allowed:
+        return Answer(200, (_SERVER, *decision.headers_add))
+    meant = meant_status(decision, dialect)
+    headers = [_SERVER, _NO_STORE, (REQUEST_ID, request_id)]
+    if decision.challenge is not None:
+        headers.append(("WWW-Authenticate", challenge(decision.challenge)))
+    if meant in _TRY_AGAIN:
+        headers.append(("Retry-After", str(decision.retry_after or RETRY_SECONDS)))
+    code = decision.code or Code.INTERNAL_ERROR
+    if dialect == "nginx":
+        headers += [(STATUS, str(meant)), (REASON, code)]
+        return Answer(403 if meant in _NGINX_LOSES else meant, tuple(headers))
+    headers.append(_PROBLEM)
+    return Answer(meant, tuple(headers), _problem(meant, request_id, code if reveal else None))
+
+
+def meant_status(decision: Decision, dialect: str) -> int:
+    """The status meant for the client.
+
+    RFC 6750 has 400 for a request with two credentials; ``/auth`` says 401, which nginx keeps and a browser understands.
+    """
+    if decision.code is Code.AMBIGUOUS_CREDENTIALS and dialect not in _AUTH_DIALECTS:
+        return 400
+    return decision.status
+
+
+def challenge(parameters: Challenge) -> str:
+    """``WWW-Authenticate: Bearer …`` (RFC 6750 section 3, RFC 9728 section 5.1)."""
+    given = (
+        ("realm", parameters.realm),
+        ("error", parameters.error),
+        ("scope", parameters.scope),
+        ("resource_metadata", parameters.resource_metadata),
+    )
+    return "Bearer " + ", ".join(f'{name}="{_quoted(value)}"' for name, value in given if value is not None)
+
+
+def _quoted(value: str) -> str:
+    """The inside of a quoted-string (RFC 9110 section 5.6.4): what does not fit in one is left out."""
+    printable = "".join(character for character in value if " " <= character <= "~")
+    return printable.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def basic_challenge() -> tuple[str, str]:
+    """The header that asks a caller for its own credentials (RFC 6749 section 5.2)."""
+    return "WWW-Authenticate", 'Basic realm="bearerd", charset="UTF-8"'
+
+
+def oauth_error(code: Code, status: int, request_id: str, *, retry_after: int | None = None) -> Answer:
+    """The error of an OAuth endpoint for callers (RFC 6749 section 5.2, RFC 7009 section 2.2.1)."""
+    headers = [_SERVER, _NO_STORE, _JSON, (REQUEST_ID, request_id)]
+    if status == 401:
+        headers.append(basic_challenge())
+    if status in _TRY_AGAIN:
+        headers.append(("Retry-After", str(retry_after or RETRY_SECONDS)))
+    return Answer(status, tuple(headers), orjson.dumps({"error": _OAUTH_ERRORS.get(status, "server_error")}) + b"\n")
+
+
+_OAUTH_ERRORS: Final = {
+    400: "invalid_request",
+    401: "invalid_client",
+    403: "unauthorized_client",
+    503: "temporarily_unavailable",
+    507: "temporarily_unavailable",
+}
+
+
+def json_answer(value: object, *headers: tuple[str, str], status: int = 200) -> Answer:
+    """A JSON document for a caller or client; never stored on the way unless a header says so."""
+    store = () if any(name == "Cache-Control" for name, _ in headers) else (_NO_STORE,)
+    return Answer(status, (_SERVER, *store, _JSON, *headers), orjson.dumps(value) + b"\n")
+
+
+def plain(status: int, *headers: tuple[str, str]) -> Answer:
+    """An answer that concerns no token: an unknown path, a wrong method.  Nothing of the request is repeated."""
+    return Answer(status, (_SERVER, _NO_STORE, _PROBLEM, *headers), _problem(status, None, None))
+
+
+def _problem(status: int, request_id: str | None, code: str | None) -> bytes:
+    """A problem document (RFC 9457) for a reader of curl's output."""
+    document: dict[str, object] = {"status": status, "title": HTTPStatus(status).phrase}
+    if request_id:
+        document["request_id"] = request_id
+    if code:
+        document["code"] = code
+    return orjson.dumps(document) + b"\n"

@@ -1,0 +1,92 @@
+"""Bodies and forms of callers: bounded, and strict where two readers could read two things."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import ClientConnectionError, http_exceptions
+from aiohttp.web import RequestPayloadError
+
+from bearerd.errors import BearerdError
+from bearerd.refusals import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+BODY_SECONDS: Final = 10.0  # from the head to the body's last byte
+MOST_FIELDS: Final = 32
+_TYPE: Final = "application/x-www-form-urlencoded"
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+
+
+class BadForm(BearerdError):
+    """The request is not the form that RFC 7662 and RFC 7009 ask for."""
+
+    code = Code.BAD_REQUEST
+
+
+async def read(request: web.BaseRequest, most: int) -> Mapping[str, str]:
+    """The fields of a posted form of at most ``most`` bytes.  Raises BadForm."""
+    types = request.headers.getall("Content-Type", ())
+    if len(types) != 1 or types[0].partition(";")[0].strip().lower() != _TYPE:
+        raise BadForm(f"the body is not {_TYPE}")
+    if "Content-Encoding" in request.headers:
+        raise BadForm("the body is encoded")
+    return parse(await _body(request, most))
+
+
+async def _body(request: web.BaseRequest, most: int) -> bytes:
+    length = request.content_length
+    if length is not None and length > most:
+        raise BadForm("the body is longer than max_body_bytes")
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # it is not the answer
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while chunk := await request.content.readany():
+                body += chunk
+                if len(body) > most:
+                    raise BadForm("the body is longer than max_body_bytes")
+    except TimeoutError:
+        raise BadForm("the body took too long") from None
+    except (RequestPayloadError, ClientConnectionError, http_exceptions.HttpProcessingError):
+        raise BadForm("the body did not arrive whole") from None
+    return bytes(body)
+
+
+def parse(body: bytes) -> dict[str, str]:
+    """Fields of ``application/x-www-form-urlencoded``.  Raises BadForm: a field twice, a bad percent, not UTF-8.
+
+    Laxer parsers take the first of two ``token`` fields, or the last: then one could be checked and another meant.
+    """
+    fields: dict[str, str] = {}
+    parts = [part for part in body.split(b"&") if part]
+    if len(parts) > MOST_FIELDS:
+        raise BadForm("more fields than any caller sends")
+    for part in parts:
+        name, _, value = part.partition(b"=")
+        key = decode(name)
+        if key in fields:
+            raise BadForm("a field is given twice")
+        fields[key] = decode(value)
+    return fields
+
+
+def decode(text: bytes) -> str:
+    """One name or value.  Raises BadForm."""
+    head, *escaped = text.replace(b"+", b" ").split(b"%")
+    decoded = bytearray(head)
+    for part in escaped:
+        if len(part) < 2 or not _HEX.issuperset(part[:2]):
+            raise BadForm("a percent sign without two hexadecimal digits")
+        decoded.append(int(part[:2], 16))
+        decoded += part[2:]
+    try:
+        return decoded.decode()
+    except UnicodeDecodeError:
+        raise BadForm("a field is not UTF-8") from None

@@ -1,0 +1,168 @@
+"""aiohttp's HTTP server, so bounded and so discreet as a face of bearerd must be.
+
+aiohttp's parser quotes the offending header in its errors, and its handler puts them into the log *and* the 400 body: a
+NUL in an Authorization field would publish the token.  It also accepts heads of any length in all (a hundred fields of
+32 KiB each) and lets a client take an hour to send one.  Here a request that cannot be parsed gets a fixed answer, a head
+beyond a limit gets 431, and a slow head ends its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from bearerd.log import silence_quotes
+from bearerd.refusals import TABLE, Code
+
+if TYPE_CHECKING:
+    from bearerd.limits import Limits
+
+HEAD_SECONDS: Final = 10.0  # from a head's first byte to its last
+IDLE_SECONDS: Final = 3630.0  # longer than any gateway keeps an idle connection: it must be the one to close
+SOFTWARE: Final = "bearerd"  # instead of aiohttp's and Python's versions
+
+_BODIES: Final = {
+    code: b'{"status":%d,"error":"invalid_request"}\n' % TABLE[code].status
+    for code in (Code.BAD_REQUEST, Code.HEAD_TOO_LARGE)
+}
+
+
+class HeadTooLarge(Exception):
+    """A request head beyond one of the limits."""
+
+
+class Handler(RequestHandler):
+    """One connection."""
+
+    __slots__ = ("_head_bytes", "_head_timer", "_last_payload", "_most_head_bytes", "_refused", "peer")
+
+    def __init__(self, manager: web.Server, *, max_head_bytes: int, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._most_head_bytes = max_head_bytes
+        self._head_bytes = 0  # of a head that is not yet whole
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._last_payload: Any = EMPTY_PAYLOAD
+        self._refused = False  # the head was too large: nothing more is parsed
+        self.peer: Any = None  # what the faces know of the other end; made once a connection
+
+    def data_received(self, data: bytes) -> None:
+        """Count the bytes of a head that arrives in pieces; a whole one is measured by ``head_size``."""
+        if self._refused:
+            return
+        known = self._request_count
+        super().data_received(data)
+        if self._request_count != known:
+            self._last_payload = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
+            self._end_head()
+        elif data and self._last_payload.is_eof():
+            self._await_head(len(data))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """A fixed answer, no word of the request's, nothing logged; the connection ends."""
+        code = Code.HEAD_TOO_LARGE if _too_large(exc) else Code.BAD_REQUEST
+        if status >= 500:
+            code = Code.INTERNAL_ERROR
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        response = web.Response(
+            status=TABLE[code].status,
+            body=_BODIES.get(code, b""),
+            headers={"Content-Type": "application/json", "Cache-Control": "no-store", "Server": SOFTWARE},
+        )
+        response.force_close()
+        return response
+
+    def _await_head(self, received: int) -> None:
+        self._head_bytes += received
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self.force_close)
+        if self._head_bytes > self._most_head_bytes:
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        self._refused = True
+        self._end_head()
+        self._request_count += 1
+        self._messages.append((_ErrInfo(400, HeadTooLarge(), ""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _end_head(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _too_large(error: BaseException | None) -> bool:
+    """Whether the parser stopped at one of its limits (it has one type for a long line, and a text for many fields)."""
+    return isinstance(error, HeadTooLarge | LineTooLong) or str(error) == "Too many headers received"
+
+
+class Server(web.Server):
+    """Makes ``Handler``s."""
+
+    def __call__(self) -> RequestHandler:
+        return Handler(self, loop=self._loop, **self._kwargs)
+
+
+def settings(limits: Limits) -> dict[str, Any]:
+    """The arguments of ``Server`` beside the function that answers."""
+    return {
+        "max_head_bytes": limits.max_head_bytes,
+        "max_line_size": limits.max_header_bytes,
+        "max_field_size": limits.max_header_bytes,
+        "max_headers": limits.max_headers,
+        "keepalive_timeout": IDLE_SECONDS,
+        "auto_decompress": False,  # no body of ours is worth a decompression bomb
+        "access_log": None,
+        "debug": False,
+    }
+
+
+def head_size(request: web.BaseRequest) -> int:
+    """Bytes of the request's head, within a few."""
+    message = request._message  # noqa: SLF001 - aiohttp offers the raw target nowhere else
+    return len(message.method) + len(message.path) + 12 + sum(len(n) + len(v) + 4 for n, v in message.raw_headers)
+
+
+def raw_target(request: web.BaseRequest) -> bytes:
+    """The request target as it was received."""
+    return request._message.path.encode("utf-8", "surrogateescape")  # noqa: SLF001
+
+
+class _AppRunner(web.AppRunner):
+    """Runs an application on ``Server``."""
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, app: web.Application, limits: Limits, **more: Any) -> None:
+        super().__init__(app, access_log=None, **more)
+        self._settings = settings(limits)
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return Server(made.request_handler, request_factory=made.request_factory, loop=made._loop, **self._settings)  # noqa: SLF001
+
+
+def app_runner(app: web.Application, limits: Limits, **more: Any) -> web.AppRunner:
+    """A runner for an ``web.Application`` of ours (admin, probes) with the same bounds and the same discretion."""
+    return _AppRunner(app, limits, **more)
+
+
+silence_quotes()
