@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bearerd._native import clock
 from support.guard import entry
+
+from bearerd._native import clock
 
 hooked = pytest.mark.skipif(not clock.HAS_TEST_HOOK, reason="needs a build with BEARERD_TEST=1")
 released = pytest.mark.skipif(clock.HAS_TEST_HOOK, reason="needs a release build")

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from bearerd._native import digest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.guard import Guarded, entry
+
+from bearerd._native import digest
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "siphash128.json").read_text())
 KEY = bytes.fromhex(VECTORS["key"])

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from bearerd._native import rules
-from bearerd._native.rules import AMBIGUOUS, NONE, BadPattern, Rules
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bearerd._native import rules
+from bearerd._native.rules import AMBIGUOUS, NONE, BadPattern, Rules
 
 Rule = tuple[Sequence[str] | None, str | None, bool]
 
@@ -202,7 +203,9 @@ def test_start_skips_rules() -> None:
 
 def test_methods_select_exactly() -> None:
     table = Rules([(["PUT", "PATCH"], "/a", False), (["P"], None, False)])
-    found = {m: table.match(m, b"/a", False) for m in (b"PUT", b"PATCH", b"P", b"put", b"PU", b"PUTS", b"", b"GET", b"\xff")}
+    found = {
+        m: table.match(m, b"/a", False) for m in (b"PUT", b"PATCH", b"P", b"put", b"PU", b"PUTS", b"", b"GET", b"\xff")
+    }
     assert found == {
         b"PUT": 0, b"PATCH": 0, b"P": 1, b"put": NONE, b"PU": NONE, b"PUTS": NONE, b"": NONE, b"GET": NONE, b"\xff": NONE
     }  # fmt: skip
@@ -395,5 +398,3 @@ def test_one_pattern_agrees_with_a_regular_expression(pattern: str, path: str) -
 @given(st.lists(RULES, max_size=4), st.binary(max_size=20), st.binary(max_size=40), st.booleans())
 def test_any_bytes_are_taken(table: list[Rule], method: bytes, path: bytes, preflight: bool) -> None:
     assert -2 <= Rules(table).match(method, path, preflight) < len(table)
-
-
