@@ -9,6 +9,7 @@ beyond a limit gets 431, and a slow head ends its connection.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -20,6 +21,8 @@ from bearerd.log import silence_quotes
 from bearerd.refusals import TABLE, Code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bearerd.limits import Limits
 
 HEAD_SECONDS: Final = 10.0  # from a head's first byte to its last
@@ -82,10 +85,21 @@ class Handler(RequestHandler):
         response = web.Response(
             status=TABLE[code].status,
             body=_BODIES.get(code, b""),
-            headers={"Content-Type": "application/json", "Cache-Control": "no-store", "Server": SOFTWARE},
+            # To nginx the meant status is told beside; it is no other than the status itself, so anyone may read it.
+            headers={
+                "Content-Type": "application/json",
+                "Cache-Control": "no-store",
+                "Server": SOFTWARE,
+                "X-Auth-Request-Id": self._refusal_id(code),
+                "X-Auth-Status": str(TABLE[code].status),
+            },
         )
         response.force_close()
         return response
+
+    def _refusal_id(self, code: Code) -> str:
+        told = self._manager.refused if isinstance(self._manager, Server) else None
+        return secrets.token_hex(16) if told is None else told(code, self.transport)
 
     def _await_head(self, received: int) -> None:
         self._head_bytes += received
@@ -111,11 +125,17 @@ class Handler(RequestHandler):
 
 def _too_large(error: BaseException | None) -> bool:
     """Whether the parser stopped at one of its limits (it has one type for a long line, and a text for many fields)."""
-    return isinstance(error, HeadTooLarge | LineTooLong) or str(error) == "Too many headers received"
+    many = getattr(error, "message", "") == "Too many headers received"
+    return many or isinstance(error, HeadTooLarge | LineTooLong)
 
 
 class Server(web.Server):
-    """Makes ``Handler``s."""
+    """Makes ``Handler``s.
+
+    ``refused`` is told of each request that could not be parsed, with the transport it came by; it returns a request id.
+    """
+
+    refused: Callable[[Code, asyncio.Transport | None], str] | None = None
 
     def __call__(self) -> RequestHandler:
         return Handler(self, loop=self._loop, **self._kwargs)

@@ -1,0 +1,194 @@
+"""The HTTP server beneath every face: bounded, and silent about what it could not read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from bearerd.faces import server
+from bearerd.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CANARY = "eyJhbGciOiJSUzI1NiJ9.canary-7f3a.c2lnbmF0dXJl"
+LIMITS = Limits(max_header_bytes=2048, max_head_bytes=4096, max_headers=20, max_token_bytes=1024)
+
+
+class Wire:
+    """A raw connection to a server: bytes in, bytes out."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.seen: list[web.BaseRequest] = []
+
+    async def ask(self, *parts: bytes) -> bytes:
+        """Send the parts one by one, and read until the server closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            pass  # the server had enough
+        data = b""
+        try:
+            while chunk := await asyncio.wait_for(reader.read(65536), 20):
+                data += chunk
+        except ConnectionError:
+            pass
+        writer.close()
+        return data
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    async def handle(request: web.BaseRequest) -> web.Response:
+        made.seen.append(request)
+        if server.raw_target(request) == b"/fail":
+            raise ValueError(CANARY)
+        if server.raw_target(request) == b"/late":
+            raise TimeoutError(CANARY)
+        return web.Response(text=str(server.head_size(request)))
+
+    runner = web.ServerRunner(server.Server(handle, **server.settings(LIMITS)))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made = Wire(runner.addresses[0][1])
+    yield made
+    await runner.cleanup()
+
+
+def head(*lines: bytes, target: bytes = b"/") -> bytes:
+    return b"\r\n".join([b"GET " + target + b" HTTP/1.1", b"Host: x", *lines, b"", b""])
+
+
+CANARIES = {
+    "NUL": b"Authorization: Bearer " + CANARY.encode() + b"\0x",
+    "bare CR": b"Authorization: Bearer " + CANARY.encode() + b"\rx",
+    "0x7f": b"Authorization: Bearer " + CANARY.encode() + b"\x7fx",
+    "control": b"Authorization: Bearer \x01" + CANARY.encode(),
+    "a colon short": b"Authorization Bearer " + CANARY.encode(),
+    "a space before the colon": b"Authorization : Bearer " + CANARY.encode(),
+    "a folded line": b"X: 1\r\n Authorization: Bearer " + CANARY.encode(),
+    "oversize": b"Authorization: Bearer " + CANARY.encode() * 60,
+    "oversize, beyond the whole head": b"Authorization: Bearer " + CANARY.encode() * 200,
+    "a second Host": b"Host: " + CANARY.encode(),
+    "a bad length": b"Content-Length: " + CANARY.encode(),
+    "two lengths": b"Content-Length: 1\r\nContent-Length: " + CANARY.encode(),
+    "in the method": b"\r\n\r\n" + CANARY.encode() + b" / HTTP/1.1",
+}
+
+
+@pytest.mark.parametrize("line", CANARIES.values(), ids=CANARIES.keys())
+async def test_what_cannot_be_parsed_is_neither_logged_nor_sent_back(
+    wire: Wire, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = await wire.ask(head(line, b"Connection: close"))
+    assert b"HTTP/1.1 4" in answer or b"HTTP/1.0 4" in answer
+    for text in (answer.decode("latin-1"), caplog.text):
+        assert "canary" not in text
+        assert CANARY[:12] not in text
+    assert b"aiohttp" not in answer
+    assert b"Python" not in answer
+
+
+@pytest.mark.parametrize(
+    "target", [CANARY.encode(), b"/\x01" + CANARY.encode(), b"/" + CANARY.encode() * 60, b"http://[" + CANARY.encode()]
+)
+async def test_a_bad_target_is_not_repeated(wire: Wire, target: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = await wire.ask(head(b"Connection: close", target=target))
+    assert "canary" not in answer.decode("latin-1")
+    assert "canary" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"A: " + b"x" * 2100],
+        [b"x" * 2100 + b": a"],
+        [b"X-%d: 1" % number for number in range(21)],
+    ],
+    ids=["long value", "long name", "many fields"],
+)
+async def test_a_head_beyond_a_limit_is_431(wire: Wire, lines: list[bytes]) -> None:
+    answer = await wire.ask(head(*lines))
+    assert b" 431 " in answer.splitlines()[0]
+    assert b"X-Auth-Status: 431" in answer
+    assert b"X-Auth-Request-Id: " in answer
+    assert not wire.seen
+
+
+async def test_a_head_that_comes_in_pieces_is_stopped_at_its_limit(wire: Wire) -> None:
+    pieces = [b"X-%d: " % number + b"x" * 900 + b"\r\n" for number in range(5)]
+    answer = await wire.ask(b"GET / HTTP/1.1\r\nHost: x\r\n", *pieces)
+    assert b" 431 " in answer.splitlines()[0]
+    assert answer.count(b"HTTP/1.") == 1
+    assert not wire.seen
+
+
+async def test_a_head_within_the_limits_may_come_byte_by_byte(wire: Wire) -> None:
+    request = head(b"A: " + b"x" * 40, b"Connection: close")
+    reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+    for byte in request:
+        writer.write(bytes([byte]))
+        await writer.drain()
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert abs(int(answer.rpartition(b"\r\n\r\n")[2]) - len(request)) < 16
+
+
+async def test_bodies_do_not_count_as_heads(wire: Wire) -> None:
+    body = b"x" * 9000
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answer = await wire.ask(request, *(body[at : at + 1000] for at in range(0, 9000, 1000)))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_requests_behind_one_another_are_answered_in_order(wire: Wire) -> None:
+    answer = await wire.ask(head() + head(b"X: 1") + head(b"Connection: close"))
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+
+
+async def test_a_slow_head_ends_its_connection(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.05)
+    answer = await wire.ask(b"GET / HTTP/1.1\r\nHost:")
+    assert answer == b""
+    assert not wire.seen
+
+
+@pytest.mark.parametrize("target", [b"/fail", b"/late"])
+async def test_a_handler_that_fails_ends_as_503_without_its_words(
+    wire: Wire, target: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await wire.ask(head(target=target))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"canary" not in answer
+    assert "canary" not in caplog.text
+
+
+async def test_an_application_of_ours_runs_on_the_same_server(caplog: pytest.LogCaptureFixture) -> None:
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application()
+    application.router.add_get("/hello", hello)
+    runner = server.app_runner(application, LIMITS)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    wire = Wire(runner.addresses[0][1])
+    assert b"hello" in await wire.ask(head(b"Connection: close", target=b"/hello"))
+    answer = await wire.ask(head(CANARIES["NUL"]))
+    assert b" 400 " in answer.splitlines()[0]
+    assert b"canary" not in answer
+    assert "canary" not in caplog.text
+    await runner.cleanup()
