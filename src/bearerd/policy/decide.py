@@ -1,0 +1,356 @@
+"""The decision: what this use of a token comes to.  No await, no I/O, and nothing remembered.
+
+Which refusal comes first is a question of who learns what (contracts, section 4: a hint is an oracle):
+
+1. What ``select_rule`` refused at once: an untrusted peer, or a path that is ambiguous in itself.
+2. Open rules (``none``, a preflight): no credential is looked at, no view is needed.
+3. 401 for whoever shows no good token: a credential in the query, none at all, or one that verification refused.  It is
+   the same on every closed path, whether a rule matches or not; its challenge names the resource's scopes, which its
+   metadata publishes anyway, and never a rule's.
+4. 401 for a good token that is not for this resource: issuer, audience, lifetime, proof of possession.
+5. 503 where the view of the revocations is too old: the token may be revoked, so its bearer is not yet to be told more.
+6. 403, only now, for the holder of a good token: no rule or a narrowly missed one, a spoofed identity header, scopes
+   (all that are needed in one challenge), then roles and claims.
+
+``access_token`` in the query is judged here (3), and not by the faces, so that no face forgets it, ``none`` rules are
+exempt, and the answer says nothing of whether the token in the header is good.
+
+A shadow resource turns every refusal of these into an allow without identity, for trusted peers only.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
+from bearerd.policy.rules import Selected
+from bearerd.refusals import Code, Outcome, Refusal
+from bearerd.verify import hints, paths
+
+if TYPE_CHECKING:
+    from bearerd.decision import Now, Pending
+    from bearerd.policy.resource import Resource, Rule
+    from bearerd.request import Request
+    from bearerd.verify.verified import Verified
+
+RETRY_AFTER: Final = 1  # seconds, where a refusal that will pass does not say when
+_PASSING: Final = frozenset({429, 503})
+
+
+class State(Protocol):
+    """What a worker knows beside the token: how fresh its view is, and the generations that a decision is made under."""
+
+    @property
+    def max_staleness(self) -> float:
+        """The age of the view (seconds) up to which ``strict`` resources are served."""
+
+    @property
+    def available_for(self) -> float:
+        """The same for ``available`` ones."""
+
+    @property
+    def revocation_sequence(self) -> int:
+        """Grows with each change of what is revoked here (the native table's ``sequence``)."""
+
+    def view_age(self, now: Now) -> float:
+        """Seconds since the view was known to be whole, by the boot clock; infinite if it never was."""
+
+    def key_generation(self, issuer: str) -> int:
+        """The generation of this issuer's (``iss``) key set."""
+
+
+def decide_now(
+    resource: Resource,
+    selected: Selected | Refusal,
+    subject: Verified | Refusal | None,
+    request: Request,
+    now: Now,
+    state: State,
+) -> Decision | Pending:
+    """Decide.
+
+    ``subject`` is what verification made of the credential; None only where the request has no Authorization field at
+    all, or ``selected.needs_credential`` is false.  Nothing here waits yet: Pending is for confirmations and the like.
+    """
+    decision = _enforced(resource, selected, subject, request, now, state)
+    return _in_shadow(resource, decision, _spoofed(selected), request)
+
+
+def refused(resource: Resource, refusal: Refusal, request: Request) -> Decision:
+    """The decision for a refusal that arose elsewhere (``overloaded``, ``internal_error``)."""
+    return _in_shadow(resource, _refuse(resource, refusal), (), request)
+
+
+def unknown_resource(name: str) -> Decision:
+    """No such resource, or it does not list the face.  The asked name is no label: ``resource`` stays empty."""
+    detail = f"no resource {name!r} answers here"
+    return Decision(False, Outcome.FORBID, Code.UNKNOWN_RESOURCE, 403, resource="", detail=detail)
+
+
+def judge_for_introspection(resource: Resource, verified: Verified, now: Now, state: State) -> Refusal | None:
+    """Why a token is not active for this resource (RFC 7662 section 2.2); None if it is.
+
+    Rules do not count, and a ``cnf`` is passed on to the caller, who can ask for the proof (RFC 9449 section 7.2).
+    """
+    return _judge_token(resource, verified) or _judge_view(resource, now, state)
+
+
+# ---- the enforced decision ----
+
+
+def _enforced(
+    resource: Resource,
+    selected: Selected | Refusal,
+    subject: Verified | Refusal | None,
+    request: Request,
+    now: Now,
+    state: State,
+) -> Decision:
+    if isinstance(selected, Refusal):
+        return _refuse(resource, selected)
+    if not selected.needs_credential:
+        return _open(resource, selected, request, state)
+    if selected.token_in_query:
+        in_query = Refusal(Code.AMBIGUOUS_CREDENTIALS, "access_token in the query (RFC 6750 section 2.3)")
+        return _refuse(resource, in_query, selected.rule)
+    if isinstance(subject, Refusal):
+        return _refuse(resource, subject, selected.rule)
+    if subject is None:
+        return _nobody(resource, selected, request)
+    refusal = (
+        _judge_token(resource, subject)
+        or _judge_proof(subject)
+        or _judge_view(resource, now, state)
+        or selected.refusal
+        or _judge_use(resource, selected.rule, subject)
+    )
+    if refusal is not None:
+        return _refuse(resource, refusal, selected.rule)
+    return Decision(
+        True,
+        Outcome.ALLOW,
+        None,
+        200,
+        resource.name,
+        selected.index,
+        claims=subject.claims,
+        headers_add=resource.identity.headers(subject),
+        headers_remove=resource.identity.names,
+        would_refuse=_would_refuse(resource, selected, subject),
+        reuse=_reuse(resource, selected, subject, now, state),
+    )
+
+
+def _open(resource: Resource, selected: Selected, request: Request, state: State) -> Decision:
+    """A ``none`` rule or a preflight.  The same answer for every request that comes here, unless shadows have a say."""
+    if selected.refusal is not None:
+        return _refuse(resource, selected.refusal, selected.rule)
+    counted: tuple[WouldRefuse, ...] = ()
+    if not _has_authorization(request):  # with one, nobody knows: it is not looked at
+        counted = _would_refuse(resource, selected, None)
+    forever = Reuse(
+        resource.name, selected.index, resource.generation, 0, state.revocation_sequence, math.inf, math.inf
+    )
+    return _allow_nobody(resource, selected.rule, counted, forever if selected.plain else None)
+
+
+def _nobody(resource: Resource, selected: Selected, request: Request) -> Decision:
+    """No Authorization field: anonymous under an ``optional`` rule, else challenged."""
+    rule = selected.rule
+    if _has_authorization(request):  # a mistake of the caller's: there is a credential, and nobody verified it
+        return _refuse(resource, Refusal(Code.INTERNAL_ERROR, "the credential was not verified"), rule)
+    if rule is None or rule.auth != "optional":
+        return _refuse(resource, Refusal(Code.MISSING_TOKEN), rule)
+    if selected.refusal is not None:
+        return _refuse(resource, selected.refusal, rule)
+    return _allow_nobody(resource, rule, _would_refuse(resource, selected, None), None)
+
+
+def _allow_nobody(
+    resource: Resource, rule: Rule | None, counted: tuple[WouldRefuse, ...], reuse: Reuse | None
+) -> Decision:
+    """Allowed without identity: the headers go all the same, empty."""
+    return Decision(
+        True,
+        Outcome.ALLOW,
+        None,
+        200,
+        resource.name,
+        None if rule is None else rule.index,
+        headers_add=resource.identity.cleared,
+        headers_remove=resource.identity.names,
+        would_refuse=counted,
+        reuse=reuse,
+    )
+
+
+def _refuse(resource: Resource, refusal: Refusal, rule: Rule | None = None) -> Decision:
+    row = refusal.row
+    retry_after = refusal.retry_after
+    if retry_after is None and row.status in _PASSING:
+        retry_after = RETRY_AFTER
+    return Decision(
+        False,
+        row.outcome,
+        refusal.code,
+        row.status,
+        resource.name,
+        None if rule is None else rule.index,
+        challenge=_challenge(resource, refusal, rule),
+        retry_after=retry_after,
+        detail=refusal.detail,
+        hints=refusal.hints,
+    )
+
+
+def _challenge(resource: Resource, refusal: Refusal, rule: Rule | None) -> Challenge | None:
+    """RFC 6750 section 3: with every 401, and with the 403 that more scopes would mend, naming *all* that are needed."""
+    row = refusal.row
+    if row.status != 401 and refusal.code is not Code.INSUFFICIENT_SCOPE:
+        return None
+    scopes = resource.scopes
+    if rule is not None and refusal.code is Code.INSUFFICIENT_SCOPE:
+        scopes = rule.scopes
+    return Challenge(resource.name, row.error, " ".join(scopes) or None, resource.metadata_url)
+
+
+# ---- judging ----
+
+
+def _judge_token(resource: Resource, verified: Verified) -> Refusal | None:
+    """Whether a good token is one for this resource."""
+    if verified.issuer not in resource.issuers:
+        return Refusal(Code.UNKNOWN_ISSUER, f"the resource does not accept issuer {hints.quoted(verified.issuer)}")
+    if resource.audience.isdisjoint(verified.audience):
+        return Refusal(Code.WRONG_AUDIENCE, _audience_detail(verified), _near_audiences(resource, verified))
+    if resource.max_lifetime is not None and not verified.lifetime <= resource.max_lifetime:
+        limit = f"exp - iat is {verified.lifetime:.0f} s, more than the resource's {resource.max_lifetime:.0f} s"
+        return Refusal(Code.TOO_LONG_LIVED, limit)
+    return None
+
+
+def _judge_proof(verified: Verified) -> Refusal | None:
+    """RFC 9449 section 7.2, RFC 8705 section 3: a bound token is worth nothing without the proof, here as elsewhere."""
+    return Refusal(Code.PROOF_REQUIRED, "the token has a cnf claim") if verified.confirmed else None
+
+
+def _judge_view(resource: Resource, now: Now, state: State) -> Refusal | None:
+    """Whether the view is fresh enough to know that the token is not revoked (G2)."""
+    age, limit = state.view_age(now), _staleness(resource, state)
+    if age <= limit:  # also false for what is not a number
+        return None
+    return Refusal(Code.STALE_STATE, f"the view is {age:.1f} s old, more than {limit:.0f} s")
+
+
+def _staleness(resource: Resource, state: State) -> float:
+    return state.max_staleness if resource.strict else state.available_for
+
+
+def _judge_use(resource: Resource, rule: Rule | None, verified: Verified) -> Refusal | None:
+    """The requirements: scopes first, for they can be mended by asking for another token."""
+    missing = [scope for scope in (resource.scopes if rule is None else rule.scopes) if scope not in verified.scopes]
+    if missing:
+        return Refusal(Code.INSUFFICIENT_SCOPE, f"missing: {' '.join(missing)}")
+    if rule is None:
+        return None
+    if rule.roles and rule.roles.isdisjoint(verified.roles):
+        return Refusal(Code.FORBIDDEN, f"none of the roles {', '.join(sorted(rule.roles))}")
+    for path, wanted in rule.claims:
+        if not _holds(paths.at(verified.claims, path), wanted):
+            return Refusal(Code.FORBIDDEN, f"the claim {path} does not hold what the rule asks for")
+    return None
+
+
+def _holds(value: object, wanted: str | float | bool) -> bool:
+    """Equal, or contained in a list."""
+    return any(_equal(item, wanted) for item in value) if isinstance(value, list) else _equal(value, wanted)
+
+
+def _equal(value: object, wanted: str | float | bool) -> bool:
+    """As JSON has it: ``true`` is not 1, and ``"1"`` is neither; 1 and 1.0 are one number."""
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted
+    if isinstance(value, str) or isinstance(wanted, str):
+        return isinstance(value, str) and isinstance(wanted, str) and value == wanted
+    return isinstance(value, int | float) and value == wanted
+
+
+# ---- shadow ----
+
+
+def _would_refuse(resource: Resource, selected: Selected, verified: Verified | None) -> tuple[WouldRefuse, ...]:
+    """What the shadow rules in front of an allow would have refused: what enforcing them would break."""
+    found = []
+    for rule in selected.shadows:
+        refusal: Refusal | None = None
+        if verified is not None and not rule.open:
+            refusal = _judge_use(resource, rule, verified)
+        elif verified is None and rule.auth == "required" and not rule.open:
+            refusal = Refusal(Code.MISSING_TOKEN)
+        if refusal is not None:
+            found.append(WouldRefuse(refusal.code, rule.index))
+    return tuple(found)
+
+
+def _in_shadow(resource: Resource, decision: Decision, spoofed: tuple[str, ...], request: Request) -> Decision:
+    """A shadow resource refuses a trusted peer nothing: but where the decision was no allow, nobody was identified."""
+    if decision.allowed or decision.code is None or not resource.shadow or not request.trusted:
+        return decision
+    return Decision(
+        True,
+        Outcome.ALLOW,
+        None,
+        200,
+        resource.name,
+        decision.rule,
+        headers_add=resource.identity.cleared,
+        headers_remove=(*resource.identity.names, *spoofed),
+        would_refuse=(WouldRefuse(decision.code, None),),
+        detail=decision.detail,
+        hints=decision.hints,
+    )
+
+
+def _spoofed(selected: Selected | Refusal) -> tuple[str, ...]:
+    return () if isinstance(selected, Refusal) else selected.spoofed
+
+
+# ---- what a decision leaves behind ----
+
+
+def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now, state: State) -> Reuse | None:
+    """Only an allow that follows from (resource, rule, token) alone, and no longer than token and view are good."""
+    if not selected.plain:
+        return None
+    until = verified.expires_at + resource.issuers[verified.issuer]
+    fresh = now.boot + _staleness(resource, state) - state.view_age(now)
+    return Reuse(
+        resource.name,
+        selected.index,
+        resource.generation,
+        state.key_generation(verified.issuer),
+        state.revocation_sequence,
+        until_wall=until,
+        until_boot=min(now.boot + (until - now.wall), fresh),
+    )
+
+
+def _has_authorization(request: Request) -> bool:
+    return any(name.lower() == b"authorization" for name, _ in request.headers)
+
+
+def _audience_detail(verified: Verified) -> str:
+    shown = ", ".join(map(hints.quoted, verified.audience[:3]))
+    return f"aud is {shown}" if shown else "the token has no aud"
+
+
+def _near_audiences(resource: Resource, verified: Verified) -> tuple[str, ...]:
+    """For logs: an audience that is ours but for its final slash or its case."""
+    ours = {_folded(audience): audience for audience in resource.audience}
+    near = (ours.get(_folded(audience)) for audience in verified.audience[:8])
+    return tuple(f"{hints.quoted(known)} is accepted: they differ by final slash or case" for known in near if known)
+
+
+def _folded(audience: str) -> str:
+    return audience.casefold().rstrip("/")

@@ -1,0 +1,125 @@
+"""Identity headers: what an upstream is told about who asks, and how nobody else can tell it (contracts, section 3).
+
+Every header of a resource's closed list goes with every allow, empty where there is no value, so that a gateway that
+overwrites what it is given overwrites whatever the client sent.  A name that it does not overwrite, because only the
+upstream reads it as the same (``X_Auth_Subject``), is refused where the face sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from bearerd.verify import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from bearerd.request import Headers
+    from bearerd.verify.verified import Verified
+
+    Source = Callable[[Verified], str]
+
+_PLAIN: Final = re.compile(r"[\x21-\x24\x26-\x7e]*")  # RFC 9110 VCHAR without the percent sign
+_PREFIX: Final = b"x-auth-"
+_LIST: Final = ","
+
+
+def encoded(text: str, separator: str = "") -> str:
+    """Text as a field value: every byte outside 0x21 to 0x7E, ``%`` and the separator percent-encoded.
+
+    Nothing else is touched, so that two values never become one, and no value can end a field or a list's item.
+    """
+    if _PLAIN.fullmatch(text) and not (separator and separator in text):
+        return text
+    keep = {byte for byte in range(0x21, 0x7F) if chr(byte) not in ("%", separator)}
+    return "".join(chr(byte) if byte in keep else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
+
+
+class Identity:
+    """The identity headers of one resource, ready to be filled.  Safe to share: nothing in it changes."""
+
+    __slots__ = ("_allowed", "_names", "_sources", "cleared", "names")
+
+    def __init__(self, plan: Mapping[str, str], client_headers: Iterable[str]) -> None:
+        self.names = tuple(plan)
+        self.cleared = tuple((name, "") for name in plan)  # where nobody was identified
+        self._sources: tuple[tuple[str, Source], ...] = tuple((name, _source(text)) for name, text in plan.items())
+        self._names = frozenset(map(_canonical, (name.encode() for name in plan)))
+        self._allowed = frozenset(name.lower().encode() for name in client_headers)
+
+    def headers(self, verified: Verified) -> tuple[tuple[str, str], ...]:
+        """The headers that speak of this token."""
+        return tuple((name, source(verified)) for name, source in self._sources)
+
+    def spoofed(self, headers: Headers) -> tuple[str, ...]:
+        """The client's names, as received, that an upstream could take for ours.
+
+        A name of ``client_headers`` passes in its own spelling only: another one may be what the upstream reads as ours.
+        """
+        return tuple(name.decode("latin-1") for name, _ in headers if self._ours(name.lower()))
+
+    def _ours(self, name: bytes) -> bool:
+        canonical = _canonical(name)
+        return (canonical.startswith(_PREFIX) or canonical in self._names) and name not in self._allowed
+
+
+def _canonical(name: bytes) -> bytes:
+    """As an upstream behind CGI or WSGI reads it: case and ``_`` or ``-`` are one to it."""
+    return name.lower().replace(b"_", b"-")
+
+
+def _scopes(verified: Verified) -> str:
+    return " ".join(map(encoded, verified.scopes))
+
+
+def _roles(verified: Verified) -> str:
+    return _LIST.join(encoded(role, _LIST) for role in verified.roles)
+
+
+_WORDS: Final[dict[str, Source]] = {
+    "sub": lambda verified: encoded(verified.subject or ""),
+    "iss": lambda verified: encoded(verified.issuer),
+    "client": lambda verified: encoded(verified.client or ""),
+    "scopes": _scopes,
+    "roles": _roles,
+}
+
+
+def _source(text: str) -> Source:
+    """What fills a header: one of the words above, else a claim path, perhaps with the form it is sent in."""
+    if text in _WORDS:
+        return _WORDS[text]
+    form, colon, path = text.partition(":")
+    if colon and form == "json":
+        return lambda verified: _json(verified.claims, path)
+    if colon and form == "csv":
+        return lambda verified: _csv(paths.at(verified.claims, path))
+    return lambda verified: _value(paths.at(verified.claims, text))
+
+
+def _json(claims: Mapping[str, Any], path: str) -> str:
+    """The claim as JSON, which quotes its own separators; an absent one is empty, not ``null``."""
+    value = paths.at(claims, path)
+    return "" if value is None else encoded(orjson.dumps(value).decode())
+
+
+def _csv(value: Any) -> str:
+    """A list's items with commas between them.  What is no list is a list of one, so its commas are encoded too."""
+    if value is None:
+        return ""
+    items = value if isinstance(value, list) else [value]
+    return _LIST.join(encoded(_text(item), _LIST) for item in items)
+
+
+def _value(value: Any) -> str:
+    return _csv(value) if isinstance(value, list) else encoded(_text(value))
+
+
+def _text(value: Any) -> str:
+    """A string as it is, null as nothing, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()

@@ -1,0 +1,144 @@
+"""The policy, compiled: every resource of a configuration in the form that requests are judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
+
+from bearerd._native import rules as native
+from bearerd.config import audience
+from bearerd.policy.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bearerd.config import model
+
+METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: its requirements, and of its selectors what logs and ``explain`` name."""
+
+    index: int  # among all the resource's rules, as in the file
+    methods: tuple[str, ...] | None
+    path: str | None  # the pattern: ``url.template`` in logs
+    preflight: bool
+    auth: Literal["required", "optional", "none"]
+    scopes: tuple[str, ...]  # the resource's and its own: all are needed
+    roles: frozenset[str]  # any one; empty: none needed
+    claims: tuple[tuple[str, str | int | float | bool], ...]  # (claim path, value): all are needed
+
+    @property
+    def open(self) -> bool:
+        """Whether no credential is looked at."""
+        return self.preflight or self.auth == "none"
+
+    @property
+    def constrained(self) -> bool:
+        """Whether it depends on method or path of the request."""
+        return self.methods is not None or self.path is not None or self.preflight
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """One resource.  Nothing in it changes; a reload makes new ones."""
+
+    name: str
+    generation: int  # of the configuration that it was made from
+    identifier: str | None
+    audience: frozenset[str]  # twins included
+    spoken_audience: str | None  # what introspection says ``aud`` is
+    issuers: Mapping[str, float]  # accepted ``iss`` -> its leeway (seconds)
+    scopes: tuple[str, ...]
+    max_lifetime: float | None  # seconds
+    strict: bool  # staleness
+    shadow: bool  # nothing is refused to a trusted peer
+    gateways: frozenset[str]
+    metadata_url: str | None
+    identity: Identity
+    rules: tuple[Rule, ...]  # all, as in the file
+    enforced: tuple[Rule, ...]  # those that decide
+    matcher: native.Rules  # over ``enforced``
+    shadows: tuple[tuple[Rule, native.Rules], ...]  # those that do not, each with its own selectors
+    constrained: bool  # an enforced rule selects by method or path
+    has_paths: bool  # an enforced rule selects by path
+
+
+class Policy:
+    """All resources of one configuration, under its generation."""
+
+    def __init__(self, config: model.Config, generation: int) -> None:
+        self.generation = generation
+        self.resources: Mapping[str, Resource] = MappingProxyType(
+            {name: _resource(name, table, config.issuer, generation) for name, table in config.resource.items()}
+        )
+
+
+def metadata_url(identifier: str | None) -> str | None:
+    """Where a resource's metadata is found: the well-known path between host and path (RFC 9728 section 3.1).
+
+    None unless the identifier is an http or https URL.
+    """
+    parts = urlsplit(identifier or "")
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    path = "" if parts.path == "/" else parts.path
+    return parts._replace(path=METADATA_PATH + path, fragment="").geturl()
+
+
+def _resource(name: str, table: model.Resource, issuers: Sequence[model.Issuer], generation: int) -> Resource:
+    configured = table.audiences
+    rules = tuple(_rule(index, rule, table.scopes) for index, rule in enumerate(table.rule))
+    in_shadow = [rule.enforce == "shadow" for rule in table.rule]
+    enforced = tuple(rule for rule, shadow in zip(rules, in_shadow, strict=True) if not shadow)
+    return Resource(
+        name=name,
+        generation=generation,
+        identifier=table.identifier,
+        audience=audience.accepted(configured),
+        spoken_audience=table.identifier or next(iter(configured), None),
+        issuers=MappingProxyType(_accepted(table.issuers, issuers)),
+        scopes=tuple(dict.fromkeys(table.scopes)),
+        max_lifetime=table.max_lifetime,
+        strict=table.staleness == "strict",
+        shadow=table.enforce == "shadow",
+        gateways=frozenset(table.gateways),
+        metadata_url=metadata_url(table.identifier),
+        identity=Identity(table.identity, table.client_headers),
+        rules=rules,
+        enforced=enforced,
+        matcher=_matcher(*enforced),
+        shadows=tuple((rule, _matcher(rule)) for rule, shadow in zip(rules, in_shadow, strict=True) if shadow),
+        constrained=any(rule.constrained for rule in enforced),
+        has_paths=any(rule.path is not None for rule in enforced),
+    )
+
+
+def _rule(index: int, rule: model.Rule, scopes: Sequence[str]) -> Rule:
+    return Rule(
+        index=index,
+        methods=rule.methods,
+        path=rule.path,
+        preflight=rule.preflight,
+        auth=rule.auth,
+        scopes=tuple(dict.fromkeys((*scopes, *rule.scopes))),
+        roles=frozenset(rule.roles),
+        claims=tuple(rule.claims.items()),
+    )
+
+
+def _matcher(*rules: Rule) -> native.Rules:
+    return native.Rules([(rule.methods, rule.path, rule.preflight) for rule in rules])
+
+
+def _accepted(named: Sequence[str] | None, issuers: Sequence[model.Issuer]) -> dict[str, float]:
+    """``iss`` and leeway of the issuers that a resource names, by URL or by name; all, where it names none."""
+    return {
+        issuer.issuer: issuer.leeway
+        for issuer in issuers
+        if named is None or issuer.issuer in named or issuer.name in named
+    }
