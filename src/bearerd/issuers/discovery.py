@@ -56,8 +56,9 @@ def jwks_uri(document: bytes, issuer: str, limits: Limits) -> str:
     Whether the URI may be fetched is for ``fetch`` to say.
     """
     metadata = _parse(document, limits)
-    if metadata.get("issuer") != issuer:
-        raise IssuerFault(Reason.WRONG_ISSUER, f"the metadata names another issuer than {issuer[:200]!r}")
+    named = metadata.get("issuer")
+    if named != issuer:
+        raise IssuerFault(Reason.WRONG_ISSUER, f"the metadata is of {str(named)[:200]!r}, not of {issuer[:200]!r}")
     uri = metadata.get("jwks_uri")
     if not isinstance(uri, str) or not uri:
         raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata has no jwks_uri")

@@ -93,6 +93,10 @@ class KeySet:
         # One kid with two kty is two keys; no algorithm fits both.
         return next((key for key in named if alg in key.algorithms), Miss.OTHER_ALGORITHM)
 
+    def holds(self, kid: str) -> bool:
+        """Whether a key has this kid."""
+        return kid in self._by_kid
+
     def renewed(self, validators: Validators, origin: Origin = Origin.NETWORK) -> KeySet:
         """The same keys, confirmed (304, or an unchanged file)."""
         return replace(self, validators=validators, origin=origin)

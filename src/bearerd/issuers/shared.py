@@ -39,7 +39,14 @@ class SharedKeySets(Protocol):
         """The last published document, if there is one."""
 
     async def publish(
-        self, issuer: str, document: bytes, *, jwks_uri: str | None, etag: str | None, fetched_at: float, expires_at: float
+        self,
+        issuer: str,
+        document: bytes,
+        *,
+        jwks_uri: str | None,
+        etag: str | None,
+        fetched_at: float,
+        expires_at: float,
     ) -> None:
         """Publish a document; one with an older ``fetched_at`` than the stored one's changes nothing."""
 

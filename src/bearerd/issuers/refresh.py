@@ -1,0 +1,94 @@
+"""The slow loop beside the flow: every issuer's key set fresh, in memory, before a token needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bearerd.issuers.keeper import Keeper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aiohttp.abc import AbstractResolver
+
+    from bearerd.issuers.registry import Issuer, Issuers
+    from bearerd.issuers.shared import SharedKeySets
+
+FOLLOW: Final = 0.5
+"""Seconds between looks at what peers have published: a key that a peer saw removed stops verifying here, too, within a
+second."""
+
+
+class Refresher:
+    """Keeps the key sets of all issuers.  One broken issuer holds up no other.
+
+    ``load`` before serving, ``run`` beside it; ``want`` whenever ``Issuer.select`` said Pending.
+    """
+
+    def __init__(
+        self,
+        issuers: Issuers,
+        data_dir: Path | None = None,
+        shared: SharedKeySets | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._data_dir = data_dir
+        self._shared = shared
+        self._resolver = resolver
+        self._keepers: dict[str, Keeper] = {}
+        self._tasks: dict[Keeper, asyncio.Task[None]] = {}
+        self.replace(issuers)
+
+    async def load(self) -> None:
+        """Last-known-good keys from the store and the disk, for every issuer; asks no issuer, and fails for none."""
+        await asyncio.gather(*(keeper.load() for keeper in self._keepers.values()))
+
+    async def run(self) -> None:
+        """Refresh for ever; cancelling it stops everything under way."""
+        try:
+            while True:
+                self._match_tasks()
+                await asyncio.gather(*(keeper.follow() for keeper in self._keepers.values() if keeper.remote))
+                await asyncio.sleep(FOLLOW)
+        finally:
+            await self.close()
+
+    async def want(self, issuer: str, kid: str | None) -> None:
+        """Resolve ``Pending(Wait.KEY, issuer, kid)``: return when asking again makes sense.
+
+        Never raises for what an issuer or the store does, and returns within a bounded time (some seconds).
+        """
+        keeper = self._keepers.get(issuer)
+        if keeper is not None:
+            await keeper.want(kid)
+
+    def replace(self, issuers: Issuers) -> None:
+        """Keep these from now on (a reload): those that stayed the same object are not disturbed."""
+        before = self._keepers
+        self._keepers = {issuer.iss: self._keeper(issuer, before.get(issuer.iss)) for issuer in issuers}
+        for keeper in before.values():
+            if self._keepers.get(keeper.issuer.iss) is not keeper:
+                keeper.close()
+
+    async def close(self) -> None:
+        """Stop everything under way."""
+        flights = [keeper.close() for keeper in self._keepers.values()]
+        tasks = [*self._tasks.values(), *(flight for flight in flights if flight is not None)]
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _keeper(self, issuer: Issuer, old: Keeper | None) -> Keeper:
+        if old is not None and old.issuer is issuer:
+            return old
+        return Keeper(issuer, self._data_dir, self._shared, self._resolver)
+
+    def _match_tasks(self) -> None:
+        """One task for each keeper, none for those that are gone."""
+        wanted = set(self._keepers.values())
+        for keeper in set(self._tasks) - wanted:
+            self._tasks.pop(keeper).cancel()
+        for keeper in wanted - set(self._tasks):
+            self._tasks[keeper] = asyncio.create_task(keeper.run())

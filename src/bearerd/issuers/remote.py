@@ -1,0 +1,68 @@
+"""One issuer's keys on the network: where they are, and whether they have changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bearerd._native import clock
+from bearerd.errors import IssuerFault
+from bearerd.issuers import discovery, keyset
+from bearerd.issuers.faults import Reason
+from bearerd.issuers.fetch import Fetcher
+from bearerd.issuers.keyset import Origin, Validators
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
+
+    from bearerd.config.model import Issuer
+    from bearerd.issuers.keyset import KeySet
+    from bearerd.limits import Limits
+
+METADATA_LIFE: Final = 3600.0
+"""Seconds for which a discovered ``jwks_uri`` is believed; a fetch that fails there asks again at once."""
+
+_MOVED: Final = frozenset({Reason.HTTP_STATUS, Reason.DNS, Reason.CONNECT, Reason.TLS, Reason.CONTENT_TYPE})
+
+
+class Remote:
+    """Fetches the key set of one issuer."""
+
+    def __init__(self, issuer: Issuer, limits: Limits, resolver: AbstractResolver | None = None) -> None:
+        self._config = issuer
+        self._limits = limits
+        self._fetcher = Fetcher(issuer, limits.max_key_set_bytes, resolver=resolver)
+        self._discovered: str | None = None
+        self._discovered_at = 0.0  # boot time
+
+    async def fetch(self, known: KeySet | None) -> KeySet:
+        """The issuer's key set now.  ``known`` makes the request conditional.  Raises IssuerFault."""
+        if self._config.jwks_uri is not None:
+            return await self._from(self._config.jwks_uri, known)
+        aged = clock.boot() - self._discovered_at > METADATA_LIFE
+        believed = None if aged else self._discovered
+        uri = believed or await self._discover()
+        try:
+            return await self._from(uri, known)
+        except IssuerFault as fault:
+            if believed is None or fault.reason not in _MOVED:
+                raise
+            if (uri := await self._discover()) == believed:
+                raise
+        return await self._from(uri, known)
+
+    async def _discover(self) -> str:
+        self._discovered = None
+        self._discovered = await discovery.discover(self._config.issuer, self._fetcher, self._limits)
+        self._discovered_at = clock.boot()
+        return self._discovered
+
+    async def _from(self, uri: str, known: KeySet | None) -> KeySet:
+        known = known if known is not None and known.validators.jwks_uri == uri and known.document else None
+        asked_at = clock.wall()  # before the request: what the answer says was true then at the earliest
+        answer = await self._fetcher.get(uri, known.validators.etag if known is not None else None)
+        life = keyset.lifetime(answer.max_age, self._config.key_set_refresh)
+        etag = answer.etag or (known.validators.etag if answer.not_modified and known is not None else None)
+        validators = Validators(uri, etag, asked_at, asked_at + life)
+        if answer.not_modified and known is not None:
+            return known.renewed(validators)
+        return keyset.read(answer.body, Origin.NETWORK, validators, self._config.algorithms, self._limits)
