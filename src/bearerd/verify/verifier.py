@@ -82,9 +82,14 @@ class TokenVerifier:
             self._refused.put(token, _REMEMBERED.index(found.code), until, generation)
         return found
 
-    def examine(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
-        """Verify a token without memory: what is known of its bytes is not used, and nothing is kept (``explain``)."""
+    def examine(self, token: bytes, now: Now, *, revoked_too: bool = False) -> Verified | Refusal | Pending:
+        """Verify a token without memory: what is known of its bytes is not used, and nothing is kept (``explain``).
+
+        ``revoked_too``: a revoked token is what it says, too (for whoever revokes it again).
+        """
         found = self._examiner.examine(token, now)
+        if revoked_too:
+            return found
         return self._unless_revoked(found, found.probes(), now) if isinstance(found, Verified) else found
 
     def _recall(self, token: bytes, now: Now) -> Verified | Refusal | None:
