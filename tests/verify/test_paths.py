@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bearerd.verify import paths
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("roles", ["top"]),
+        ("realm_access.roles", ["nested"]),
+        ("https://ns.example/roles", ["namespaced"]),
+        ("a.b", "whole name first"),
+        ("a.c", "split"),
+        ("a.b.c", None),
+        ("a", {"b": "split", "c": "split"}),
+        ("missing", None),
+        ("realm_access.missing", None),
+        ("roles.0", None),
+        ("", None),
+        (".", None),
+        ("realm_access.", None),
+    ],
+)
+def test_a_path_is_a_whole_name_first_and_then_split_at_dots(path: str, value: object) -> None:
+    claims = {
+        "roles": ["top"],
+        "realm_access": {"roles": ["nested"]},
+        "https://ns.example/roles": ["namespaced"],
+        "a.b": "whole name first",
+        "a": {"b": "split", "c": "split"},
+    }
+    assert paths.at(claims, path) == value
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"scope": "read write"}, ("read", "write")),
+        ({"scope": "  read   write "}, ("read", "write")),
+        ({"scope": ["read", "write"]}, ("read", "write")),
+        ({"scope": ["read all"]}, ("read all",)),
+        ({"scope": "read", "scp": ["write", "read"]}, ("read", "write")),
+        ({"scope": ""}, ()),
+        ({"scope": [""]}, ()),
+        ({"scope": "a\tb\nc"}, ("a\tb\nc",)),
+        ({}, ()),
+    ],
+)
+def test_words_of_strings_and_lists_are_united_in_order(claims: dict[str, Any], words: tuple[str, ...]) -> None:
+    assert paths.words(claims, ("scope", "scp")) == words
+
+
+@pytest.mark.parametrize("value", [None, 7, True, {"admin": {"org": "x"}}, [7, None, ["admin"]]])
+def test_any_other_shape_grants_nothing(value: object) -> None:
+    assert paths.words({"roles": value}, ("roles",)) == ()
+
+
+def test_of_a_mixed_list_the_strings_count() -> None:
+    assert paths.words({"roles": ["admin", 7, {"x": 1}]}, ("roles",)) == ("admin",)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc."), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(claims=st.dictionaries(st.sampled_from(["a", "b", "a.b", "."]), json_values), path=st.text("ab.", max_size=5))
+def test_no_claims_and_no_path_make_it_fail_or_repeat_a_word(claims: dict[str, Any], path: str) -> None:
+    words = paths.words(claims, (path, "a"))
+    assert len(set(words)) == len(words)
+    assert all(isinstance(word, str) and word for word in words)
