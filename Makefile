@@ -53,4 +53,31 @@ types: native    ## mypy --strict on src, stubtest on native
 	@$(BIN)/python -m mypy.stubtest bearerd._native
 
 clean:           ## remove everything that was built
-	rm -rf build dist $(VENV) native/*.so
+	rm -rf build dist $(VENV) .venv-asan .venv-test native/*.so
+
+# ---- The native tests on other builds of native/, each in a build folder and an environment of its own ----
+# Never in place: a sanitized or hooked library left in the tree would be packed into the next wheel.
+
+NATIVE_TEST_NEEDS := "setuptools>=80" "cython>=3.1" hypothesis orjson pytest pytest-asyncio pytest-timeout pytest-xdist typing_extensions
+SANITIZERS = $(shell $${CC:-cc} -print-file-name=libasan.so) $(shell $${CC:-cc} -print-file-name=libubsan.so)
+UNDER_SANITIZERS = env LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc .venv-asan/bin/python
+
+# $(call installed,VENV,VARIABLE): builds with VARIABLE=1 into VENV and makes sure that it is that copy which is imported.
+define installed
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@$(1)/bin/python -m pip install -q --disable-pip-version-check $(NATIVE_TEST_NEEDS)
+	@$(2)=1 $(1)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
+endef
+OURS = import sys; from bearerd._native import clock; assert clock.__file__.startswith(sys.prefix) and clock.HAS_TEST_HOOK, clock.__file__
+
+.PHONY: asan hooks
+asan: prerequisites   ## the native tests under AddressSanitizer and UBSan (gcc)
+	$(call installed,.venv-asan,ASAN)
+	@$(UNDER_SANITIZERS) -c "$(OURS); assert b'__asan_report' in open(clock.__file__, 'rb').read()"
+	@# -s: a report goes to standard error just before the process stops; captured, it would be lost with it.
+	@$(UNDER_SANITIZERS) -m pytest tests/native -n auto -s -p no:cacheprovider
+
+hooks: prerequisites  ## the native tests on a build with the clock's test hook
+	$(call installed,.venv-test,BEARERD_TEST)
+	@.venv-test/bin/python -c "$(OURS)"
+	@.venv-test/bin/python -m pytest tests/native -n auto -p no:cacheprovider
