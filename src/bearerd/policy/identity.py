@@ -107,7 +107,10 @@ def _json(claims: Mapping[str, Any], path: str) -> str:
 
 
 def _csv(value: Any) -> str:
-    """A list's items with commas between them.  What is no list is a list of one, so its commas are encoded too."""
+    """A list's items with commas between them.  What is no list is a list of one, so its commas are encoded too.
+
+    (A list of one empty string looks like an empty list: neither says anything.)
+    """
     if value is None:
         return ""
     items = value if isinstance(value, list) else [value]

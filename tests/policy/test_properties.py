@@ -1,0 +1,199 @@
+"""What holds for every policy: no answer is reused for another request, and asking for more never gives more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from support.policies import AUDIENCE, ISSUER, NOW, OTHER_ISSUER, State, asked, decided, resource, verified
+
+from bearerd.decision import Decision, Now
+from bearerd.policy.rules import Selected, select_rule
+from bearerd.refusals import Code, Refusal
+from bearerd.request import Request
+from bearerd.verify.verified import Verified
+
+WORDS = st.lists(st.sampled_from("abc"), max_size=2, unique=True)
+PATHS = ("/a", "/a/", "/a/**", "/*", "/**", "/b")
+TARGETS = (b"/a", b"/A", b"/a/", b"/a/b", b"/b", b"//", b"/a?access_token=1", b"/a?q=1", None)
+HEADERS = (
+    (),
+    ((b"x_auth_subject", b"root"),),
+    ((b"authorization", b"Bearer t"),),
+    ((b"origin", b"o"), (b"access-control-request-method", b"GET")),
+)
+
+
+def rules() -> st.SearchStrategy[dict[str, Any]]:
+    requirements = st.fixed_dictionaries(
+        {}, optional={"scopes": WORDS, "roles": WORDS, "claims": st.just({"team": "x"})}
+    )
+    selectors = st.fixed_dictionaries(
+        {}, optional={"path": st.sampled_from(PATHS), "methods": st.just(["GET"]), "enforce": st.just("shadow")}
+    )
+    closed = st.builds(lambda one, other: one | other, selectors, requirements)
+    opened = st.builds(lambda table, auth: table | {"auth": auth}, selectors, st.sampled_from(["none", "optional"]))
+    preflight = st.just({"preflight": True})
+    return closed | closed | opened | preflight
+
+
+def tables() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "scopes": WORDS,
+            "enforce": st.just("shadow"),
+            "staleness": st.just("available"),
+            "issuers": st.just(["a"]),
+            "max_lifetime": st.sampled_from(["5m", "1h"]),
+            "client_headers": st.just(["x_auth_subject"]),
+        },
+    )
+
+
+def requests() -> st.SearchStrategy[Request]:
+    return st.builds(
+        lambda method, target, headers, trusted, sees: asked(
+            method, target, *headers, trusted=trusted, sees_all_headers=sees
+        ),
+        st.sampled_from(["GET", "POST", "OPTIONS"]),
+        st.sampled_from(TARGETS),
+        st.sampled_from(HEADERS),
+        st.sampled_from([True, True, False]),
+        st.booleans(),
+    )
+
+
+def tokens() -> st.SearchStrategy[Verified]:
+    return st.builds(
+        lambda scopes, roles, issuer, audience, team, cnf: verified(
+            scopes=tuple(scopes),
+            roles=tuple(roles),
+            issuer=issuer,
+            audience=(audience,),
+            claims={"team": team},
+            confirmed=cnf,
+        ),
+        WORDS,
+        WORDS,
+        st.sampled_from([ISSUER, ISSUER, OTHER_ISSUER]),
+        st.sampled_from([AUDIENCE, AUDIENCE, "x"]),
+        st.sampled_from(["x", ["x"], "y"]),
+        st.sampled_from([False, False, True]),
+    )
+
+
+def subjects() -> st.SearchStrategy[Verified | Refusal | None]:
+    return tokens() | tokens() | st.none() | st.just(Refusal(Code.EXPIRED))
+
+
+def without_reuse(decision: Decision) -> Decision:
+    return replace(decision, reuse=None)
+
+
+@given(
+    st.lists(rules(), max_size=4),
+    tables(),
+    tokens(),
+    st.lists(requests(), min_size=2, max_size=8),
+    st.floats(0, 700),
+    st.floats(0, 40),
+)
+def test_wherever_reuse_is_claimed_a_fresh_decision_is_the_same(
+    rules_: list[dict[str, Any]], table: dict[str, Any], token: Verified, asks: list[Request], later: float, age: float
+) -> None:
+    """For the same token, any other plain request that selects the same rule, at any time until the reuse ends."""
+    made, state = resource(*rules_, **table), State(age)
+    for first in asks:
+        decision = decided(made, first, token, state=state)
+        reuse = decision.reuse
+        if reuse is None:
+            continue
+        assert decision.allowed
+        then = Now(NOW.wall + later, NOW.boot + later)
+        if then.wall >= reuse.until_wall or then.boot >= reuse.until_boot:
+            continue
+        for other in asks:
+            selected = select_rule(made, other)
+            if isinstance(selected, Selected) and selected.plain and selected.index == reuse.rule:
+                fresh = decided(made, other, token, now=then, state=state)
+                assert without_reuse(fresh) == without_reuse(decision)
+                assert fresh.reuse is not None
+
+
+@given(st.lists(rules(), max_size=4), tables(), tokens(), requests(), st.floats(0, 4000))
+def test_when_reuse_has_ended_the_view_or_the_token_has(
+    rules_: list[dict[str, Any]], table: dict[str, Any], token: Verified, request: Request, age: float
+) -> None:
+    """Not a moment too long: at its end a fresh decision refuses, or the token is past ``exp`` and leeway."""
+    made, state = resource(*rules_, **({"scopes": []} | table)), State(age)
+    decision = decided(made, request, token, state=state)
+    assume(decision.reuse is not None and decision.claims is not None and decision.would_refuse == ())
+    assert decision.reuse is not None
+    past = decision.reuse.until_boot - NOW.boot + 0.001
+    then = Now(NOW.wall + past, NOW.boot + past)
+    fresh = decided(made, request, token, now=then, state=state)
+    over = then.wall > token.expires_at + 30
+    assert over or without_reuse(fresh) != without_reuse(decision)
+
+
+REQUIREMENTS = st.sampled_from(["scopes", "roles", "claims", "resource"])
+
+
+@given(st.lists(rules(), min_size=1, max_size=4), tables(), subjects(), requests(), REQUIREMENTS, st.data())
+def test_adding_a_requirement_never_turns_a_refusal_into_an_allow(
+    rules_: list[dict[str, Any]],
+    table: dict[str, Any],
+    subject: Verified | Refusal | None,
+    request: Request,
+    what: str,
+    data: st.DataObject,
+) -> None:
+    stricter_rules, stricter = [dict(rule) for rule in rules_], dict(table)
+    if what == "resource":
+        stricter["scopes"] = [*table.get("scopes", []), "more"]
+    else:
+        place = data.draw(st.integers(0, len(rules_) - 1))
+        chosen = stricter_rules[place]
+        assume("auth" not in chosen and "preflight" not in chosen)
+        if what == "claims":
+            chosen["claims"] = chosen.get("claims", {}) | {"more": "x"}
+        elif what == "scopes":
+            chosen["scopes"] = [*chosen.get("scopes", []), "more"]
+        else:
+            assume(not chosen.get("roles"))  # one more role to choose from is not more to ask
+            chosen["roles"] = ["more"]
+    before = decided(resource(*rules_, **table), request, subject)
+    after = decided(resource(*stricter_rules, **stricter), request, subject)
+    assert before.allowed or not after.allowed
+    if after.allowed and before.allowed and after.claims is not None:
+        assert before.claims == after.claims
+
+
+@given(st.lists(rules(), max_size=4), tables(), subjects(), requests(), st.floats(0, 4000))
+def test_nothing_is_allowed_with_identity_but_a_good_token_and_nothing_without_one_but_by_an_open_rule(
+    rules_: list[dict[str, Any]],
+    table: dict[str, Any],
+    subject: Verified | Refusal | None,
+    request: Request,
+    age: float,
+) -> None:
+    made = resource(*rules_, **table)
+    decision = decided(made, request, subject, state=State(age))
+    identified = any(value for _, value in decision.headers_add)
+    assert identified == (decision.claims is not None)
+    if identified:
+        assert isinstance(subject, Verified)
+        assert (decision.allowed, subject.confirmed, subject.audience) == (True, False, (AUDIENCE,))
+        assert age <= (30 if made.strict else 3600)
+        assert set(made.scopes) <= set(subject.scopes)
+    elif decision.allowed and not (made.shadow and request.trusted):
+        assert decision.rule is not None
+        assert made.rules[decision.rule].auth in ("none", "optional") or made.rules[decision.rule].preflight
+    if decision.allowed:
+        assert tuple(name for name, _ in decision.headers_add) == made.identity.names
+    else:
+        assert decision.headers_add == ()
+        assert decision.code is not None
