@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 import ssl
 from contextlib import asynccontextmanager, contextmanager
@@ -43,6 +44,7 @@ MAX_REDIRECTS: Final = 3
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PORTS: Final = {"https": 443, "http": 80}
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")  # a name in ASCII form, or an address
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -275,8 +277,9 @@ def _tls_context(ca_file: Path | None, _modified: int) -> ssl.SSLContext:
 
 def _origin(url: URL) -> Origin:
     """Scheme, host and port of an absolute http(s) URL.  Raises ValueError."""
-    if url.scheme not in _PORTS or not url.raw_host or url.port is None:
+    if url.scheme not in _PORTS or url.port is None or not _HOST.fullmatch(url.raw_host or ""):
         raise ValueError("not an absolute http or https URL")
+    assert url.raw_host is not None  # noqa: S101 - tells mypy what the pattern has seen to
     return url.scheme, _host(url.raw_host), url.port
 
 
