@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _OAUTH: Final = "/.well-known/oauth-authorization-server"
+_MOST_MEMBERS: Final = 1024  # Keycloak's metadata has about eighty; max_json_members is for tokens
 
 # The server answered, but not with a metadata document: the other place is worth a try.
 _ELSEWHERE: Final = frozenset({Reason.HTTP_STATUS, Reason.CONTENT_TYPE, Reason.REDIRECT})
@@ -51,7 +52,7 @@ def locations(issuer: str) -> tuple[str, str]:
 
 
 def jwks_uri(document: bytes, issuer: str, limits: Limits) -> str:
-    """Read a metadata document.  Raises IssuerFault: ``bad_document`` or ``wrong_issuer``.
+    """Read a metadata document.  Raises IssuerFault: ``bad_json``, ``bad_document`` or ``wrong_issuer``.
 
     Whether the URI may be fetched is for ``fetch`` to say.
     """
@@ -67,12 +68,10 @@ def jwks_uri(document: bytes, issuer: str, limits: Limits) -> str:
 
 def _parse(document: bytes, limits: Limits) -> dict[str, Any]:
     try:
-        _native.scan(document, limits.max_json_depth, limits.max_json_members)
-        metadata = orjson.loads(document)
+        _native.scan(document, limits.max_json_depth, _MOST_MEMBERS)
+        metadata: dict[str, Any] = orjson.loads(document)  # an object: the scan has seen to it
     except _native.Malformed as fault:
-        raise IssuerFault(Reason.BAD_DOCUMENT, f"the metadata cannot be read: {fault}") from None
+        raise IssuerFault(Reason.BAD_JSON, f"the metadata cannot be read: {fault}") from None
     except orjson.JSONDecodeError:
-        raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata is not JSON") from None
-    if not isinstance(metadata, dict):  # the scan has seen to it; mypy and the next reader have not
-        raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata is not an object")
+        raise IssuerFault(Reason.BAD_JSON, "the metadata is not JSON") from None
     return metadata

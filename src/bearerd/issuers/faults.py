@@ -26,7 +26,7 @@ class Reason(StrEnum):
     PROTOCOL = "protocol"
     CONTENT_TYPE = "content_type"
     TOO_LARGE = "too_large"
-    TOO_MANY_KEYS = "too_many_keys"
+    BAD_JSON = "bad_json"
     BAD_DOCUMENT = "bad_document"
     WRONG_ISSUER = "wrong_issuer"
     NO_USABLE_KEY = "no_usable_key"
@@ -47,8 +47,8 @@ MEANING: Final[dict[Reason, str]] = {
     Reason.PROTOCOL: "The answer was not proper HTTP, or ended early.",
     Reason.CONTENT_TYPE: "The answer says that it is not JSON, or is encoded although identity was asked for.",
     Reason.TOO_LARGE: "The answer is longer than max_key_set_bytes.",
-    Reason.TOO_MANY_KEYS: "The key set holds more than max_keys keys.",
-    Reason.BAD_DOCUMENT: "Not JSON, nested too deeply, a member twice, or not a metadata document or key set.",
+    Reason.BAD_JSON: "The answer is not JSON, is nested too deeply, has too many members or one twice.",
+    Reason.BAD_DOCUMENT: "The JSON is no metadata document or key set, or a set with more than max_keys keys.",
     Reason.WRONG_ISSUER: "The metadata document names another issuer than the one configured.",
     Reason.NO_USABLE_KEY: "The key set holds no key that can be used.",
     Reason.LOCAL_FILE: "A file that the configuration names cannot be read or is not what it must be.",
