@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 NO_RESOURCE: Final = "-"  # no name of a resource begins so
+NO_FACE: Final = "-"  # refused before it came to a face
 NO_CODE: Final = "none"  # the code label of an allow
 
-FACES: Final = ("forward_auth", "ext_authz", "introspect", "python")
+FACES: Final = ("forward_auth", "ext_authz", "introspect", "revoke", "python")
 """The ``face`` label.  A resource's decisions are pre-created for the faces that it answers."""
 
 FAST: Final = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
@@ -96,7 +97,7 @@ _ROWS: Final = (
     _gauge("bearerd_revocations_active", "Revocations in force."),
     _counter(
         "bearerd_revocation_requests_total",
-        "POST /revoke by callers; result: enforced, stored, none, full, or a refusal's code.",
+        "POST /revoke by callers that may; result: enforced, stored, none or full.",
         "result",
     ),
     Series(
@@ -124,7 +125,6 @@ _ALONE: Final = frozenset({"bearerd_certificate_expiry_timestamp_seconds"})  # w
 
 # Before a resource is known, or by a caller, or not at all yet: never counted under a resource's name.
 _ELSEWHERE: Final = {Code.UNKNOWN_RESOURCE, Code.HEAD_TOO_LARGE, Code.INVALID_CLIENT}
-_REVOKE: Final = (Code.INVALID_CLIENT, Code.BAD_REQUEST, Code.FORBIDDEN, Code.STALE_STATE, Code.ISSUER_UNAVAILABLE)
 _CODES: Final = tuple(code for code, row in REFUSALS.items() if row.introduced_by is None and code not in _ELSEWHERE)
 
 
@@ -140,7 +140,7 @@ def closed(
             yield (row.name,)
     for face in FACES:
         yield "bearerd_decision_duration_seconds", face
-    for result in ("enforced", "stored", "none", "full", *_REVOKE):
+    for result in ("enforced", "stored", "none", "full"):
         yield "bearerd_revocation_requests_total", result
     for resource, faces in resources.items():
         for face in faces:

@@ -19,6 +19,7 @@ from bearerd.metrics import NO_CODE, NO_RESOURCE
 from bearerd.refusals import Code, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bearerd.decision import Decision
@@ -80,11 +81,10 @@ class Recorder:
         self._share = log_allows
         self._owed = 0.0
 
-    def configure(self, *, ring_size: int, refusals_per_second: int, log_allows: float) -> None:
-        """Other bounds (a reload)."""
-        self.ring.resize(ring_size)
-        self._burst.rate = refusals_per_second
+    def configure(self, *, log_allows: float, subject_key: bytes | None) -> None:
+        """What a reload may change."""
         self._share = log_allows
+        self._subject_key = subject_key
 
     def subject(self, sub: str) -> str:
         """How a subject is written in logs."""
@@ -126,7 +126,7 @@ class Recorder:
             metrics.inc("bearerd_decision_lines_suppressed_total")
         return "" if decision.allowed else record.request_id
 
-    def revocation(self, result: str, caller: str, fields: dict[str, Any]) -> None:
+    def revocation(self, result: str, caller: str, fields: Mapping[str, Any]) -> None:
         """One revocation that a caller asked for: who, what for, and how it ended.  Always logged: it is an act."""
         self.metrics.inc("bearerd_revocation_requests_total", result)
         log.event(_REVOCATIONS, logging.INFO, "revocation", {"result": result, "caller": caller, **fields})

@@ -35,11 +35,5 @@ class Ring:
         names = list(self._records)[-count:] if count > 0 else []
         return [self._records[name].as_dict(self._subject) for name in reversed(names)]
 
-    def resize(self, size: int) -> None:
-        """Another bound (a reload)."""
-        self._size = size
-        while len(self._records) > size:
-            self._records.popitem(last=False)
-
     def __len__(self) -> int:
         return len(self._records)

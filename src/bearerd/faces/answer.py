@@ -95,7 +95,7 @@ def basic_challenge() -> tuple[str, str]:
     return "WWW-Authenticate", 'Basic realm="bearerd", charset="UTF-8"'
 
 
-def oauth_error(code: Code, status: int, request_id: str, *, retry_after: int | None = None) -> Answer:
+def oauth_error(status: int, request_id: str, *, retry_after: int | None = None) -> Answer:
     """The error of an OAuth endpoint for callers (RFC 6749 section 5.2, RFC 7009 section 2.2.1)."""
     headers = [_SERVER, _NO_STORE, _JSON, (REQUEST_ID, request_id)]
     if status == 401:
@@ -112,6 +112,17 @@ _OAUTH_ERRORS: Final = {
     503: "temporarily_unavailable",
     507: "temporarily_unavailable",
 }
+
+
+def empty(*headers: tuple[str, str]) -> Answer:
+    """200 and nothing else to say."""
+    return Answer(200, (_SERVER, _NO_STORE, *headers))
+
+
+def head_too_large(request_id: str) -> Answer:
+    """431, whoever asks: no gateway was listened to yet.  nginx finds the meant status where it looks for it."""
+    headers = (_SERVER, _NO_STORE, _PROBLEM, (REQUEST_ID, request_id), (STATUS, "431"))
+    return Answer(431, headers, _problem(431, request_id, None))
 
 
 def json_answer(value: object, *headers: tuple[str, str], status: int = 200) -> Answer:

@@ -1,0 +1,74 @@
+"""What verification and the key sets report, turned into counts, and into a line where somebody should act."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from bearerd.issuers.faults import reason_of
+from bearerd.log import told
+from bearerd.refusals import Code
+
+if TYPE_CHECKING:
+    from bearerd.errors import IssuerFault
+    from bearerd.issuers.keyset import KeySet
+    from bearerd.metrics import Metrics
+
+_LOGGER: Final = logging.getLogger("bearerd.watch")
+
+
+class Watch:
+    """The observer of the verifier (``verify.examine.Observer``) and of the issuers (``issuers.observer.Observer``)."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._hashes: dict[str, str] = {}
+        self._warned: set[str] = set()
+
+    def verification(self, alg: str, result: Code | str) -> None:
+        """A signature was checked.  ``alg`` is a name of ours by then, not the token's."""
+        self._metrics.inc("bearerd_verifications_total", alg, result)
+
+    def lifetime_over_hour(self, issuer: str) -> None:
+        """A token of this issuer lives longer than an hour: each is counted, the first is told."""
+        self._metrics.inc("bearerd_token_lifetime_over_hour_total", issuer)
+        if issuer not in self._warned:
+            self._warned.add(issuer)
+            _LOGGER.warning("tokens of this issuer live longer than an hour", extra={"issuer": issuer})
+
+    def loaded(self, issuer: str, key_set: KeySet) -> None:
+        """A key set was adopted or confirmed."""
+        self._metrics.set(key_set.fetched_at, "bearerd_key_set_last_success_timestamp_seconds", issuer)
+        before, now = self._hashes.get(issuer), key_set.hash[:16]
+        if before == now:
+            return
+        if before is not None:
+            self._metrics.set(0.0, "bearerd_key_set_info", issuer, before)
+        self._hashes[issuer] = now
+        self._metrics.set(1.0, "bearerd_key_set_info", issuer, now)
+        _LOGGER.info(
+            "key set in use",
+            extra={
+                "issuer": issuer,
+                "hash": now,
+                "keys": len(key_set.keys),
+                "origin": str(key_set.origin),
+                "problems": list(key_set.problems),
+            },
+        )
+
+    def failed(self, issuer: str, fault: IssuerFault) -> None:
+        """A fetch of metadata or keys failed; what there was stays."""
+        reason = reason_of(fault)
+        self._metrics.inc("bearerd_key_set_fetch_failures_total", issuer, reason)
+        _LOGGER.warning("key set fetch failed", extra={"issuer": issuer, "reason": str(reason), "detail": told(fault)})
+
+    def unknown_kid(self, issuer: str) -> None:
+        """A token named a key that the set does not hold."""
+        self._metrics.inc("bearerd_unknown_kid_total", issuer)
+
+    def forget(self, issuer: str) -> None:
+        """The issuer left the configuration: its gauges go, its counts stay."""
+        self._metrics.hide("bearerd_key_set_last_success_timestamp_seconds", issuer)
+        if (known := self._hashes.pop(issuer, None)) is not None:
+            self._metrics.set(0.0, "bearerd_key_set_info", issuer, known)

@@ -1,0 +1,55 @@
+"""``POST /revoke``: a caller gives up a token (RFC 7009).
+
+200 says that nobody will accept the token any more, so it is said only where that is so: a token that is not one, or not
+of the caller's resources, needs no revocation; one that could not be judged or written is 503.  ``X-Revocation`` tells
+which it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bearerd._native.revocations import FOREVER
+from bearerd.refusals import Code, Outcome
+from bearerd.store.entries import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bearerd.policy.resource import Resource
+    from bearerd.refusals import Refusal
+    from bearerd.store.revocations import Writer, Written
+    from bearerd.verify.verified import Verified
+
+HEADER: Final = "X-Revocation"
+NONE: Final = "none"
+STORED: Final = "stored"
+FULL: Final = 507
+
+
+def concerns(verified: Verified, resources: Iterable[Resource]) -> Resource | None:
+    """The first of the caller's resources that the token is for; None: it is not the caller's to revoke."""
+    for resource in resources:
+        if verified.issuer in resource.issuers and not resource.audience.isdisjoint(verified.audience):
+            return resource
+    return None
+
+
+def undecided(refusal: Refusal) -> bool:
+    """Whether the token may be good later on, so that 200 would be a lie."""
+    return refusal.row.outcome is Outcome.UNAVAILABLE or refusal.code is Code.NOT_YET_VALID
+
+
+def done(writer: Writer, verified: Verified) -> bool:
+    """Whether this token is revoked already, as far as this process knows: repeating it must not fill the store."""
+    return writer.in_force(Kind.TOKEN, verified.issuer, _value(verified)) == FOREVER
+
+
+async def write(writer: Writer, verified: Verified, leeway: float) -> Written:
+    """Revoke this one token, until it expires.  Raises StoreFull, StoreError."""
+    value = _value(verified)
+    return await writer.revoke(Kind.TOKEN, verified.issuer, value, until=verified.expires_at + leeway)
+
+
+def _value(verified: Verified) -> str:
+    return verified.jti or verified.token_id

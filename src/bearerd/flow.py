@@ -1,0 +1,247 @@
+"""A token's way to a decision: select the rule, verify, decide; and the only place that awaits a Pending.
+
+``decide_now`` contains no await, so a known token waits for nobody, and a new one with a known key neither.  ``decide``
+calls it, awaits what it lacks, and calls it again, a bounded number of times.  Whatever goes wrong in between is a refusal.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bearerd import request as view
+from bearerd._native import clock
+from bearerd.audit.record import Step
+from bearerd.audit.recorder import Trail
+from bearerd.decision import Decision, Now, Pending
+from bearerd.errors import BearerdError
+from bearerd.issuers.keyset import Miss
+from bearerd.policy import decide, rules
+from bearerd.policy.rules import Selected
+from bearerd.refusals import TABLE, Code, Outcome, Refusal
+from bearerd.verify.verified import Verified
+
+if TYPE_CHECKING:
+    from bearerd.policy.resource import Resource
+    from bearerd.request import Request
+    from bearerd.service import Current, Service
+
+ROUNDS: Final = 3  # a token may wait for a key set, and then for its kid; nobody waits for ever
+RETRY_AFTER: Final = 1  # seconds
+
+_ASK_LATER: Final = Refusal(
+    Code.ISSUER_UNAVAILABLE, "the kid is unknown, and the issuer was asked moments ago", retry_after=5
+)
+_LOGGER: Final = logging.getLogger("bearerd.flow")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision, and the id under which its refusal can be looked up (empty on an allow)."""
+
+    decision: Decision
+    request_id: str
+
+
+def now() -> Now:
+    """The time, read once for a request."""
+    return Now(clock.wall(), clock.boot())
+
+
+class Flow:
+    """Decides for one process.  Every face, and the Python API, calls the same."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def decide_now(
+        self, name: str, request: Request, at: Now | None = None, trail: Trail | None = None
+    ) -> Decision | Pending:
+        """Decide from memory, without waiting.  Pending where a key is lacking: ``decide`` waits for it.
+
+        ``name``: the resource.  ``trail`` is told what was seen on the way.  Raises only what ``decide`` turns into a
+        refusal.
+        """
+        current = self._service.current
+        resource = current.policy.resources.get(name)
+        if resource is None:
+            return decide.unknown_resource(name)
+        at = at or now()
+        selected = rules.select_rule(resource, request)
+        subject = self._subject(selected, request, at, current, trail)
+        if isinstance(subject, Pending):
+            return subject
+        decision = decide.decide_now(resource, selected, subject, request, at, current)
+        if trail is not None and not isinstance(decision, Pending):
+            _tell(trail, resource, selected, subject, decision)
+        return decision
+
+    async def decide(self, name: str, request: Request, *, face: str = "python") -> Decision:
+        """Decide, and count and log it under this face.  Never raises but for cancellation."""
+        return (await self.run(name, request, face=face)).decision
+
+    async def run(self, name: str, request: Request, *, face: str) -> Decided:
+        """The same, with the id of a refusal."""
+        started = time.perf_counter()
+        trail = Trail()
+        try:
+            decision = await self._rounds(name, request, trail)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
+            decision = self._failed(name, request, error, trail)
+        return self._recorded(face, decision, request, started, trail)
+
+    def refuse(self, name: str, refusal: Refusal, request: Request, *, face: str) -> Decided:
+        """The decision for what a face refused by itself, such as a dialect header given twice."""
+        started = time.perf_counter()
+        resource = self._service.current.policy.resources.get(name)
+        if resource is None or refusal.code is Code.UNKNOWN_RESOURCE:
+            decision = decide.unknown_resource(name)
+        else:
+            decision = decide.refused(resource, refusal, request)
+        return self._recorded(face, decision, request, started, Trail())
+
+    async def verify(self, token: bytes, *, to_revoke: bool = False, trail: Trail | None = None) -> Verified | Refusal:
+        """Verify a token that no request goes with (introspection, revocation).
+
+        ``to_revoke``: a token that is revoked already is what it says; and one of an unknown ``kid``, where the issuer was
+        asked moments ago and is not asked again yet, is not called unknown: it may turn out to be good.
+        """
+        waited = False
+        try:
+            for _ in range(ROUNDS):
+                found = self._verified(token, now(), self._service.current, to_revoke=to_revoke, trail=trail)
+                if not isinstance(found, Pending):
+                    return _ASK_LATER if to_revoke and not waited and _unknown_kid(found) else found
+                refusal = await self._service.flights.wait(found)
+                if refusal is not None:
+                    return refusal
+                waited = True
+        except Exception as error:
+            _LOGGER.error("a verification failed", exc_info=error)
+            return Refusal(Code.INTERNAL_ERROR)
+        return _unresolved()
+
+    async def _rounds(self, name: str, request: Request, trail: Trail) -> Decision:
+        refusal = None
+        for _ in range(ROUNDS):
+            found = self.decide_now(name, request, None, trail)
+            if not isinstance(found, Pending):
+                return found
+            refusal = await self._service.flights.wait(found)
+            if refusal is not None:
+                break
+        return self._refused(name, refusal or _unresolved(), request, trail)
+
+    def _subject(
+        self, selected: Selected | Refusal, request: Request, at: Now, current: Current, trail: Trail | None
+    ) -> Verified | Refusal | Pending | None:
+        """What verification makes of the credential; None where there is none, or none is to be looked at."""
+        if isinstance(selected, Refusal) or not selected.needs_credential:
+            return None
+        token = view.bearer_token(request.headers)
+        if not isinstance(token, bytes):
+            return token
+        return self._verified(token, at, current, trail=trail)
+
+    def _verified(
+        self, token: bytes, at: Now, current: Current, *, to_revoke: bool = False, trail: Trail | None
+    ) -> Verified | Refusal | Pending:
+        if to_revoke:
+            return current.verifier.examine(token, at, revoked_too=True)
+        if trail is None:
+            return current.verifier.verify_now(token, at)
+        hits = self._service.cache.hits
+        found = current.verifier.verify_now(token, at)
+        trail.token = token
+        trail.cache = "hit" if self._service.cache.hits > hits else "miss"
+        trail.verified = found if isinstance(found, Verified) else None
+        return found
+
+    def _failed(self, name: str, request: Request, error: Exception, trail: Trail) -> Decision:
+        """Fail closed: a fault of ours is 503, and its words stay here."""
+        _LOGGER.error("a decision failed", exc_info=error)
+        refusal = error.refusal if isinstance(error, BearerdError) else Refusal(Code.INTERNAL_ERROR)
+        return self._refused(name, refusal, request, trail)
+
+    def _refused(self, name: str, refusal: Refusal, request: Request, trail: Trail) -> Decision:
+        trail.steps = (Step("decision", ok=False, detail=f"{refusal.code}: {refusal.detail}"),)
+        try:
+            return decide.refused(self._service.current.policy.resources[name], refusal, request)
+        except Exception:  # noqa: BLE001 - the policy itself is at fault, or the resource is gone since
+            row = TABLE[Code.INTERNAL_ERROR]
+            return Decision(False, Outcome.UNAVAILABLE, row.code, row.status, name, retry_after=RETRY_AFTER)
+
+    def _recorded(self, face: str, decision: Decision, request: Request, started: float, trail: Trail) -> Decided:
+        seconds = time.perf_counter() - started
+        return Decided(decision, self._service.recorder.record(face, decision, request, seconds, trail))
+
+
+def _unknown_kid(found: Verified | Refusal) -> bool:
+    return isinstance(found, Refusal) and found.code is Code.UNKNOWN_KEY and found.detail == Miss.UNKNOWN_KID
+
+
+def _unresolved() -> Refusal:
+    return Refusal(Code.OVERLOADED, "the key that was waited for has changed again and again", retry_after=RETRY_AFTER)
+
+
+def _tell(
+    trail: Trail,
+    resource: Resource,
+    selected: Selected | Refusal,
+    subject: Verified | Refusal | None,
+    decision: Decision,
+) -> None:
+    """The rule's pattern for every line; the steps only where somebody may ask for them."""
+    rule = None if isinstance(selected, Refusal) else selected.rule
+    trail.template = None if rule is None else rule.path
+    if not decision.allowed or decision.would_refuse:
+        trail.steps = steps(resource, selected, subject, decision)
+
+
+def steps(
+    resource: Resource, selected: Selected | Refusal, subject: Verified | Refusal | None, decision: Decision
+) -> tuple[Step, ...]:
+    """The decision step by step, for ``/v1/decisions/ID`` and ``explain``.  No token, no claims but the issuer."""
+    told = [Step("resource", ok=True, detail=resource.name)]
+    if isinstance(selected, Refusal):
+        told.append(Step("rule", ok=False, detail=_said(selected)))
+    else:
+        told.append(_rule_step(resource, selected))
+        told.append(_credential_step(selected, subject))
+    verdict = (
+        "allowed"
+        if decision.code is None
+        else f"{decision.code}: {decision.detail}"
+        if decision.detail
+        else decision.code
+    )
+    told.append(Step("decision", ok=decision.allowed, detail=verdict))
+    return tuple(told)
+
+
+def _rule_step(resource: Resource, selected: Selected) -> Step:
+    if selected.rule is not None:
+        rule = selected.rule
+        methods = ",".join(rule.methods) if rule.methods else "any method"
+        return Step("rule", ok=True, detail=f"rule {rule.index}: {methods} {rule.path or 'any path'}, auth {rule.auth}")
+    if selected.refusal is not None:
+        return Step("rule", ok=False, detail=_said(selected.refusal))
+    return Step(
+        "rule", ok=True, detail="no rules: every request with a good token" if not resource.enforced else "none"
+    )
+
+
+def _credential_step(selected: Selected, subject: Verified | Refusal | None) -> Step:
+    if not selected.needs_credential:
+        return Step("token", ok=True, detail="not looked at: the rule is open")
+    if subject is None:
+        return Step("token", ok=selected.rule is not None and selected.rule.auth == "optional", detail="none was sent")
+    if isinstance(subject, Refusal):
+        return Step("token", ok=False, detail=_said(subject))
+    return Step("token", ok=True, detail=f"verified: {subject.alg} by issuer {subject.issuer}")
+
+
+def _said(refusal: Refusal) -> str:
+    return f"{refusal.code}: {refusal.detail}" if refusal.detail else str(refusal.code)

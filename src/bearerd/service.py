@@ -1,0 +1,363 @@
+"""One process's whole state, built from a configuration: what every face and the Python API decide with.
+
+``current`` is the part that a reload replaces, in one assignment.  A decision takes it once and goes through with it.
+The rest lives as long as the process: caches, revocations, metrics, and the slow loops that feed them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bearerd import __version__, log, metrics
+from bearerd._native import clock
+from bearerd._native.generations import Generations
+from bearerd._native.refused import RefusedTokens
+from bearerd._native.tokens import TokenCache
+from bearerd.audit.recorder import Recorder, subject_key
+from bearerd.audit.watch import Watch
+from bearerd.callers import Callers
+from bearerd.config import files
+from bearerd.config.effective import RELOADABLE
+from bearerd.decision import Now, Pending
+from bearerd.errors import ConfigError, StoreError
+from bearerd.issuers.faults import Reason
+from bearerd.issuers.refresh import Refresher
+from bearerd.issuers.registry import Issuers
+from bearerd.policy.resource import Policy
+from bearerd.store import client as store_client
+from bearerd.store import server as store_server
+from bearerd.store.keysets import Shared
+from bearerd.store.revocations import DEFAULT_SLACK, Writer
+from bearerd.store.sync import Sync
+from bearerd.store.view import View
+from bearerd.verify.flights import Flights
+from bearerd.verify.verifier import TokenVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from typing_extensions import Buffer
+
+    from bearerd.config.model import Config
+    from bearerd.store.client import Client
+
+SAMPLE_SECONDS: Final = 1.0  # how often gauges are brought up to date
+READY_SECONDS: Final = 0.02  # between two looks at whether this process is ready
+RESTART_SECONDS: Final = 1.0  # between a slow loop's failure and its next start
+
+_LOGGER: Final = logging.getLogger("bearerd.service")
+
+
+class OfflineView(View):
+    """Of a process without a store (``explain`` against a file): nothing is known to be revoked, and it says so."""
+
+    def age(self, now: Now) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What belongs to one configuration; also the state that ``policy.decide`` asks for."""
+
+    config: Config
+    policy: Policy
+    issuers: Issuers
+    verifier: TokenVerifier
+    callers: Callers
+    view: View
+
+    @property
+    def max_staleness(self) -> float:
+        return self.config.store.max_staleness
+
+    @property
+    def available_for(self) -> float:
+        return self.config.store.available_for
+
+    @property
+    def revocation_sequence(self) -> int:
+        return self.view.table.sequence
+
+    def view_age(self, now: Now) -> float:
+        return self.view.age(now)
+
+    def key_generation(self, issuer: str) -> int:
+        found = self.issuers.find(issuer)
+        return 0 if found is None else found.generation
+
+
+class Service:
+    """See the module.  Built outside a loop or in it; ``start`` needs one."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        data_dir: Path,
+        page: Buffer | None = None,
+        offline: bool = False,
+        store_is_ours: bool = False,
+    ) -> None:
+        """``config.store.url`` is set by now, unless ``offline``.  ``page``: shared memory for the metrics.
+
+        ``store_is_ours``: this process tree has just started the store, so nobody else knows more than it holds.
+        Raises ConfigError where something that the configuration names cannot be read.
+        """
+        if config.store.url is None and not offline:
+            raise ConfigError("configuration", [("store.url", "is not given", "start the embedded store first")])
+        limits = config.limits
+        self.data_dir: Final = data_dir
+        self.offline: Final = offline
+        self._store_is_ours = store_is_ours
+        self.metrics: Final = metrics.Metrics(page, *labels(config))
+        self.metrics.set(1.0, "bearerd_build_info", __version__, platform.python_version())
+        self.recorder: Final = Recorder(
+            self.metrics,
+            ring_size=limits.decision_ring,
+            refusals_per_second=limits.refusal_logs_per_second,
+            log_allows=config.server.log_allows,
+            subject_key=_subject_key(config, data_dir),
+        )
+        self.watch: Final = Watch(self.metrics)
+        self.generations: Final = Generations()
+        self.cache: Final = TokenCache(limits.token_cache_entries, limits.token_cache_bytes)
+        self.refused: Final = RefusedTokens(limits.refused_tokens)
+        self.view: Final = (OfflineView if offline else View)(limits.max_revocations)
+        callers, policy = Callers(config), Policy(config, self.generations.config + 1)
+        self.current = self._assembled(config, policy, callers, Issuers(config, self.generations, self.watch))
+        self.generations.config = policy.generation
+        self.flights: Final = Flights(self._resolve, limits.max_waiting)
+        self.writer: Writer | None = None
+        self._refresher: Refresher | None = None
+        self._running = contextlib.AsyncExitStack()
+        self._told_reload(good=True)
+
+    async def start(self) -> None:
+        """Begin to read the store, to refresh key sets and to sample metrics; returns before any of it is done."""
+        shared = None if self.offline else self._join_store()
+        self._refresher = Refresher(self.current.issuers, None if self.offline else self.data_dir, shared)
+        self._loop("refresh", self._refresh)
+        self._loop("sample", self._sample)
+
+    async def close(self) -> None:
+        """Stop the slow loops and let go of the store; whoever waits for a key is refused."""
+        await self.flights.close()
+        await self._running.aclose()
+        self.sample()
+
+    async def reload(self, config: Config) -> None:
+        """Take a new configuration into use: all of it or, where this raises ConfigError, nothing.
+
+        What only a restart can change (``config.effective.needs_restart``) stays as it was.
+        """
+        before = self.current
+        config = _reloadable(before.config, config)
+        try:
+            key = _subject_key(config, self.data_dir)
+            policy, callers = Policy(config, self.generations.config + 1), Callers(config)
+            issuers = before.issuers.reloaded(config)
+            current = self._assembled(config, policy, callers, issuers)
+        except BaseException:
+            self._told_reload(good=False)
+            raise
+        self.generations.config, self.current = policy.generation, current
+        if self._refresher is not None:
+            self._refresher.replace(issuers)
+        self.recorder.configure(log_allows=config.server.log_allows, subject_key=key)
+        self.metrics.create(*labels(config))
+        for name in {issuer.name for issuer in before.issuers} - {issuer.name for issuer in issuers}:
+            self.watch.forget(name)
+        self._told_reload(good=True)
+
+    async def ready(self, seconds: float) -> bool:
+        """Wait until ``health`` says ready, for at most so long; whether it does."""
+        deadline = clock.boot() + seconds
+        while not (ready := bool(self.health()["ready"])) and clock.boot() < deadline:  # noqa: ASYNC110 - several causes
+            await asyncio.sleep(READY_SECONDS)
+        return ready
+
+    def health(self) -> dict[str, Any]:
+        """How this process is, JSON-able.  Ready: a view that is fresh enough, and one key set ever loaded.
+
+        One issuer's outage is shown and makes nobody unready.
+        """
+        now, current = Now(clock.wall(), clock.boot()), self.current
+        issuers = [issuer.status(now) for issuer in current.issuers]
+        age = self.view.age(now)
+        strict = any(resource.strict for resource in current.policy.resources.values())
+        fresh = age <= (current.max_staleness if strict else current.available_for)
+        return {
+            "ready": fresh and (not issuers or any(status.loaded for status in issuers)),
+            "fresh": fresh,
+            "view_age_seconds": age if math.isfinite(age) else None,
+            "stale": age > current.max_staleness,  # ``available`` resources may go on; that, too, must be seen
+            "store_up": self.view.problem is None,
+            "store_problem": self.view.problem,
+            "revocations": len(self.view.table),
+            "config_generation": current.policy.generation,
+            "waiting": self.flights.waiting,
+            "issuers": [
+                {
+                    "name": status.name,
+                    "loaded": status.loaded,
+                    "usable": status.usable,
+                    "origin": status.origin and str(status.origin),
+                    "keys": status.keys,
+                    "last_success": status.last_success,
+                    "failing": status.failing and str(status.failing),
+                    "insecure": status.insecure,
+                }
+                for status in issuers
+            ],
+        }
+
+    def sample(self) -> None:
+        """Bring the metrics that something else counts up to date."""
+        cache, to = self.cache, self.metrics
+        to.follow(cache.hits, "bearerd_token_cache_hits_total")
+        to.follow(cache.misses, "bearerd_token_cache_misses_total")
+        to.follow(cache.evictions, "bearerd_token_cache_evictions_total")
+        to.follow(self.refused.hits, "bearerd_refused_token_hits_total")
+        to.follow(log.dropped(), "bearerd_log_lines_dropped_total")
+        to.set(cache.entries, "bearerd_token_cache_entries")
+        to.set(cache.bytes, "bearerd_token_cache_bytes")
+        to.set(len(self.view.table), "bearerd_revocations_active")
+        to.set(self.view.age(Now(clock.wall(), clock.boot())), "bearerd_view_age_seconds")
+        to.set(float(self.view.problem is None), "bearerd_store_up")
+
+    # ---- within ----
+
+    def _assembled(self, config: Config, policy: Policy, callers: Callers, issuers: Issuers) -> Current:
+        verifier = TokenVerifier(
+            issuers,
+            generations=self.generations,
+            cache=self.cache,
+            refused=self.refused,
+            view=self.view,
+            limits=config.limits,
+            observer=self.watch,
+        )
+        return Current(config, policy, issuers, verifier, callers, self.view)
+
+    def _told_reload(self, *, good: bool) -> None:
+        self.metrics.set(float(good), "bearerd_config_last_reload_successful")
+        if good:
+            self.metrics.set(clock.wall(), "bearerd_config_last_reload_timestamp_seconds")
+
+    def _join_store(self) -> Shared:
+        """Follow the fleet's revocations, and share key sets with it."""
+        config = self.current.config
+        client = store_client.connect(config.store)
+        sync = Sync(
+            self.view,
+            client,
+            max_staleness=config.store.max_staleness,
+            store_is_ours=self._store_is_ours,
+            observe=lambda seconds: self.metrics.observe(seconds, "bearerd_revocation_propagation_seconds"),
+        )
+
+        async def leave() -> None:
+            with contextlib.suppress(StoreError):
+                await sync.release()
+            await client.close()
+
+        self._running.push_async_callback(leave)
+        self._loop("sync", sync.run)
+        self._loop("writer", lambda: self._find_writer(client, sync))
+        return Shared(client)
+
+    async def _find_writer(self, client: Client, sync: Sync) -> None:
+        """Learn what durability the server can give; until then nobody can revoke through this process."""
+        store = self.current.config.store
+        while self.writer is None:
+            try:
+                durability, warning, _ = await store_server.check(client, store.durability)
+            except StoreError:
+                await asyncio.sleep(RESTART_SECONDS)
+                continue
+            if warning is not None:
+                _LOGGER.warning("the store's durability", extra={"detail": warning})
+            self.writer = Writer(
+                sync,
+                max_revocations=self.current.config.limits.max_revocations,
+                retention=store.revocation_retention,
+                enforce_timeout=store.enforce_timeout,
+                durability=durability,
+                slack=self._slack,
+            )
+        await asyncio.Event().wait()
+
+    def _slack(self, iss: str) -> float:
+        found = self.current.issuers.find(iss)
+        return DEFAULT_SLACK if found is None else found.config.cutoff_slack
+
+    async def _resolve(self, pending: Pending) -> None:
+        """What a Pending waits for (``verify.flights``)."""
+        if self._refresher is not None:
+            await self._refresher.want(pending.issuer, pending.kid)
+
+    async def _refresh(self) -> None:
+        if self._refresher is not None:
+            await self._refresher.load()
+            await self._refresher.run()
+
+    async def _sample(self) -> None:
+        while True:
+            self.sample()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a slow loop until ``close``; one that fails is told of and begun again."""
+
+        async def forever() -> None:
+            while True:
+                try:
+                    await run()
+                except Exception as error:  # no fault may end a loop for good
+                    _LOGGER.error("a slow loop failed", extra={"loop": name}, exc_info=error)
+                await asyncio.sleep(RESTART_SECONDS)
+
+        task = asyncio.get_running_loop().create_task(forever(), name=f"bearerd {name}")
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._running.push_async_callback(stop)
+
+
+def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], tuple[str, ...]]:
+    """The label values that a configuration gives the metrics: faces of each resource, issuers, reasons of failure."""
+    asked = {name for caller in config.caller if "introspect" in caller.may for name in caller.resources}
+    resources = {}
+    for name, resource in config.resource.items():
+        faces = [] if set(resource.gateways).isdisjoint({"nginx", "forwarded"}) else ["forward_auth"]
+        faces += ["ext_authz"] if "envoy" in resource.gateways else []
+        faces += ["introspect"] if name in asked else []
+        resources[name] = tuple(faces)
+    return resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason)
+
+
+def _reloadable(before: Config, after: Config) -> Config:
+    """The new configuration as far as a running process can take it (``effective.RELOADABLE``)."""
+    names = [key.partition(".")[2] for key in RELOADABLE if key.startswith("server.")]
+    server = before.server.model_copy(update={name: getattr(after.server, name) for name in names})
+    return after.model_copy(update={"server": server, "store": before.store, "limits": before.limits})
+
+
+def _subject_key(config: Config, data_dir: Path) -> bytes | None:
+    if not config.server.hash_subjects:
+        return None
+    try:
+        fleet_key = files.read_secret(config.store.fleet_key_file) if config.store.fleet_key_file else None
+        return subject_key(fleet_key, data_dir)
+    except (OSError, ValueError) as error:
+        why = f"the key for it cannot be kept: {log.told(error)}"
+        raise ConfigError("configuration", [("server.hash_subjects", why, f"let {data_dir} be written")]) from None
