@@ -1,0 +1,65 @@
+"""The names of the store's keys: one prefix and one hash slot a fleet (contracts section 5)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+SCHEMA: Final = "1"  # the version of everything below the prefix; another one is refused, never migrated silently
+FOREVER: Final = "forever"  # the bucket of entries that live until lifted
+DEFAULT_FLEET: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The keys of one fleet.  The braces make ``{FLEET}`` the hash tag: all keys share a slot, so one script may touch all."""
+
+    fleet: str = DEFAULT_FLEET
+
+    @property
+    def prefix(self) -> str:
+        """What every key of the fleet begins with, and what an ACL grants (``~bearerd:{FLEET}:*``)."""
+        return f"bearerd:{{{self.fleet}}}:"
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The keys that each script is given, in the order that ``scripts/common.lua`` reads them."""
+        return tuple(self.prefix + name for name in ("schema", "state", "heads", "buckets", "leases", "bell"))
+
+    @property
+    def logs(self) -> str:
+        """What every bucket begins with."""
+        return self.prefix + "log:"
+
+    @property
+    def buckets(self) -> str:
+        """The index of the buckets: a sorted set of their names by hour."""
+        return self.prefix + "buckets"
+
+    @property
+    def leases(self) -> str:
+        """A hash: lease -> when it lapses and what it has acknowledged."""
+        return self.prefix + "leases"
+
+    @property
+    def bell(self) -> str:
+        """The doorbell, a stream that carries no truth."""
+        return self.prefix + "bell"
+
+    def bucket(self, name: str) -> str:
+        """One bucket of revocations: ``name`` is the hour of expiry (epoch seconds // 3600) or ``forever``."""
+        return self.logs + name
+
+    def key_set(self, issuer: str) -> str:
+        """The hash that holds an issuer's shared key set."""
+        return f"{self.prefix}keys:{_digest(issuer)}"
+
+    def fetch(self, issuer: str) -> str:
+        """The fetch lease of an issuer's key set."""
+        return f"{self.prefix}fetch:{_digest(issuer)}"
+
+
+def _digest(issuer: str) -> str:
+    """An issuer as part of a key name: a URL may hold braces or blanks, a digest does not."""
+    return hashlib.sha256(issuer.encode()).hexdigest()[:32]

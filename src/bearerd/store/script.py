@@ -1,0 +1,25 @@
+"""The Lua scripts: each change of the store is one of them, so that nobody sees it half done."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Final
+
+
+class Script:
+    """A script's text and the SHA-1 by which the server knows it (EVALSHA)."""
+
+    def __init__(self, name: str, *, log: bool = True) -> None:
+        folder = resources.files("bearerd.store") / "scripts"
+        common = (folder / "common.lua").read_text() if log else ""
+        self.name = name
+        self.text = common + (folder / f"{name}.lua").read_text()
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+BEAT: Final = Script("beat")
+WRITE: Final = Script("write")
+PUTBACK: Final = Script("putback")
+ENFORCED: Final = Script("enforced")
+PUBLISH: Final = Script("publish", log=False)

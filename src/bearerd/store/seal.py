@@ -1,0 +1,59 @@
+"""The fleet key: what tells an entry that one of us wrote from one that somebody with access to the store wrote.
+
+Without a fleet key every seal is empty and whoever can write the store owns the fleet.  With one, revocations and key sets
+carry a MAC.  It does not keep anyone from *deleting*; the position, put-back and leases are there for that.
+"""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+from typing import Final
+
+from bearerd.errors import ConfigError
+from bearerd.store import names
+
+SIZE: Final = 16  # bytes of a MAC
+_LEAST_KEY: Final = 32  # bytes
+
+
+class Seal:
+    """Makes and checks MACs for one fleet; of size 0 without a key.
+
+    Deterministic, so that an entry put back by another worker is byte for byte the original.
+    """
+
+    def __init__(self, fleet: str, key: bytes | None) -> None:
+        self._fleet = fleet.encode()
+        self._key = key
+        self.size = 0 if key is None else SIZE
+        check = self.make(b"schema", names.SCHEMA.encode()).hex()
+        # The mark of the store: the version and, with a key, a value that only its holders can name.  A process with
+        # another key, or with none, stops here: its entries would be refused by the others after it had acknowledged them.
+        self.mark = f"{names.SCHEMA}:{check}" if check else names.SCHEMA
+
+    def make(self, purpose: bytes, *parts: bytes) -> bytes:
+        """The MAC of these parts for this purpose; empty without a key."""
+        if self._key is None:
+            return b""
+        text = b"".join(
+            len(part).to_bytes(4, "big") + part for part in (b"bearerd-mac-1", purpose, self._fleet, *parts)
+        )
+        return hmac.digest(self._key, text, "sha256")[:SIZE]
+
+    def holds(self, mac: bytes, purpose: bytes, *parts: bytes) -> bool:
+        """Whether that MAC is right (constant time)."""
+        return hmac.compare_digest(mac, self.make(purpose, *parts))
+
+
+def read_key(path: Path) -> bytes:
+    """The content of ``store.fleet_key_file`` without surrounding white space.  Raises ConfigError."""
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        wrong = f"cannot be read: {error.strerror}"
+        raise ConfigError("config", [("store.fleet_key_file", wrong, "make it readable to bearerd")]) from None
+    if len(key) < _LEAST_KEY:
+        wrong = f"holds {len(key)} bytes, at least {_LEAST_KEY} are needed"
+        raise ConfigError("config", [("store.fleet_key_file", wrong, "openssl rand -base64 48 > FILE")])
+    return key

