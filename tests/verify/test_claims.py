@@ -187,6 +187,13 @@ def test_hints_say_by_how_much_the_clock_is_off() -> None:
     assert long_ago.hints == ("expired 4200 s ago",)
 
 
+@pytest.mark.parametrize("changes", [{"exp": -1e300}, {"nbf": 1e300}, {"exp": 1e308, "iat": -1e308}, {"iat": -(2**63)}])
+def test_what_is_told_of_a_time_is_short_however_long_it_is(changes: dict[str, Any]) -> None:
+    found = check(changes)
+    assert found is not None
+    assert len(" ".join((found.detail, *found.hints))) < 100
+
+
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),

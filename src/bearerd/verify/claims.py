@@ -99,8 +99,8 @@ def _check_times(claims: Claims, issuer: Issuer, now: Now) -> Refusal | None:
     if expires < issued:
         return Refusal(Code.EXPIRED, "exp lies before iat: the token had expired when it was issued")
     if expires - issued > issuer.max_lifetime:
-        limit = f"exp - iat is {expires - issued:.0f} s, more than max_lifetime = {issuer.max_lifetime:.0f} s"
-        return Refusal(Code.TOO_LONG_LIVED, limit)
+        lifetime, limit = hints.seconds(expires - issued), hints.seconds(issuer.max_lifetime)
+        return Refusal(Code.TOO_LONG_LIVED, f"exp - iat is {lifetime}, more than max_lifetime = {limit}")
     return None
 
 

@@ -27,18 +27,23 @@ def quoted(value: object) -> str:
     return names.get(type(value), "null")
 
 
+def seconds(span: float) -> str:
+    """A span of time as text, short whatever a token claims."""
+    return f"{span:.7g} s"
+
+
 def late(by: float, leeway: float) -> tuple[str, ...]:
     """For a token that expired ``by`` seconds ago."""
-    return (_skew(f"expired {by:.0f} s ago", by, leeway),)
+    return (_skew(f"expired {seconds(by)} ago", by, leeway),)
 
 
 def early(by: float, leeway: float) -> tuple[str, ...]:
     """For a token that begins in ``by`` seconds."""
-    return (_skew(f"valid only in {by:.0f} s", by, leeway),)
+    return (_skew(f"valid only in {seconds(by)}", by, leeway),)
 
 
 def _skew(text: str, by: float, leeway: float) -> str:
-    near = f": perhaps clock skew (leeway is {leeway:.0f} s)" if by <= _SKEW else ""
+    near = f": perhaps clock skew (leeway is {seconds(leeway)})" if by <= _SKEW else ""
     return text + near
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 
@@ -84,7 +84,9 @@ class Verified:
     @classmethod
     def decode(cls, record: bytes) -> Self:
         """What ``encode`` made."""
-        fields = dict(zip(cls.__slots__, orjson.loads(record), strict=True))
-        for name in ("scopes", "roles", "audience"):
-            fields[name] = tuple(fields[name])
-        return cls(**fields)
+        fields = orjson.loads(record)
+        fields[_LISTS] = map(tuple, fields[_LISTS])
+        return cls(*fields)
+
+
+_LISTS: Final = slice(Verified.__slots__.index("scopes"), Verified.__slots__.index("audience") + 1)
