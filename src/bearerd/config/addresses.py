@@ -36,11 +36,11 @@ def parse(text: str) -> Address:
     host, colon, port = text.rpartition(":")
     if not colon or not _PORT.fullmatch(port) or int(port) > 65535:
         raise ValueError("no port between 0 and 65535 at its end")
-    if host.startswith("[") and host.endswith("]"):
-        return Address(str(ipaddress.IPv6Address(host[1:-1])), int(port))
     if host == "localhost":
         return Address(host, int(port))
     try:
+        if host.startswith("[") and host.endswith("]"):
+            return Address(str(ipaddress.IPv6Address(host[1:-1])), int(port))
         return Address(str(ipaddress.IPv4Address(host)), int(port))
     except ValueError:
         raise ValueError("the host is neither an IP address (IPv6 in brackets) nor localhost") from None

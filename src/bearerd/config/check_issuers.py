@@ -26,6 +26,7 @@ _SOURCES: Final = ("jwks_uri", "jwks", "jwks_file", "secret_file")
 _FETCHING: Final = ("ca_file", "proxy", "connect_to", "fetch_header_file")
 _HEADER_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*)")
 _NOT_OURS_TO_SEND: Final = (b"host", b"content-length", b"transfer-encoding", b"connection")
+_SPELLED: Final = {"issuer": "write it exactly as in the token's iss", "jwks_uri": "write it like https://host/keys"}
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
@@ -63,7 +64,7 @@ def _check_urls(key: str, issuer: Issuer, server: Server, problems: Problems) ->
             continue
         wrong = _not_a_web_url(url)
         if wrong:
-            problems.add(f"{key}.{field}", wrong, "write it exactly as in the token's iss" if field == "issuer" else "")
+            problems.add(f"{key}.{field}", wrong, _SPELLED[field])
         elif url.startswith("http:") and not issuer.insecure_issuer:
             problems.add(
                 f"{key}.{field}",

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bearerd.config import addresses, files
 from bearerd.config.model import UnixListener
-from bearerd.config.units import spelled
+from bearerd.config.units import rounded_up, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,7 @@ def check_server(server: Server, problems: Problems) -> None:
         for other_key, other in listeners[:number]:
             if found.clashes(other):
                 problems.add(key, f"the same address as {other_key}", "give each listener a port of its own")
+                break
 
 
 def _listeners(server: Server, problems: Problems) -> list[tuple[str, Address]]:
@@ -170,11 +171,11 @@ def check_retention(store: Store, issuers: Sequence[Issuer | None], problems: Pr
     """A revocation must outlive every token that it is about (contracts, section 5, Life)."""
     for number, issuer in enumerate(issuers):
         if issuer is not None and issuer.max_lifetime + issuer.leeway > store.revocation_retention:
-            needed = spelled(issuer.max_lifetime + issuer.leeway)
-            key = f"issuer[{number}]"
+            key, needed = f"issuer[{number}]", rounded_up(issuer.max_lifetime + issuer.leeway)
+            sum_ = f"{spelled(issuer.max_lifetime)} + {spelled(issuer.leeway)}"
             problems.add(
                 "store.revocation_retention",
-                f"{spelled(store.revocation_retention)} is shorter than max_lifetime + leeway of {key} ({needed})",
+                f"{spelled(store.revocation_retention)} is shorter than max_lifetime + leeway of {key} ({sum_})",
                 f"at least {needed}, else a revoked token would be good again before it expires",
                 given=("store.revocation_retention", f"{key}.max_lifetime", f"{key}.leeway"),
             )

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel
+
 from bearerd.config import addresses, files
 from bearerd.config.model import Rule, UnixListener
 from bearerd.config.problems import dotted
+from bearerd.config.problems import key as quoted
 from bearerd.config.units import is_duration, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import BaseModel
-
     from bearerd.config.model import Config, Issuer, Resource
 
 MASK: Final = "***"
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
-_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects"})
 """Of ``server``, ``store`` and ``limits``, all that a reload can change: the rest shapes sockets, connections and tables
@@ -70,7 +69,7 @@ def _plain(model: BaseModel) -> dict[str, Any]:
 
 
 def _plain_value(value: Any) -> Any:
-    if hasattr(value, "model_fields"):
+    if isinstance(value, BaseModel):
         return _plain(value)
     if isinstance(value, tuple):
         return [_plain_value(item) for item in value]
@@ -102,9 +101,9 @@ def as_toml(tree: dict[str, Any]) -> str:
 def _lines(table: dict[str, Any], name: str) -> Iterator[str]:
     """First the plain keys, then the tables: a key after a table's head would belong to it."""
     inner = {key: value for key, value in table.items() if _is_table(key, value)}
-    yield from (f"{_key(key)} = {_toml(value)}" for key, value in table.items() if key not in inner)
+    yield from (f"{quoted(key)} = {_toml(value)}" for key, value in table.items() if key not in inner)
     for key, value in inner.items():
-        path = f"{name}.{_key(key)}" if name else _key(key)
+        path = f"{name}.{quoted(key)}" if name else quoted(key)
         for entry in value if isinstance(value, list) else [value]:
             if isinstance(value, list) or not entry or not all(isinstance(item, dict) for item in entry.values()):
                 yield f"\n[[{path}]]" if isinstance(value, list) else f"\n[{path}]"
@@ -118,13 +117,11 @@ def _is_table(key: str, value: Any) -> bool:
     return isinstance(value, dict) and key not in ("identity", "claims", "jwks")
 
 
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else json.dumps(key)
-
-
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+        return (
+            "{ " + ", ".join(f"{quoted(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, str):

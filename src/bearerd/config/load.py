@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import check_issuers, check_resources, check_server, environment, files, reserved, tables
-from bearerd.config.model import Caller, Config, Issuer, Resource, Rule, Server, Store, Trust, UnixListener
+from bearerd.config.model import (
+    Caller,
+    Config,
+    Issuer,
+    Resource,
+    Rule,
+    Server,
+    Store,
+    Trust,
+    UnixListener,
+    with_names,
+)
 from bearerd.config.problems import Problems, dotted, meant
 from bearerd.errors import ConfigError
 from bearerd.limits import Limits
@@ -81,6 +92,12 @@ def _syntax(message: str) -> tuple[str, str, str]:
     return place, f"not TOML: {text[:1].lower()}{text[1:]}", "see https://toml.io"
 
 
+def _named(issuers: list[Issuer | None]) -> list[Issuer | None]:
+    """With the names that those without one will get: resources may refer to them."""
+    named = iter(with_names(issuer for issuer in issuers if issuer is not None))
+    return [issuer and next(named) for issuer in issuers]
+
+
 class _Draft:
     """The tables that could be read; None in place of one that could not."""
 
@@ -96,7 +113,7 @@ class _Draft:
         self.store = self._table(Store, tree.get("store", {}), "store") or Store()
         self.trust = self._table(Trust, tree.get("trust", {}), "trust") or Trust()
         self.limits = self._table(Limits, tree.get("limits", {}), "limits") or Limits()
-        self.issuers = self._tables(Issuer, tree, "issuer")
+        self.issuers = _named(self._tables(Issuer, tree, "issuer"))
         self.callers = self._tables(Caller, tree, "caller")
         self.resources = self._resources(tree)
 

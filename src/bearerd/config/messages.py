@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _NAME: Final = "a name is 1 to 63 of a-z, 0-9, _ and -, and begins with a letter or digit"
-_UNIONS: Final = {  # places of more than one type (field, whether inside it): what may stand there
-    ("listen", True): 'an address such as "127.0.0.1:9180", or a table such as { path = "/run/bearerd.sock" }',
-    ("audience", False): "a string or a list of strings",
-    ("gateway", False): '"nginx", "forwarded" or "envoy", or a list of them',
-    ("claims", True): "a string, a number or a boolean",
+_UNIONS: Final = {  # places of more than one type (field, whether inside it): what may stand there, and the remedy
+    ("listen", True): ("an address or a socket", 'write "127.0.0.1:9180", or { path = "/run/bearerd.sock" }'),
+    ("audience", False): ("a string or a list of strings", "write it as in the token's aud"),
+    ("claims", True): ("a string, a number or a boolean", "name one value: a list in the token is searched for it"),
 }
 _TYPES: Final = {
     "string_type": "a string",
@@ -29,11 +28,17 @@ _TYPES: Final = {
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
-    "bool_type": "true or false, without quotes",
+    "bool_type": "true or false",
     "tuple_type": "a list",
     "dict_type": "a table",
     "model_type": "a table",
     "model_attributes_type": "a table",
+}
+_REMEDIES: Final = {
+    "string_type": "write it in quotes",
+    "path_type": "write it in quotes",
+    "tuple_type": "write it in brackets: [ … ]",
+    "dict_type": "write { key = value }, or a table of its own",
 }
 _BOUNDS: Final = {
     "greater_than_equal": ("ge", "at least"),
@@ -100,15 +105,25 @@ def _fault(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseM
         return _not_one_of(details, path, str(context["expected"]))
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return Fault(path, f"must be {words} {_number(context[name])}", _default(field, model))
+        bound = context[name]
+        shown = spelled(bound) if is_duration(field, bound) else f"{bound:g}"
+        return Fault(path, f"must be {words} {shown}", _default(field, model))
     if kind == "too_short":
         return Fault(path, "must not be empty", "name at least one")
     if kind == "string_pattern_mismatch":
         return Fault(path, "not a name", _NAME)
     if kind == "value_error":
         return Fault(path, _said(details, str(context["error"])), _default(field, model))
-    expected = _UNIONS.get((field, len(path) > 1)) or _TYPES.get(kind, "something else")
-    return Fault(path, f"must be {expected}, not {_kind_of(details['input'])}", "")
+    given = details["input"]
+    expected, remedy = _UNIONS.get((field, len(path) > 1)) or (
+        _TYPES.get(kind, "something else"),
+        _REMEDIES.get(kind) or _unquoted(given),
+    )
+    return Fault(path, f"must be {expected}, not {_kind_of(given)}", remedy)
+
+
+def _unquoted(given: Any) -> str:
+    return "write it without quotes" if isinstance(given, str) else "remove it for the default"
 
 
 def _keys(path: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
@@ -123,7 +138,7 @@ def _not_one_of(details: ErrorDetails, path: tuple[str | int, ...], expected: st
     given = details["input"]
     shown = ", ".join("true" if word == "True" else f'"{word}"' for word in words)
     if not isinstance(given, str):
-        return Fault(path, f"must be one of {shown}, not {_kind_of(given)}", "")
+        return Fault(path, f"must be one of {shown}, not {_kind_of(given)}", "choose one of them")
     return Fault(path, f'"{given[:40]}" is not one of {shown}', meant(given, words, all_of="choose from"))
 
 
@@ -137,20 +152,16 @@ def _said(details: ErrorDetails, text: str) -> str:
 def _default(field: str, model: type[BaseModel]) -> str:
     info = model.model_fields.get(field)
     if info is None or info.is_required() or info.get_default() is None:
-        return ""
+        return "remove it for the default"
     default = info.get_default()
     return f"the default is {spelled(default) if is_duration(field, default) else default}"
-
-
-def _number(bound: Any) -> str:
-    return f"{bound:g}" if isinstance(bound, float) else f"{bound}"
 
 
 def _kind_of(value: Any) -> str:
     """A value's TOML type, as a reader of the file would call it; the value itself may be a secret."""
     if isinstance(value, bool):
         return "a boolean"
-    for kind, words in ((str, "a string"), (int, "a number"), (float, "a number"), (dict, "a table")):
+    for kind, words in ((str, "a string"), (int, "a number"), (float, "a number with a fraction"), (dict, "a table")):
         if isinstance(value, kind):
             return words
     return "a list" if isinstance(value, list | tuple) else "a date or time"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Iterable
 
 Problem = tuple[str, str, str]
 """(dotted key, what is wrong, remedy)."""
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ORDER = ("server", "store", "trust", "limits", "issuer", "caller", "resource")
 
 
@@ -28,10 +31,6 @@ class Problems:
         """This key (of a table, without index) has a fault of its own; checks that build on it stay silent."""
         self._faulty.add(key)
 
-    def blamed(self, key: str) -> bool:
-        """Whether this key has a fault of its own."""
-        return key in self._faulty
-
     def _label(self, key: str) -> str:
         variable = self.variables.get(".".join(key.replace("[", ".").split(".")[:2]))
         return f"{key} (from {variable})" if variable else key
@@ -48,7 +47,11 @@ def _rank(key: str) -> int:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
-    found = difflib.get_close_matches(word.lower(), [*known], n=1, cutoff=0.6)
+    known = [*known]
+    beginning = [name for name in known if len(word) > 2 and name.startswith(word.lower())]
+    if len(beginning) == 1:
+        return beginning[0]
+    found = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return found[0] if found else None
 
 
@@ -60,21 +63,16 @@ def meant(word: str, known: Iterable[str], *, all_of: str) -> str:
 
 
 def dotted(prefix: str, path: Iterable[str | int]) -> str:
-    """``prefix`` and a path of keys and indices as one dotted key."""
+    """``prefix`` and a path of keys and indices as one dotted key, spelled as in TOML."""
     text = prefix
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            text += ("." if text else "") + key(part)
     return text
 
 
-def leaves(tree: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, object]]:
-    """Every dotted key of nested tables with its value (lists are values)."""
-    for key, value in tree.items():
-        name = dotted(prefix, [key])
-        if isinstance(value, Mapping):
-            yield from leaves(value, name)
-        else:
-            yield name, value
+def key(name: str) -> str:
+    """A key as TOML has it: bare where that is possible, else in quotes."""
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)

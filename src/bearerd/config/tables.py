@@ -23,7 +23,7 @@ def read(model: type[Model], data: Any, prefix: str, problems: Problems) -> Mode
     required key is absent or at fault: nothing can be checked then.
     """
     if not isinstance(data, dict):
-        problems.add(prefix, "must be a table", f"write [{prefix}]" if "[" not in prefix else "")
+        problems.add(prefix, "must be a table", f"write [{prefix}]" if "[" not in prefix else "write keys and values")
         problems.blame(prefix)
         return None
     try:

@@ -39,6 +39,12 @@ def spelled(value: float) -> str:
     return f"{round(value * 1000)}ms"
 
 
+def rounded_up(value: float) -> str:
+    """Seconds in whole hours (minutes below two hours), never fewer: what a remedy proposes."""
+    unit = "h" if value > 2 * _UNITS["h"] else "m"
+    return f"{math.ceil(value / _UNITS[unit])}{unit}"
+
+
 def is_duration(name: str, value: Any) -> bool:
     """Whether a field holds a duration: all numbers with a fraction do, but for the shares of a whole."""
     return isinstance(value, float) and name not in _SHARES
