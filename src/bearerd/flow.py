@@ -84,13 +84,21 @@ class Flow:
 
     async def run(self, name: str, request: Request, *, face: str) -> Decided:
         """The same, with the id of a refusal."""
-        started = time.perf_counter()
-        trail = Trail()
+        started, trail = time.perf_counter(), Trail()
         try:
             decision = await self._rounds(name, request, trail)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
             decision = self._failed(name, request, error, trail)
         return self._recorded(face, decision, request, started, trail)
+
+    def run_now(self, name: str, request: Request, *, face: str) -> Decided | Pending:
+        """The same without waiting: Pending, uncounted, where a key is lacking."""
+        started, trail = time.perf_counter(), Trail()
+        try:
+            found = self.decide_now(name, request, None, trail)
+        except Exception as error:  # noqa: BLE001 - likewise
+            found = self._failed(name, request, error, trail)
+        return found if isinstance(found, Pending) else self._recorded(face, found, request, started, trail)
 
     def refuse(self, name: str, refusal: Refusal, request: Request, *, face: str) -> Decided:
         """The decision for what a face refused by itself, such as a dialect header given twice."""
@@ -208,7 +216,7 @@ def steps(
     if isinstance(selected, Refusal):
         told.append(Step("rule", ok=False, detail=_said(selected)))
     else:
-        told.append(_rule_step(resource, selected))
+        told.append(rule_step(resource, selected))
         told.append(_credential_step(selected, subject))
     verdict = (
         "allowed"
@@ -221,7 +229,8 @@ def steps(
     return tuple(told)
 
 
-def _rule_step(resource: Resource, selected: Selected) -> Step:
+def rule_step(resource: Resource, selected: Selected) -> Step:
+    """Which rule was chosen, or why none."""
     if selected.rule is not None:
         rule = selected.rule
         methods = ",".join(rule.methods) if rule.methods else "any method"
