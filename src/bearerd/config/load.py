@@ -43,7 +43,7 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) 
     Relative paths in it, and in the environment, start at the file's folder; in the result all are absolute.
     """
     path = Path(path)
-    return check(_parse(path), environ, path.parent, str(path))
+    return check(parse(path), environ, path.parent, str(path))
 
 
 def check(tree: Mapping[str, Any], environ: Mapping[str, str], folder: Path, source: str) -> Config:
@@ -66,7 +66,8 @@ def data_dir(config: Config, path: str | os.PathLike[str]) -> Path:
     return Path(path).absolute().parent / DEVELOPMENT_DATA_DIR
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> dict[str, Any]:
+    """The tables of a file as TOML gives them, unchecked.  Raises ConfigError."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
