@@ -83,7 +83,10 @@ def _check_issuers(key: str, resource: Resource, issuers: Sequence[Issuer | None
         problems.add(f"{key}.issuers", "must not be empty", "name the issuers, or leave it out for all of them")
     for name in resource.issuers or ():
         if name not in known and whole:
-            remedy = meant(name, known, all_of="the issuers are") if known else "add [[issuer]]"
+            shown = [
+                text for text in known if "@" not in text
+            ]  # such a URL is refused, but holds a password until then
+            remedy = meant(name, shown, all_of="the issuers are") if shown else "add [[issuer]]"
             problems.add(f"{key}.issuers", f'there is no issuer "{name}"', remedy)
     accepted = len(issuers) if resource.issuers is None else len(set(resource.issuers))
     sources = {

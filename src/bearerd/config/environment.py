@@ -5,9 +5,10 @@ Names without ``__`` are not ours: Kubernetes injects ``BEARERD_PORT=tcp://…``
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final, get_origin
+
+import orjson
 
 from bearerd.config.model import Server, Store, Trust
 from bearerd.config.problems import Problems, nearest
@@ -28,6 +29,9 @@ def apply(tree: dict[str, Any], environ: Mapping[str, str], problems: Problems) 
     for variable in sorted(environ):
         if not variable.startswith(_PREFIX) or "__" not in variable:
             continue
+        if not _is_text(variable) or not _is_text(environ[variable]):
+            problems.add(ascii(variable).strip("'"), "not UTF-8", "set it again, in UTF-8")
+            continue
         section, _, key = variable.removeprefix(_PREFIX).partition("__")
         if section != section.upper() or section.lower() not in SECTIONS:
             problems.add(variable, "no such section in the environment", _which_section(section, key))
@@ -41,6 +45,11 @@ def apply(tree: dict[str, Any], environ: Mapping[str, str], problems: Problems) 
             name = key.lower()
             problems.variables[f"{section.lower()}.{name}"] = variable
             table[name] = _value(environ[variable], fields.get(name), variable, problems)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is Unicode: Python hands on other bytes as lone surrogates, which nothing later could encode."""
+    return not re.search(r"[\ud800-\udfff]", value)
 
 
 def _which_section(section: str, key: str) -> str:
@@ -68,7 +77,7 @@ def _list(text: str, variable: str, problems: Problems) -> Any:
     if not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
     try:
-        return json.loads(text)
+        return orjson.loads(text)
     except ValueError as error:
         problems.add(variable, f"not a JSON list: {error}", "write a JSON list, or items with commas between them")
         return []

@@ -37,6 +37,8 @@ def trouble(path: Path) -> tuple[str, str] | None:
         mode = path.stat().st_mode
     except OSError as error:
         return f"{path}: {os.strerror(error.errno or 0)}", "a relative path starts at the configuration file's folder"
+    except ValueError:  # a NUL
+        return "not a path", "name a file"
     if not stat.S_ISREG(mode):
         return f"{path} is not a regular file", "name a file"
     if mode & stat.S_IWOTH:
@@ -50,5 +52,5 @@ def world_readable(path: Path) -> bool:
     """Whether every local user may read the file."""
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
+    except (OSError, ValueError):
         return False

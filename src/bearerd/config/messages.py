@@ -78,13 +78,12 @@ def _place(details: ErrorDetails, data: Any) -> tuple[str | int, ...]:
     """Where in the file: pydantic's location without the names of the union members that it tried."""
     path: list[str | int] = []
     node: Any = data
-    *parents, last = details["loc"]
-    for part in parents:
+    for part in details["loc"]:
         if _holds(node, part):
             node = node[part]
             path.append(part)
-    if _holds(node, last) or details["type"] == "missing":
-        path.append(last)
+    if details["type"] == "missing":
+        path.append(details["loc"][-1])
     return tuple(path)
 
 

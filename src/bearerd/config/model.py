@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, field_validator
 
@@ -193,9 +192,10 @@ def with_names(issuers: Iterable[Issuer]) -> list[Issuer]:
 
 def _labels(url: str) -> Iterable[str]:
     """Labels for an issuer, the nicest first, without end."""
-    parts = urlsplit(url)
-    host = _label(parts.netloc.rpartition("@")[2] or url)
-    whole = _label(f"{host}{parts.path}")
+    rest = (url.partition("://")[2] or url).rpartition("@")[
+        2
+    ]  # not urlsplit: it raises for some texts, and those are to be told by ``load``
+    host, whole = _label(rest.partition("/")[0]), _label(rest)
     yield host
     yield whole
     yield from (f"{whole[:58]}-{number}" for number in range(2, 10_000))
