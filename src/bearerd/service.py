@@ -135,6 +135,7 @@ class Service:
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.writer: Writer | None = None
+        self.lease = ""  # our name among the store's leases: whoever reaps this process gives it back
         self._refresher: Refresher | None = None
         self._running = contextlib.AsyncExitStack()
         self._told_reload(good=True)
@@ -262,6 +263,8 @@ class Service:
             store_is_ours=self._store_is_ours,
             observe=lambda seconds: self.metrics.observe(seconds, "bearerd_revocation_propagation_seconds"),
         )
+
+        self.lease = sync.lease
 
         async def leave() -> None:
             with contextlib.suppress(StoreError):
