@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from bearerd.limits import Limits
+from bearerd.metrics import markdown
 from bearerd.refusals import TABLE
 
 DOCS = Path(__file__).parent
@@ -32,7 +33,7 @@ def limits() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"refusals": ("refusals.md", refusals), "limits": ("operations.md", limits)}
+TABLES = {"refusals": ("refusals.md", refusals), "limits": ("operations.md", limits), "metrics": ("metrics.md", markdown)}
 
 
 def main() -> int:

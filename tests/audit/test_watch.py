@@ -1,0 +1,68 @@
+"""What verification and key sets report becomes counts, and lines where somebody should act."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+from support.house import key
+
+from bearerd import metrics
+from bearerd.audit.watch import Watch
+from bearerd.errors import IssuerFault
+from bearerd.issuers import keyset
+from bearerd.issuers.keyset import Origin, Validators
+from bearerd.limits import Limits
+from bearerd.refusals import Code
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def key_set(kid: str) -> keyset.KeySet:
+    return keyset.read(
+        {"keys": [key(kid=kid)]}, Origin.INLINE, Validators(None, None, 5.0, math.inf), ("ES256",), Limits()
+    )
+
+
+def test_reports_become_counts(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    counted = metrics.Metrics(None, {}, ("dev",))
+    watch = Watch(counted)
+    watch.verification("ES256", "ok")
+    watch.verification("ES256", Code.BAD_SIGNATURE)
+    watch.lifetime_over_hour("dev")
+    watch.lifetime_over_hour("dev")
+    watch.unknown_kid("dev")
+    watch.failed("dev", IssuerFault("timeout", "too slow"))
+    watch.failed("dev", IssuerFault("made up", "whatever"))
+    one, other = key_set("k1"), key_set("k2")
+    watch.loaded("dev", one)
+    watch.loaded("dev", one)
+    watch.loaded("dev", other)
+    found = metrics.gather([counted.buffer])
+    assert found[("bearerd_verifications_total", "ES256", "ok")] == (1.0,)
+    assert found[("bearerd_verifications_total", "ES256", "bad_signature")] == (1.0,)
+    assert found[("bearerd_token_lifetime_over_hour_total", "dev")] == (2.0,)
+    assert found[("bearerd_unknown_kid_total", "dev")] == (1.0,)
+    assert found[("bearerd_key_set_fetch_failures_total", "dev", "timeout")] == (1.0,)
+    assert found[("bearerd_key_set_fetch_failures_total", "dev", "internal")] == (1.0,)
+    assert found[("bearerd_key_set_last_success_timestamp_seconds", "dev")] == (5.0,)
+    assert found[("bearerd_key_set_info", "dev", one.hash[:16])] == (0.0,)
+    assert found[("bearerd_key_set_info", "dev", other.hash[:16])] == (1.0,)
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("tokens of this issuer live longer than an hour") == 1
+    assert said.count("key set fetch failed") == 2
+    assert said.count("key set in use") == 2
+
+
+def test_an_issuer_that_left_leaves_no_gauge() -> None:
+    counted = metrics.Metrics(None, {}, ("dev",))
+    watch = Watch(counted)
+    watch.loaded("dev", key_set("k1"))
+    watch.forget("dev")
+    watch.forget("nobody")
+    found = metrics.gather([counted.buffer])
+    assert ("bearerd_key_set_last_success_timestamp_seconds", "dev") not in found
+    assert all(values == (0.0,) for series, values in found.items() if series[0] == "bearerd_key_set_info")
