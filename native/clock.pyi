@@ -9,6 +9,6 @@ def boot() -> float:
 HAS_TEST_HOOK: bool
 
 def shift(wall: float, boot: float) -> None:
-    """Add these offsets (seconds) to both clocks.  Raises RuntimeError unless HAS_TEST_HOOK."""
+    """Add these offsets (seconds) to both clocks; calls add up.  Raises RuntimeError unless HAS_TEST_HOOK."""
 
 __pyx_capi__: dict[str, object]  # the C entry points of clock.pxd

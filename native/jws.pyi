@@ -19,8 +19,8 @@ def split(token: bytes, max_depth: int, max_members: int) -> Compact:
 
     Exactly three non-empty segments of canonical base64url without padding (an empty signature is malformed); a JWE
     (five segments) is refused without decoding.  Both JSON texts are scanned: UTF-8, an object at the top, no duplicate
-    member name in any object once escapes are decoded, depth and members (all in all) within the limits.
-    Raises Malformed.  The length cap is the caller's (before this call).
+    member name in any object once escapes are decoded, depth (the top object is 1; never beyond 1024) and members (all
+    in all) within the limits.  Raises Malformed.  The length cap is the caller's (before this call).
     """
 
 def split_any(token: bytes, max_depth: int, max_members: int) -> Compact:

@@ -129,8 +129,8 @@ def split(bytes token not None, Py_ssize_t max_depth, Py_ssize_t max_members):
 
     Exactly three non-empty segments of canonical base64url without padding (an empty signature is malformed); a JWE
     (five segments) is refused without decoding.  Both JSON texts are scanned: UTF-8, an object at the top, no duplicate
-    member name in any object once escapes are decoded, depth and members (all in all) within the limits.
-    Raises Malformed.  The length cap is the caller's (before this call).
+    member name in any object once escapes are decoded, depth (the top object is 1; never beyond 1024) and members (all
+    in all) within the limits.  Raises Malformed.  The length cap is the caller's (before this call).
     """
     return read(token, max_depth, max_members, True)
 

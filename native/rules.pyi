@@ -7,7 +7,7 @@ NONE: Final = -1
 AMBIGUOUS: Final = -2
 
 class BadPattern(ValueError):
-    """A path pattern that cannot be compiled; the text says why."""
+    """A path pattern that no path could match, or a method that is no HTTP token; the text says why."""
 
 @final
 class Rules:

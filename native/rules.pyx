@@ -37,7 +37,7 @@ cdef struct Record:
 
 
 class BadPattern(ValueError):
-    """A path pattern that cannot be compiled; the text says why."""
+    """A path pattern that no path could match, or a method that is no HTTP token; the text says why."""
 
 
 # ---- matching ----
