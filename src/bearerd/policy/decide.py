@@ -5,8 +5,8 @@ Which refusal comes first is a question of who learns what (contracts, section 4
 1. What ``select_rule`` refused at once: an untrusted peer, or a path that is ambiguous in itself.
 2. Open rules (``none``, a preflight): no credential is looked at, no view is needed.
 3. 401 for whoever shows no good token: a credential in the query, none at all, or one that verification refused.  It is
-   the same on every closed path, whether a rule matches or not; its challenge names the resource's scopes, which its
-   metadata publishes anyway, and never a rule's.
+   the same on every closed path, whether a rule matches or not; its challenge names the resource's own scopes, which hold
+   for every path, and never a rule's.
 4. 401 for a good token that is not for this resource: issuer, audience, lifetime, proof of possession.
 5. 503 where the view of the revocations is too old: the token may be revoked, so its bearer is not yet to be told more.
 6. 403, only now, for the holder of a good token: no rule or a narrowly missed one, a spoofed identity header, scopes
@@ -320,7 +320,10 @@ def _spoofed(selected: Selected | Refusal) -> tuple[str, ...]:
 
 
 def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now, state: State) -> Reuse | None:
-    """Only an allow that follows from (resource, rule, token) alone, and no longer than token and view are good."""
+    """Only an allow that follows from (resource, rule, token) alone, and no longer than token and view are good.
+
+    The cached token that it hangs beneath ends with its issuer's keys; so, then, does what hangs there.
+    """
     if not selected.plain:
         return None
     until = verified.expires_at + resource.issuers[verified.issuer]
