@@ -123,6 +123,7 @@ def test_a_document_without_a_list_of_keys_is_a_fault(text: bytes) -> None:
         b'\xef\xbb\xbf{"keys":[]}',
         b'{"keys":"\xff"}',
         b'{"keys":[NaN]}',
+        b'{"keys":[1e400]}',
         b'{"keys":' + b"[" * 1000 + b"]" * 1000 + b"}",
     ],
 )

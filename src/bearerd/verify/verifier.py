@@ -36,7 +36,7 @@ class View(Protocol):
 
     @property
     def table(self) -> Revocations:
-        """The table in force."""
+        """The table, the same one for good: each cached token keeps the ``sequence`` that it was last probed at."""
 
 
 class TokenVerifier:
