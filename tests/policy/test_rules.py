@@ -144,6 +144,21 @@ def test_a_token_in_the_query_is_noticed_except_on_none_rules() -> None:
     assert not selected(resource({"preflight": True}), asked("OPTIONS", target, *PREFLIGHT)).token_in_query
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked("GET", b"/a?access_token=x"),
+        asked("GET", b"/a", (b"x-auth-subject", b"root"), sees_all_headers=True),
+        asked("GET", b"/shadowed"),
+        asked("GET", b"/nowhere/else"),
+    ],
+)
+def test_a_request_on_which_more_depends_than_its_rule_is_not_plain(request_: Request) -> None:
+    made = resource({"path": "/shadowed", "enforce": "shadow"}, {"path": "/*"})
+    assert selected(made, asked("GET", b"/a")).plain
+    assert not selected(made, request_).plain
+
+
 def test_a_spoofed_identity_header_is_refused_where_the_face_sees_all_headers() -> None:
     header = (b"X_Auth_Subject", b"root")
     found = selected(resource(), asked("GET", b"/", header, sees_all_headers=True))
