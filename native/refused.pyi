@@ -1,15 +1,19 @@
 """A short memory of tokens whose refusal is a pure function of their bytes, the key sets and the configuration."""
 
-from typing import final
+from typing import Self, final
 
 @final
 class RefusedTokens:
-    """A fixed-size table; a full bucket forgets its oldest."""
+    """A fixed-size table; a full set forgets its oldest.  ``entries`` is rounded up to whole sets of eight."""
 
     hits: int
 
-    def __init__(self, entries: int) -> None: ...
+    def __new__(cls, entries: int) -> Self: ...
     def find(self, token: bytes, boot: float, generation: int) -> int:
         """The small integer put for these bytes, or -1.  ``generation`` covers configuration and all key sets."""
 
-    def put(self, token: bytes, value: int, until_boot: float, generation: int) -> None: ...
+    def put(self, token: bytes, value: int, until_boot: float, generation: int) -> None:
+        """Remember ``value`` (not negative) for these bytes until ``until_boot`` (seconds), under this generation."""
+
+    def memory(self) -> int:
+        """Bytes held: the same at all times."""

@@ -1,6 +1,6 @@
 """The revocations that this worker knows: a flat table of 32-byte entries (contracts, section 5)."""
 
-from typing import Final, final
+from typing import Final, Self, final
 
 ENTRY_SIZE: Final = 32
 FOREVER: Final = 0xFFFFFFFF  # a cut-off of infinity; as an expiry: until lifted
@@ -24,13 +24,17 @@ class Revocations:
     tombstone and the last reset; at a tie the tombstone counts.
     """
 
-    sequence: int  # a local integer that grows with each change of what is in force: what cached entries compare
+    # Grows with whatever may put a revocation in force: what cached entries compare.  No two tables of a process ever
+    # have the same.
+    sequence: int
 
-    def __init__(self, max_entries: int) -> None: ...
+    def __new__(cls, max_entries: int) -> Self: ...
     def apply(self, entries: bytes, now: int) -> int:
-        """Add packed entries not yet held (identity: all 32 bytes), skipping expired ones; returns how many were new.
+        """Add packed entries not yet held (identity: all 32 bytes); returns how many were new.
 
-        Raises Full before changing anything when they would not fit after dropping the expired.
+        Skips (and drops) what is expired, and what can never make a difference beside another entry of its key: one
+        that lasts as long, is as late, and cuts off as much or is a tombstone.  Raises Full before changing anything
+        when they would not fit after dropping the expired; ValueError when the length is no multiple of 32.
         """
 
     def revoked(self, keys: bytes, issued_at: int, now: int) -> int:
@@ -40,13 +44,25 @@ class Revocations:
         """The cut-off in force for a key (0 if none)."""
 
     def latest_at(self) -> int:
-        """The largest ``at`` held (0 if none)."""
+        """The largest ``at`` ever held (0 if none): it does not fall when entries expire."""
 
     def export(self, now: int) -> bytes:
-        """All live entries, packed, oldest ``at`` first: for a snapshot, or for putting back what the store lacks."""
+        """All live entries, packed, oldest ``at`` first: for a snapshot, or for putting back what the store lacks.
+
+        At once (0.3 s for a million); ``page`` is for tables whose size is felt.
+        """
+
+    def page(self, now: int, position: int, budget: int) -> tuple[bytes, int]:
+        """(live entries, packed; the position to go on at, 0 at the end), looking at about ``budget`` slots.
+
+        In no particular order.  From position 0 to the end it tells once whatever stays in the table meanwhile.
+        """
 
     def expire(self, now: int, budget: int) -> int:
-        """Drop expired entries, looking at no more than ``budget`` slots; returns how many were dropped."""
+        """Drop expired entries, looking at about ``budget`` slots; returns how many were dropped.
+
+        Each call goes on where the last one ended, and takes growing and shrinking on by as much.
+        """
 
     def __len__(self) -> int: ...
     def memory(self) -> int:

@@ -1,7 +1,8 @@
 """Verified tokens: bounded in entries and bytes, keyed by a keyed digest of the exact token bytes."""
 
+import builtins
 from enum import IntEnum
-from typing import final
+from typing import Self, final
 
 from bearerd._native.generations import Generations
 from bearerd._native.revocations import Revocations
@@ -20,16 +21,20 @@ class Found(IntEnum):
 class TokenCache:
     """Flat records without Python objects; the least recently used goes first.  Grows incrementally."""
 
-    entries: int
-    bytes: int
-    hits: int
-    misses: int
+    hits: int  # HIT and REVOKED
+    misses: int  # MISS, EXPIRED and CONFIG_CHANGED (KEYS_CHANGED is decided by what follows)
     evictions: int
 
-    def __init__(self, max_entries: int, max_bytes: int) -> None: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def bytes(self) -> int:
+        """What the entries hold: what they keep, as the allocator rounds it, and 108 bytes for the record of each."""
+
+    def __new__(cls, max_entries: int, max_bytes: int) -> Self: ...
     def find(
-        self, token: bytes, wall: float, boot: float, generations: Generations, revocations: Revocations
-    ) -> tuple[Found, bytes | None]:
+        self, token: builtins.bytes, wall: float, boot: float, generations: Generations, revocations: Revocations
+    ) -> tuple[Found, builtins.bytes | None]:
         """Look a token up and check time, generations and revocations (re-probed when ``revocations.sequence`` moved).
 
         The record comes with HIT, REVOKED and KEYS_CHANGED.
@@ -37,20 +42,29 @@ class TokenCache:
 
     def put(
         self,
-        token: bytes,
-        record: bytes,
+        token: builtins.bytes,
+        record: builtins.bytes,
         issuer: int,
         key_generation: int,
         config_generation: int,
         issued_at: int,
         until_wall: float,
         until_boot: float,
-        probes: bytes,
+        probes: builtins.bytes,
     ) -> None:
-        """Keep a verified token: ``record`` is opaque, ``probes`` the concatenated 16-byte revocation keys (at most 16)."""
+        """Keep a verified token: ``record`` is opaque, ``probes`` the concatenated 16-byte revocation keys (at most 16).
 
-    def renew(self, token: bytes, key_generation: int) -> None:
+        ``issuer`` is its index (16 bits), ``issued_at`` floor(iat), ``until_wall`` and ``until_boot`` the seconds by each
+        clock from which it is EXPIRED.  What these bytes had before is replaced.  An entry that has no room in
+        ``max_bytes`` by itself is not kept.
+        """
+
+    def renew(self, token: builtins.bytes, key_generation: int) -> None:
         """The verifying key is still in the issuer's set of this generation."""
 
-    def drop(self, token: bytes) -> None: ...
-    def clear(self) -> None: ...
+    def drop(self, token: builtins.bytes) -> None: ...
+    def clear(self) -> None:
+        """Forget all, and give the memory back.  Takes as long as there are entries; a reload needs only generations."""
+
+    def memory(self) -> int:
+        """Bytes held, segments that wait for entries included."""

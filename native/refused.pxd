@@ -1,0 +1,27 @@
+cimport cython
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+# Of one refused token.
+cdef struct Memory:
+    unsigned char[16] digest
+    double until_boot
+    uint64_t generation
+    uint32_t length  # of the token; 0: free
+    int32_t value
+
+
+@cython.final
+cdef class RefusedTokens:
+    cdef readonly uint64_t hits
+    cdef Memory* sets  # each of WAYS, newest first
+    cdef size_t count  # of sets
+
+    cdef Memory* set_of(self, const unsigned char* digest16) noexcept nogil
+
+    # What `find` answers.  `digest16` is keyed128 of the token.
+    cdef int32_t recall(
+        self, const unsigned char* digest16, size_t length, double boot, uint64_t generation
+    ) noexcept nogil
+    cdef void remember(
+        self, const unsigned char* digest16, size_t length, int32_t value, double until_boot, uint64_t generation
+    ) noexcept nogil

@@ -1,0 +1,244 @@
+"""Flat 32-byte entries in the order of a seeded hash of their keys, in segments that grow a little at a time.
+
+Linear probing in hash order: an entry's home is its hash scaled to the number of homes, and entries stand in the order of
+their hashes, each at its home or behind it.  A miss therefore ends at the first larger hash, a load of nine tenths stays
+cheap, and entries of one key stand side by side.  Growing (and shrinking) walks the old area from the lowest hash up and
+appends to the new one; each hash lives in exactly one of the two, told by one comparison with the frontier; segments are
+allocated ahead of the walk and freed behind it.  Nothing ever pauses for the size of the table, and growing needs no
+second table's memory.
+"""
+
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+cdef extern from "<stdlib.h>" nogil:
+    void* aligned_alloc(size_t alignment, size_t size) noexcept
+
+cdef extern from *:
+    """
+    /* The smallest hash (63 bits) whose home is slot i or behind it; 0 where there is none. */
+    static inline uint64_t bearerd_ceiling(uint64_t i, uint64_t homes) {
+        return i < homes ? (uint64_t)((((unsigned __int128)i << 63) + homes - 1) / homes) : 0;
+    }
+    """
+    uint64_t bearerd_ceiling(uint64_t i, uint64_t homes) noexcept nogil
+
+cdef enum:
+    FULL_IN_32 = 29  # of 32 homes taken: grow by an eighth
+    SPARSE_IN_32 = 12  # of 32 homes taken: shrink
+    STEPS = 32  # slots walked for each entry inserted, while moving
+    LINE = 64
+
+
+cdef bint has_segment(Slots* slots, Area* area, size_t segment) noexcept nogil:
+    cdef Entry** directory
+    if segment >= area.reach:  # a cluster runs over the last home
+        directory = <Entry**>calloc(segment + 1, sizeof(Entry*))
+        if directory == NULL:
+            return False
+        memcpy(directory, area.segments, area.reach * sizeof(Entry*))
+        free(area.segments)
+        area.segments = directory
+        area.reach = segment + 1
+    if area.segments[segment] == NULL:
+        area.segments[segment] = <Entry*>aligned_alloc(LINE, SEGMENT * sizeof(Entry))
+        if area.segments[segment] == NULL:
+            return False
+        memset(area.segments[segment], 0, SEGMENT * sizeof(Entry))
+        slots.held += 1
+    return True
+
+
+cdef bint has_room(Slots* slots, Area* area, size_t i) noexcept nogil:
+    """Makes every slot from the end to `i` real."""
+    cdef size_t segment = area.end >> SEGMENT_BITS
+    while segment <= i >> SEGMENT_BITS:
+        if not has_segment(slots, area, segment):
+            return False
+        segment += 1
+    return True
+
+
+cdef bint open_area(Area* area, size_t homes) noexcept nogil:
+    area.reach = (homes >> SEGMENT_BITS) + 1
+    area.segments = <Entry**>calloc(area.reach, sizeof(Entry*))
+    area.homes = homes
+    area.first = area.end = 0
+    return area.segments != NULL
+
+
+cdef void close_area(Slots* slots, Area* area) noexcept nogil:
+    cdef size_t segment
+    if area.segments != NULL:
+        for segment in range(area.reach):
+            if area.segments[segment] != NULL:
+                free(area.segments[segment])
+                slots.held -= 1
+        free(area.segments)
+    memset(area, 0, sizeof(Area))
+
+
+cdef bint slots_init(Slots* slots) noexcept nogil:
+    return open_area(&slots.now, SEGMENT)
+
+
+cdef void slots_free(Slots* slots) noexcept nogil:
+    close_area(slots, &slots.now)
+    close_area(slots, &slots.next)
+    slots.moving = False
+    slots.count = 0
+
+
+cdef void maybe_resize(Slots* slots) noexcept nogil:
+    """Begins to move where it is due.  Without memory it begins later: the area is fuller until then, not wrong."""
+    cdef size_t homes = slots.now.homes
+    if slots.moving:
+        return
+    if slots.count * 32 > homes * FULL_IN_32:
+        homes += homes // 8
+    elif homes > SEGMENT and slots.count * 32 < homes * SPARSE_IN_32:
+        homes = max(<size_t>SEGMENT, slots.count + slots.count // 2)
+    else:
+        return
+    if open_area(&slots.next, homes):
+        slots.moving = True
+        slots.frontier = 0
+
+
+cdef bint slots_insert(Slots* slots, Cursor* where, const Entry* entry) noexcept nogil:
+    cdef Area* area = where.area
+    cdef Entry* here
+    cdef size_t gap = where.i
+    while True:
+        here = slot(area, gap)
+        if here == NULL or here.expiry == 0:
+            break
+        gap += 1
+    if here == NULL:
+        if not has_room(slots, area, gap):
+            return False
+        area.end = gap + 1
+    while gap > where.i:
+        slot(area, gap)[0] = slot(area, gap - 1)[0]
+        gap -= 1
+    slot(area, gap)[0] = entry[0]
+    slots.count += 1
+    slots_move(slots, STEPS)
+    return True
+
+
+cdef void slots_remove(Slots* slots, Cursor* where) noexcept nogil:
+    cdef Area* area = where.area
+    cdef size_t i = where.i
+    cdef Entry* here = slot(area, i)
+    cdef Entry* behind
+    while True:
+        behind = slot(area, i + 1)
+        if behind == NULL or behind.expiry == 0 or home_of(area, hash_of(slots, behind.key)) > i:
+            break
+        here[0] = behind[0]
+        here = behind
+        i += 1
+    memset(here, 0, sizeof(Entry))
+    if i + 1 == area.end:  # what is appended next must find no gap before it
+        area.end = i
+    slots.count -= 1
+
+
+cdef size_t run_length(const Slots* slots, const Area* area, size_t i, uint64_t hashed) noexcept nogil:
+    cdef const Entry* entry
+    cdef size_t start = i
+    while True:
+        i += 1
+        entry = slot(area, i)
+        if entry == NULL or entry.expiry == 0 or hash_of(slots, entry.key) != hashed:
+            return i - start
+
+
+cdef void give_up(Slots* slots, Area* area, size_t before) noexcept nogil:
+    """Frees the segments that lie wholly before slot `before`."""
+    cdef size_t segment = area.first >> SEGMENT_BITS
+    while segment < before >> SEGMENT_BITS:
+        free(area.segments[segment])
+        area.segments[segment] = NULL
+        slots.held -= 1
+        segment += 1
+    area.first = before
+
+
+cdef void slots_move(Slots* slots, size_t budget) noexcept nogil:
+    cdef Area* now = &slots.now
+    cdef Area* next = &slots.next
+    cdef Entry* entry
+    cdef uint64_t hashed
+    cdef size_t i, j, length
+    maybe_resize(slots)
+    while slots.moving:
+        entry = slot(now, now.first)
+        if entry == NULL:
+            close_area(slots, now)
+            now[0] = next[0]
+            memset(next, 0, sizeof(Area))
+            slots.moving = False
+            return
+        if budget == 0:
+            return
+        length = 1
+        if entry.expiry != 0:  # a whole run or nothing of it: entries of one hash live in one area
+            hashed = hash_of(slots, entry.key)
+            length = run_length(slots, now, now.first, hashed)
+            i = max(home_of(next, hashed), next.end)
+            if not has_room(slots, next, i + length - 1):
+                return
+            next.end = i + length
+            for j in range(length):
+                slot(next, i + j)[0] = slot(now, now.first + j)[0]
+            slots.frontier = hashed + 1
+        give_up(slots, now, now.first + length)
+        budget -= min(budget, length)
+
+
+cdef Entry* slots_walk(Slots* slots, Cursor* cursor, size_t* budget) noexcept nogil:
+    cdef Entry* entry
+    cdef uint64_t hashed
+    while True:
+        entry = slot(cursor.area, cursor.i)
+        if entry == NULL:
+            if cursor.area == &slots.now:
+                return NULL
+            cursor.area = &slots.now
+            cursor.i = slots.now.first
+            continue
+        if budget[0] == 0 and not goes_on(slots, cursor, entry):
+            return NULL
+        budget[0] -= budget[0] != 0
+        if entry.expiry != 0:
+            return entry
+        cursor.i += 1
+
+
+cdef bint goes_on(const Slots* slots, const Cursor* cursor, const Entry* entry) noexcept nogil:
+    """Whether the slot before has the same hash: a position is told by a hash, so that a walk cannot rest between."""
+    cdef const Entry* before
+    if entry.expiry == 0 or cursor.i == cursor.area.first:
+        return False
+    before = slot(cursor.area, cursor.i - 1)
+    return before.expiry != 0 and hash_of(slots, before.key) == hash_of(slots, entry.key)
+
+
+cdef uint64_t slots_position(const Slots* slots, const Cursor* cursor) noexcept nogil:
+    cdef const Entry* entry = slot(cursor.area, cursor.i)
+    if entry == NULL:
+        return 0
+    if entry.expiry != 0:
+        return hash_of(slots, entry.key)
+    return bearerd_ceiling(cursor.i, cursor.area.homes)
+
+
+cdef size_t slots_memory(const Slots* slots) noexcept nogil:
+    return (
+        sizeof(Slots)
+        + slots.held * SEGMENT * sizeof(Entry)
+        + (slots.now.reach + slots.next.reach) * sizeof(Entry*)
+    )
