@@ -11,5 +11,5 @@ cdef class Compact:
 
 # For C callers.  `n` counts the bytes at `p`; nothing beyond them is read.
 
-# Decodes strict canonical base64url to `out` (room for base64url_room(n) bytes); the length, or -1 where it is not that.
+# Decodes strict canonical base64url to `out` (room for n * 3 / 4 bytes, rounded down); the length, or -1 where it is not.
 cdef Py_ssize_t base64url_into(const unsigned char* p, size_t n, unsigned char* out) noexcept nogil

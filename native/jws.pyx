@@ -1,8 +1,9 @@
 """Strict reading of a compact JWS (RFC 7515 section 7.1): split, base64url, duplicate members.
 
-Two readers that disagree about one token are a hole: a gateway that takes the first ``"sub"`` and an upstream that takes
-the last, or two spellings of one signature that a revocation by bytes tells apart.  So there is one accepted spelling of
-everything, and a JSON text with two members of one name is no JSON text here (RFC 8725 section 2.4, RFC 8259 section 4).
+Two readers that disagree about one token are a hole: a gateway that takes the first ``"sub"`` and an upstream that
+takes the last, or two spellings of one signature that a revocation by bytes tells apart.  So there is one accepted
+spelling of everything, and a JSON text with two members of one name is no JSON text here (RFC 8725 section 2.4,
+RFC 8259 section 4).
 """
 
 cimport cython

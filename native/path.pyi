@@ -4,8 +4,8 @@ def normalise(target: bytes) -> bytes | None:
     """The path of an origin-form target: cut at the first raw ``?``, escapes decoded once, valid UTF-8.
 
     None where it is ambiguous: dot segments, ``//``, a backslash, ``;``, ``#``, a control, a space, an encoded one of
-    ``/ \\ . ; % ? #`` or of a control, a bad percent, not UTF-8, not beginning with ``/``.  Controls are U+0000 to U+001F
-    and U+007F to U+009F.
+    ``/ \\ . ; % ? #`` or of a control, a bad percent, not UTF-8, not beginning with ``/``.  Controls are U+0000 to
+    U+001F and U+007F to U+009F.
     """
 
 def query_has_access_token(target: bytes) -> bool:

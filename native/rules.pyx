@@ -231,7 +231,7 @@ cdef frozenset TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrst
 
 
 cdef tuple compile_rule(methods, path, preflight):
-    """(packed methods, pattern text without ``**``, flags): flags are (any method, any path, below, literal, preflight)."""
+    """(packed methods, pattern text without ``**``, (any method, any path, below, literal, preflight))."""
     cdef bytes text = b"" if path is None else pattern_text(path)
     cdef bint below = text.endswith(b"/**")
     if below:
