@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from support import jose
-from support.fleet import Fleet, Stored, Worker, running, table
 from support.issuer import JWKS, OPENID, Answer, Gate, ScriptedIssuer, until
+from support.keepers import Fleet, Stored, Worker, running, table
 
 from bearerd._native import clock
 from bearerd.decision import Now, Pending
@@ -130,7 +130,7 @@ async def test_a_lease_that_another_holds_ends_in_a_refusal_not_in_waiting_for_e
     monkeypatch.setattr(keeper, "OTHER_PATIENCE", 0.2)
     fleet = Fleet()
     async with ScriptedIssuer() as server:
-        fleet.leases.add(server.issuer)
+        fleet.leases[server.issuer] = float("inf")
         worker = Worker(table(server), fleet=fleet)
         refusal = await worker.resolve(server.issuer)
         assert code(refusal) is Code.ISSUER_UNAVAILABLE
@@ -147,7 +147,7 @@ async def test_a_background_refresh_gives_its_lease_back_also_when_it_fails() ->
         server.always(OPENID, Answer(status=500))
         worker = Worker(table(server), fleet=fleet)
         await worker.resolve(server.issuer, None)
-        assert fleet.leases == set()
+        assert fleet.leases == {}
 
 
 @pytest.mark.parametrize(

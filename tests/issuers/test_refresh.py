@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from support import jose
-from support.fleet import Fleet, Worker, configured, running, table
 from support.issuer import JWKS, OPENID, Answer, Gate, Hang, Names, ScriptedIssuer, until
+from support.keepers import Fleet, Worker, configured, running, table
 
 from bearerd.decision import Pending
 from bearerd.issuers import disk, keeper

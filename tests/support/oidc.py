@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -86,11 +87,16 @@ class OidcProvider:
 
     def stop(self) -> None:
         """End the server."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(10)
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()  # what Node waits for; a signal would reach the wheel's wrapper only
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
         self.reader.join(10)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+        for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
 

@@ -88,11 +88,14 @@ def _own_file(path: Path, most: int) -> bytes | None:
         return None
     except OSError as error:
         raise IssuerFault(Reason.LOCAL_FILE, f"{path}: {error.strerror}") from error
-    with os.fdopen(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
             raise IssuerFault(Reason.LOCAL_FILE, f"{path}: not a file that only this user can write")
-        text = file.read(most + 1)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            text = file.read(most + 1)
+    finally:
+        os.close(handle)
     if len(text) > most:
         raise IssuerFault(Reason.LOCAL_FILE, f"{path}: longer than {most} bytes")
     return text

@@ -1,9 +1,9 @@
 """One issuer's key set, kept fresh: one attempt at a time, shared with the fleet, last-known-good while it fails.
 
-An attempt looks in the store first; only who holds the fleet's lease asks the issuer.  The lease of a background refresh
-is given back when it is done.  The lease that an unknown ``kid`` takes is not: that it runs on for the cool-down is what
-bounds the fetches that strangers can cause, over the whole fleet.  While the store does not answer, each worker has its
-own cool-down.
+An attempt looks in the store first; only who holds the fleet's fetch lease asks the issuer, and gives it back when done, so
+that whoever waits need not wait longer than the fetch.  A fetch for an unknown ``kid`` needs a second lease, which nobody
+gives back: that it runs on for the cool-down is what bounds the fetches that strangers can cause, over the whole fleet.
+While the store does not answer, each worker has its own cool-down.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ LEASE: Final = 4 * TIMEOUT
 
 STORE_PATIENCE: Final = 1.0  # seconds for one call to the store
 OTHER_PATIENCE: Final = TIMEOUT + 1.0  # seconds for which we wait for what another worker fetches
+OTHER_POLL: Final = 0.1  # seconds between looks meanwhile
 FILE_POLL: Final = 2.0  # seconds between looks at a key file
-BRIEF: Final = 2.0  # seconds until the store is asked again about a kid, where another worker holds the lease
+BRIEF: Final = 2.0  # seconds until the store is asked again about a kid, where the fleet is in its cool-down
 
 _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 60.0
@@ -135,19 +136,18 @@ class Keeper:
 
     async def _fly(self, kid: str | None) -> None:
         """One attempt.  Whatever happens, the next one for a token is not at once."""
-        quiet = self.issuer.config.unknown_kid_cooldown
+        asked = True
         try:
-            if not await self._attempt(kid):
-                quiet = min(quiet, BRIEF)
+            asked = await self._attempt(kid)
         except IssuerFault as fault:
             self._failed(fault)
         except Exception:  # noqa: BLE001 - whatever it is, this issuer's next attempt must still come
             _log.exception("key_set_refresh_failed", extra={"issuer": self.issuer.name})
             self._failed(IssuerFault(Reason.INTERNAL, "a fault of bearerd; see the log"))
         finally:
-            now = _now()
-            if kid is not None:
-                self.issuer.quiet_boot = now.boot + quiet
+            now, quiet = _now(), self.issuer.config.unknown_kid_cooldown
+            if kid is not None and (asked or self.issuer.wanting(kid, now)):
+                self.issuer.quiet_boot = now.boot + (quiet if asked else min(quiet, BRIEF))
             if self._due_in() <= 0 or not self.issuer.usable(now):  # another worker holds the lease, or nothing helped
                 self.issuer.retry_boot = max(self.issuer.retry_boot, now.boot + _FIRST_RETRY / 2)
             self._flight = None
@@ -159,17 +159,36 @@ class Keeper:
             read = await asyncio.to_thread(local.read, self.issuer.config, self.issuer.limits, now.wall)
             self._adopt(read, None)
             return True
-        if await self._followed_enough(kid):
-            return False
-        if not await self._leased(LEASE if kid is None else self.issuer.config.unknown_kid_cooldown):
-            await self._wait_for_other(kid)
+        if await self._followed_enough(kid) or not await self._may_fetch(kid):
             return False
         try:
+            if await self._followed_enough(kid):  # published since we looked
+                return False
+            strange = kid is not None and self.issuer.usable(_now())
+            if strange and not await self._leased(
+                f"{self.issuer.iss} unknown-kid", self.issuer.config.unknown_kid_cooldown
+            ):
+                return False
             await self._fetch()
         finally:
-            if kid is None and self._shared is not None:
+            if self._shared is not None:
                 await self._asked(self._shared.release(self.issuer.iss))
         return True
+
+    async def _may_fetch(self, kid: str | None) -> bool:
+        """Take the fleet's fetch lease; wait for it where somebody waits for us, unless its holder's fetch is enough."""
+        if await self._leased(self.issuer.iss, LEASE):
+            return True
+        if kid is None and self.issuer.usable(_now()):
+            return False  # the background comes again
+        until = clock.boot() + OTHER_PATIENCE
+        while clock.boot() < until:
+            await asyncio.sleep(OTHER_POLL)
+            if await self._followed_enough(kid):
+                return False
+            if await self._leased(self.issuer.iss, LEASE):
+                return True
+        return False
 
     async def _fetch(self) -> None:
         ticket, before = self.issuer.ticket(), self.issuer.key_set
@@ -200,18 +219,6 @@ class Keeper:
         if keys is None or not self.issuer.usable(_now()):
             return False
         return self._due_in() > 0 if kid is None else keys.holds(kid)
-
-    async def _wait_for_other(self, kid: str | None) -> None:
-        """Another worker may be fetching: wait for what it publishes, where somebody waits for us."""
-        keys = self.issuer.key_set
-        if keys is not None and self.issuer.usable(_now()):
-            just_asked = clock.wall() - keys.fetched_at < self.issuer.config.unknown_kid_cooldown
-            if kid is None or just_asked:
-                return
-        until = clock.boot() + OTHER_PATIENCE
-        while clock.boot() < until and self.issuer.key_set is keys:
-            await asyncio.sleep(0.1)
-            await self.follow()
 
     def _adopt(self, key_set: KeySet, ticket: int | None) -> bool:
         issuer, before = self.issuer, self.issuer.key_set
@@ -257,11 +264,11 @@ class Keeper:
         except OSError as error:
             _log.warning("key_set_not_saved", extra={"issuer": self.issuer.name, "detail": error.strerror})
 
-    async def _leased(self, seconds: float) -> bool:
-        """Whether this worker may ask the issuer.  Without an answer from the store it may: its own bounds hold."""
+    async def _leased(self, name: str, seconds: float) -> bool:
+        """Whether this worker holds a lease now.  Without an answer from the store it may act: its own bounds hold."""
         if self._shared is None:
             return True
-        return await self._asked(self._shared.lease(self.issuer.iss, seconds)) is not False
+        return await self._asked(self._shared.lease(name, seconds)) is not False
 
     async def _asked(self, call: Awaitable[_T]) -> _T | None:
         """The store's answer; None where it has none in time."""

@@ -58,7 +58,8 @@ class Remote:
 
     async def _from(self, uri: str, known: KeySet | None) -> KeySet:
         known = known if known is not None and known.validators.jwks_uri == uri and known.document else None
-        asked_at = clock.wall()  # before the request: what the answer says was true then at the earliest
+        # Before the request: what the answer says was true then at the earliest.  Milliseconds, as the store keeps them.
+        asked_at = round(clock.wall(), 3)
         answer = await self._fetcher.get(uri, known.validators.etag if known is not None else None)
         life = keyset.lifetime(answer.max_age, self._config.key_set_refresh)
         etag = answer.etag or (known.validators.etag if answer.not_modified and known is not None else None)

@@ -47,11 +47,11 @@ class SharedKeySets(Protocol):
         etag: str | None,
         fetched_at: float,
         expires_at: float,
-    ) -> None:
-        """Publish a document; one with an older ``fetched_at`` than the stored one's changes nothing."""
+    ) -> bool:
+        """Publish a document.  False where a newer one stands there, or the stamp lies in the store's future."""
 
     async def lease(self, issuer: str, seconds: float) -> bool:
-        """Whether this process alone may fetch for so long."""
+        """Whether this process alone may do something for so long.  ``issuer`` is any name, and says what."""
 
     async def release(self, issuer: str) -> None:
         """Give the lease back early, if it is still ours."""

@@ -1,0 +1,183 @@
+"""Key sets on disk: whole or not at all, and believed only where nobody else could have written them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import jose
+
+from bearerd.config import model
+from bearerd.errors import IssuerFault
+from bearerd.issuers import disk, keyset
+from bearerd.issuers.keyset import KeySet, Origin, Validators
+from bearerd.jws import keys
+from bearerd.limits import Limits
+
+ISS = "https://auth.test"
+URI = f"{ISS}/jwks"
+LIMITS = Limits()
+DOCUMENT = json.dumps({"keys": [jose.jwk("P-256", kid="a\u00e4\u20ac")]}, ensure_ascii=False).encode()
+
+
+def key_set(validators: Validators | None = None) -> KeySet:
+    return keyset.read(
+        DOCUMENT, Origin.NETWORK, validators or Validators(URI, '"v1"', 1000.0, 1060.0), ("ES256",), LIMITS
+    )
+
+
+def load(folder: Path, wall: float = 1500.0, **settings: Any) -> KeySet | None:
+    return disk.load(folder, model.Issuer(**({"issuer": ISS, "name": "test"} | settings)), LIMITS, wall)
+
+
+def rewrite(folder: Path, **members: Any) -> None:
+    path = disk.path_of(folder, ISS)
+    record = {**json.loads(path.read_bytes()), **members}
+    path.write_text(json.dumps({name: value for name, value in record.items() if value is not ...}))
+
+
+def test_what_was_saved_comes_back_with_its_validators(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    found = load(tmp_path)
+    assert found is not None
+    assert found.origin is Origin.DISK
+    assert (found.validators, found.hash, found.document) == (key_set().validators, key_set().hash, DOCUMENT)
+
+
+def test_the_file_is_for_its_owner_only_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    disk.save(tmp_path, ISS, key_set())
+    (path,) = (tmp_path / "keysets").iterdir()
+    assert path == disk.path_of(tmp_path, ISS)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_no_issuer_can_choose_the_files_name(tmp_path: Path) -> None:
+    for issuer in ("https://a.test/../../etc/passwd", "a\0b", "x" * 10_000):
+        assert disk.path_of(tmp_path, issuer).parent == tmp_path / "keysets"
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    before = disk.path_of(tmp_path, ISS).read_bytes()
+
+    def broken(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="No space"):
+        disk.save(tmp_path, ISS, key_set(Validators(URI, None, 2000.0, 2060.0)))
+    assert [path.read_bytes() for path in (tmp_path / "keysets").iterdir()] == [before]
+
+
+def test_a_secret_is_never_saved(tmp_path: Path) -> None:
+    secret = keyset.of_secret(keys.from_secret(bytes(32)), Validators(None, None, 1000.0, 1060.0))
+    with pytest.raises(ValueError, match="secret"):
+        disk.save(tmp_path, ISS, secret)
+
+
+def test_nothing_saved_is_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"version": 2},
+        {"issuer": "https://other.test"},
+        {"document": 1},
+        {"document": ...},
+        {"fetched_at": ...},
+        {"fetched_at": "soon"},
+        {"fetched_at": -5},
+        {"expires_at": 900},
+        {"expires_at": None},
+        {"etag": 1},
+        {"jwks_uri": 1},
+        {"document": "{}"},
+        {"document": '{"keys": []}'},
+        {"document": json.dumps({"keys": [jose.jwk("oct", kid="a")]})},
+    ],
+)
+def test_a_record_that_is_not_what_was_written_is_a_fault(tmp_path: Path, members: dict[str, Any]) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    rewrite(tmp_path, **members)
+    with pytest.raises(IssuerFault):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b" " * 2_000_000])
+def test_a_file_that_is_no_record_is_a_fault(tmp_path: Path, text: bytes) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    disk.path_of(tmp_path, ISS).write_bytes(text)
+    with pytest.raises(IssuerFault) as caught:
+        load(tmp_path)
+    assert caught.value.reason == "local_file"
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_could_have_written_is_not_read(tmp_path: Path, mode: int) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    disk.path_of(tmp_path, ISS).chmod(mode)
+    with pytest.raises(IssuerFault, match="only this user can write"):
+        load(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    os.chown(disk.path_of(tmp_path, ISS), 12345, 12345)
+    with pytest.raises(IssuerFault, match="only this user can write"):
+        load(tmp_path)
+
+
+def test_neither_a_link_nor_a_pipe_nor_a_folder_is_followed(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    path = disk.path_of(tmp_path, ISS)
+    path.rename(tmp_path / "elsewhere")
+    for make in (lambda: path.symlink_to(tmp_path / "elsewhere"), lambda: os.mkfifo(path), path.mkdir):
+        make()
+        with pytest.raises(IssuerFault):
+            load(tmp_path)
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()
+
+
+def test_a_stamp_in_the_future_counts_as_now(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    found = load(tmp_path, wall=500.0)
+    assert found is not None
+    assert (found.fetched_at, found.expires_at) == (500.0, 560.0)
+
+
+def test_a_kept_set_is_not_fresh_for_longer_than_key_set_refresh(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    rewrite(tmp_path, expires_at=1e12)
+    found = load(tmp_path, key_set_refresh=30.0)
+    assert found is not None
+    assert found.expires_at == 1030.0
+
+
+def test_keys_are_kept_for_the_place_that_they_came_from(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    assert load(tmp_path, jwks_uri=URI) is not None
+    assert load(tmp_path, jwks_uri=f"{URI}/other") is None
+    rewrite(tmp_path, jwks_uri="http://auth.test/jwks")
+    assert load(tmp_path) is None
+    assert load(tmp_path, insecure_issuer=True) is not None
+    rewrite(tmp_path, jwks_uri=None)
+    assert load(tmp_path) is None
+
+
+def test_an_entity_tag_that_cannot_be_sent_is_forgotten(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set())
+    rewrite(tmp_path, etag='"a"\r\nX-Evil: yes')
+    found = load(tmp_path)
+    assert found is not None
+    assert found.validators.etag is None
