@@ -35,7 +35,7 @@ def population(port: int, audience: str) -> list[dict[str, Any]]:
     ]
     members[5:5] = doomed
     for number in range(SHORT):
-        short = token(port, f"short-{number}", audience, scope, expires_in="15")
+        short = token(port, f"short-{number}", audience, scope, lifetime="15")
         members.insert(
             20 + number * 3, {"token": short, "kind": "expiring mid-run", "good_until": time.time() + 15 + 5}
         )
