@@ -74,7 +74,9 @@ def _address(key: str, text: str, server: Server, problems: Problems) -> Address
 
 def _check_socket(key: str, listener: UnixListener, problems: Problems) -> None:
     size = len(listener.path.encode())
-    if not 0 < size <= _SOCKET_PATH_BYTES or "\0" in listener.path:
+    if "\0" in listener.path:
+        problems.add(f"{key}.path", "not a path", "name a socket")
+    elif not 0 < size <= _SOCKET_PATH_BYTES:
         problems.add(f"{key}.path", f"a socket's path has 1 to {_SOCKET_PATH_BYTES} bytes, not {size}", "shorten it")
     if not _MODE.fullmatch(listener.mode):
         problems.add(f"{key}.mode", f'"{listener.mode}" is not a mode', 'write it in octal, like "0660"')
@@ -82,7 +84,7 @@ def _check_socket(key: str, listener: UnixListener, problems: Problems) -> None:
         try:
             grp.getgrnam(listener.group)
         except (KeyError, ValueError):  # ValueError: a NUL
-            problems.add(f"{key}.group", f'there is no group "{listener.group}" here', "name the gateway's group")
+            problems.add(f"{key}.group", f"there is no group {ascii(listener.group)} here", "name the gateway's group")
 
 
 def check_store(store: Store, server: Server, problems: Problems) -> None:
