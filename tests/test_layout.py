@@ -29,6 +29,7 @@ FLOORS = (
     ("verify",),
     ("policy",),
     ("audit", "callers"),
+    ("callers",),
     ("service",),
     ("flow",),
     ("explain", "api"),
@@ -84,8 +85,8 @@ def test_no_cycle_within_a_folder() -> None:
     for path in MODULES:
         name = name_of(path)
         targets = {found if found in known else found.rpartition(".")[0] for found in imported_by(path)}
-        # A package's __init__ runs before its modules: an import of the package itself is not an arrow to it.
-        graph[name] = {target for target in targets if target in known and target != name}
+        # bearerd/__init__.py is the face of the package: it hands out api lazily, so an import of it is no arrow.
+        graph[name] = {target for target in targets if target in known and target not in (name, "bearerd")}
     done: set[str] = set()
 
     def walk(name: str, trail: tuple[str, ...]) -> None:
