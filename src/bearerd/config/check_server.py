@@ -84,7 +84,7 @@ def _check_socket(key: str, listener: UnixListener, problems: Problems) -> None:
         try:
             grp.getgrnam(listener.group)
         except (KeyError, ValueError):  # ValueError: a NUL
-            problems.add(f"{key}.group", f"there is no group {ascii(listener.group)} here", "name the gateway's group")
+            problems.add(f"{key}.group", f"there is no group {listener.group!a} here", "name the gateway's group")
 
 
 def check_store(store: Store, server: Server, problems: Problems) -> None:
