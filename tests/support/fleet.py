@@ -1,146 +1,100 @@
-"""Workers that keep a scripted issuer's keys, and a fleet's store in memory for them to share."""
+"""Processes of a fleet, in one: each has its own view, client and loop over a real server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from support.issuer import ScriptedIssuer
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from bearerd._native import clock
-from bearerd._native.generations import Generations
 from bearerd.config import model
-from bearerd.decision import Now, Pending
-from bearerd.errors import IssuerFault, StoreError
-from bearerd.issuers.keyset import KeySet
-from bearerd.issuers.refresh import Refresher
-from bearerd.issuers.registry import Issuer, Issuers
-from bearerd.jws.algorithms import ALGORITHMS
-from bearerd.jws.keys import Key
-from bearerd.refusals import Refusal
+from bearerd.decision import Now
+from bearerd.store import client as clients
+from bearerd.store import entries
+from bearerd.store.entries import Kind
+from bearerd.store.revocations import Writer
+from bearerd.store.sync import Pace, Sync, View
 
-ES256 = ALGORITHMS["ES256"]
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
-
-@dataclass(frozen=True)
-class Stored:
-    document: bytes
-    jwks_uri: str | None
-    etag: str | None
-    fetched_at: float
-    expires_at: float
+ISSUER = "https://auth.example.com"
+QUICK = Pace(
+    lease=8.0, heartbeat=0.1, round=0.15
+)  # a worker without a lease joins soon, and keeps it on a slow machine
 
 
-class Fleet:
-    """What ``bearerd.store.keysets.Shared`` promises, without a server.  ``down`` makes it fail; leases are by hand."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Stored] = {}
-        self.leases: set[str] = set()
-        self.down = False
-        self.hanging = False
-
-    async def _reached(self) -> None:
-        if self.hanging:
-            await asyncio.Event().wait()
-        if self.down:
-            raise StoreError("the store is down")
-
-    async def load(self, issuer: str) -> Stored | None:
-        await self._reached()
-        return self.documents.get(issuer)
-
-    async def publish(
-        self,
-        issuer: str,
-        document: bytes,
-        *,
-        jwks_uri: str | None,
-        etag: str | None,
-        fetched_at: float,
-        expires_at: float,
-    ) -> None:
-        await self._reached()
-        self.documents[issuer] = Stored(document, jwks_uri, etag, fetched_at, expires_at)
-
-    async def lease(self, issuer: str, seconds: float) -> bool:
-        await self._reached()
-        free = issuer not in self.leases
-        self.leases.add(issuer)
-        return free
-
-    async def release(self, issuer: str) -> None:
-        await self._reached()
-        self.leases.discard(issuer)
-
-
-class Witness:
-    """An observer that remembers."""
-
-    def __init__(self) -> None:
-        self.hashes: list[str] = []
-        self.reasons: list[str] = []
-        self.unknown = 0
-
-    def loaded(self, issuer: str, key_set: KeySet) -> None:
-        self.hashes.append(key_set.hash)
-
-    def failed(self, issuer: str, fault: IssuerFault) -> None:
-        self.reasons.append(fault.reason)
-
-    def unknown_kid(self, issuer: str) -> None:
-        self.unknown += 1
-
-
+@dataclass
 class Worker:
-    """One worker's view of some issuers."""
+    """One process of a fleet."""
 
-    def __init__(
-        self, *tables: dict[str, Any], data_dir: Path | None = None, fleet: Any = None, resolver: Any = None
-    ) -> None:
-        self.witness = Witness()
-        self.generations = Generations()
-        self.issuers = Issuers(configured(*tables), self.generations, self.witness)
-        self.refresher = Refresher(self.issuers, data_dir, fleet, resolver)
+    view: View
+    client: clients.Client
+    sync: Sync
+    writer: Writer
+    heard: list[str] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
 
-    def select(self, issuer: str, kid: str | None = "first", alg: Any = ES256) -> Key | Refusal | Pending:
-        found = self.issuers.find(issuer)
-        assert found is not None
-        return found.select(alg, kid, Now(clock.wall(), clock.boot()))
+    def revoked(
+        self, value: str, kind: Kind = Kind.TOKEN, issued_at: float | None = None, issuer: str = ISSUER
+    ) -> bool:
+        """What this worker would decide about a token."""
+        at = int(time.time() if issued_at is None else issued_at)
+        return self.view.table.revoked(entries.key(kind, issuer, value), at, int(time.time())) >= 0
 
-    async def resolve(self, issuer: str, kid: str | None = "first", alg: Any = ES256) -> Key | Refusal | Pending:
-        """What the flow does with Pending: wait once, ask again."""
-        found = self.select(issuer, kid, alg)
-        if isinstance(found, Pending):
-            await self.refresher.want(found.issuer, found.kid)
-            found = self.select(issuer, kid, alg)
-        return found
-
-    def only(self) -> Issuer:
-        (issuer,) = self.issuers
-        return issuer
+    def age(self) -> float:
+        return self.view.age(Now(clock.wall(), clock.boot()))
 
 
-def configured(*tables: dict[str, Any]) -> model.Config:
-    return model.Config(issuer=tuple(model.Issuer(**table) for table in tables))
-
-
-def table(server: ScriptedIssuer, **settings: Any) -> dict[str, Any]:
-    """The ``[[issuer]]`` table of a scripted issuer."""
-    return {"issuer": server.issuer, "insecure_issuer": server.issuer.startswith("http:")} | settings
+async def until(claim: Callable[[], Any], seconds: float = 30.0) -> None:
+    """Wait for a claim to become true; it is the assertion, the time only bounds a failure."""
+    async with asyncio.timeout(seconds):
+        while not claim():
+            await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager
-async def running(*workers: Worker) -> AsyncIterator[None]:
-    """With their background loops."""
-    tasks = [asyncio.create_task(worker.refresher.run()) for worker in workers]
+async def worker(
+    url: str,
+    fleet: str = "test",
+    *,
+    most: int = 2_000,
+    joined: bool = True,
+    ours: bool = True,
+    pace: Pace = QUICK,
+    timeout: float = 5.0,
+    enforce_timeout: float = 10.0,
+    durability: Any = None,
+    store: dict[str, Any] | None = None,
+    **options: Any,
+) -> AsyncIterator[Worker]:
+    """A running worker, by default one that has a lease.
+
+    ``ours``: it trusts the store from the start, so that tests of other things need not wait for it to join.
+    """
+    client = clients.connect(model.Store(url=url, fleet=fleet, **(store or {})), timeout=timeout)
+    view = View(most)
+    heard: list[str] = []
+    delays: list[float] = []
+    sync = Sync(
+        view,
+        client,
+        pace=pace,
+        store_is_ours=ours,
+        on_key_set=heard.append,
+        observe=delays.append,
+        **options,
+    )
+    writer = Writer(sync, max_revocations=most, enforce_timeout=enforce_timeout, durability=durability)
+    task = asyncio.create_task(sync.run())
     try:
-        yield
+        if joined:
+            async with asyncio.timeout(30):
+                await sync.caught_up()
+        yield Worker(view, client, sync, writer, heard, delays)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await client.close()

@@ -77,7 +77,13 @@ class Link:
         task = asyncio.create_task(self._exchange(command, self._timeout + blocks))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if task.cancelled() and me is not None and not me.cancelling():
+                raise StoreError("the connection was closed") from None  # not the caller was cancelled: the link was
+            raise
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

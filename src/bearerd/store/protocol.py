@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -29,7 +30,7 @@ class Beat:
     """The answer to a heartbeat."""
 
     known: bool  # the position that was sent is in the store's history; ``members`` came after it
-    marked: bool  # the store has a schema key: False when new or flushed
+    marked: bool  # the store has a schema key and a chain: False when new or flushed
     position: Position  # of the store, at the moment of the heartbeat
     now: int  # the store's clock (microseconds)
     longest: float  # seconds: the longest lease that the store has seen
@@ -97,7 +98,9 @@ class Log:
 
     async def put_back(self, link: Link, members: bytes, most: int) -> int:
         """Put back what the store lacks of these; returns how many, -1 if they do not fit.  Marks an unmarked store."""
-        return int(await link.run(*self._call(script.PUTBACK, None, members, self.member_size, most)))
+        return int(
+            await link.run(*self._call(script.PUTBACK, None, members, self.member_size, most, secrets.token_hex(20)))
+        )
 
     async def enforced(self, link: Link, position: Position | None, member: bytes) -> Enforcement:
         """Is that member still there, and acknowledged by every live lease?"""

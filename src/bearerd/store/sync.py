@@ -38,6 +38,7 @@ GRACE: Final = 2.0  # seconds that the store counts a lease longer: the clocks o
 _MOST: Final = 1_000  # members in the reply of a heartbeat; more are paged
 _PASSES: Final = 8  # reads of everything in one round before giving up on this connection
 _JUMP: Final = 1.0  # seconds that the store's clock may stray from ours between two heartbeats
+_FRESH: Final = 1.0  # seconds by which an entry's ``at`` may precede its write (write.lua)
 _FIRST_PAUSE: Final = 0.05
 _log = logging.getLogger("bearerd.store")
 
@@ -108,8 +109,9 @@ class Sync:
         self._link: Link | None = None
         self._since: float | None = None  # boot time from which this connection's store never lost our position
         self._breaks = 0
+        self._returned = 0  # heartbeats that brought entries older than the last one: somebody is putting back
         self._skew: tuple[float, float] | None = None  # store's clock minus ours lies within, by the last heartbeat
-        self._last_beat = math.inf  # the store's clock (microseconds) at the last heartbeat
+        self._last_beat = 0  # the store's clock (microseconds) at the last heartbeat
 
     # ---- for others
 
@@ -221,11 +223,11 @@ class Sync:
             if joining:
                 self.view.problem = "joining: other workers get a round to put back what the store may lack"
                 await self._settle(link, leased=False)
-                breaks = self._breaks
+                stirred = self._breaks, self._returned
                 await asyncio.sleep(self.pace.round)
             sent, more = await self._settle(link, leased=True)
-            if joining and self._breaks != breaks:
-                continue  # begun anew at each break
+            if joining and (self._breaks, self._returned) != stirred:
+                continue  # begun anew at each break, and while the others are not done
             if not joining and not self._trusted and self._lapsed():
                 continue  # it took so long that the lease has run out
             break
@@ -270,7 +272,7 @@ class Sync:
         if not self._trusted:
             self._since = None
         self.view.position = None
-        self._last_beat = math.inf
+        self._last_beat = beat.now
         lacking = await reconcile.everything(link, self.log, self.view, beat.now / 1e6)
         if lacking or not beat.marked:
             added = await reconcile.put_back(link, self.log, self.view, lacking)
@@ -303,12 +305,14 @@ class Sync:
         return int(await link.call("WAIT", 1, max(1, int(seconds * 1000)), blocks=seconds))
 
     def _report(self, beat: Beat, before: float, sent: float) -> None:
-        """How long each revocation took from its write to our table; put-back ones keep an old ``at`` and tell nothing."""
+        """How long each revocation took from its write to our table; put-back ones keep an old ``at`` and tell of others."""
         waited = clock.boot() - sent
-        for member in beat.members:
-            at = int.from_bytes(member[24:32], "big")
-            if before < at <= beat.now:
-                self._observe((beat.now - at) / 1e6 + waited)
+        ages = [(beat.now - int.from_bytes(member[24:32], "big")) / 1e6 for member in beat.members]
+        since = (beat.now - before) / 1e6 + _FRESH
+        for age in ages:
+            if 0 <= age < since:
+                self._observe(age + waited)
+        self._returned += beat.behind or any(age >= since for age in ages)
 
 
 async def release(client: Client, lease: str) -> None:

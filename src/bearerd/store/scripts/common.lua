@@ -11,13 +11,13 @@ local HOUR = 3600
 local time = redis.call('TIME')
 local NOW = time[1] * 1000000 + time[2] -- microseconds: exact in a double until the year 2255
 
--- true: ours. false: no schema key (new or flushed). An error reply: another version, or another fleet key.
+-- true: ours. false: no schema key (new or flushed), or no chain. An error reply: another version, or another fleet key.
 local function marked()
   local mark = redis.call('GET', SCHEMA)
   if mark and mark ~= MARK then
     return nil, redis.error_reply('FOREIGN the store is marked for another schema version or fleet key')
   end
-  return mark and true or false
+  return mark and redis.call('HEXISTS', STATE, 'head') == 1
 end
 
 local function load_state()
@@ -25,13 +25,12 @@ local function load_state()
   return { sequence = tonumber(s[1] or 0), head = s[2] or '', at = tonumber(s[3] or 0), longest = tonumber(s[4] or 0), touched = {} }
 end
 
--- Is the caller's position in this store's history? Heads are chained from the first entry, so an equal head means equal
--- entries in equal order: a store that was flushed, restored or failed over with loss cannot show it by accident.
+-- Is the caller's position in this store's history? Heads are chained from a random one, so that a store that was flushed,
+-- restored or failed over with loss cannot show it by accident; nor can one that is just being filled again by put-backs.
 local function known(state)
   if ARGV[3] == '' then return false end
   local sequence, head = tonumber(ARGV[3]), ARGV[4]
   if sequence == state.sequence then return head == state.head end
-  if sequence == 0 and head == '' then return state.sequence <= HEADS_KEPT end
   local found = redis.call('ZSCORE', HEADS, head)
   return found and tonumber(found) == sequence or false
 end

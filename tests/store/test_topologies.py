@@ -1,0 +1,168 @@
+"""Sentinel, Cluster, TLS, and a store user with the least rights: against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pytest
+from support.certificates import authority
+from support.fleet import ISSUER, until, worker
+from support.proxy import Proxy
+from support.valkey import Valkey, running
+
+from bearerd.config import model
+from bearerd.errors import StoreError
+from bearerd.store import client as clients
+from bearerd.store.entries import Kind
+from bearerd.store.keysets import Shared
+from bearerd.store.server import Durability, check
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+DOCS = Path(__file__).parents[2] / "docs" / "store.md"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Valkey, Valkey]]:
+    """A primary and its replica."""
+    with running(tmp_path / "one") as one, running(tmp_path / "two", replicaof=f"127.0.0.1 {one.port}") as two:
+        yield one, two
+
+
+@contextlib.contextmanager
+def sentinel(home: Path, primary: Valkey) -> Iterator[Valkey]:
+    """A Sentinel that watches the primary as ``main`` and decides alone."""
+    watcher = Valkey(home)
+    config = home / "sentinel.conf"
+    config.write_text(
+        f"port {watcher.port}\nbind 127.0.0.1\ndir {home}\n"
+        f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
+        "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
+    )
+    watcher.settings = {}
+    try:
+        yield watcher.start_with(str(config), "--sentinel")
+    finally:
+        watcher.close()
+
+
+async def test_a_sentinel_names_the_primary_and_its_successor(tmp_path: Path, pair: tuple[Valkey, Valkey]) -> None:
+    one, two = pair
+    await until(lambda: b"state=online" in one.call("INFO", "replication"))
+    with sentinel(tmp_path / "sentinel", one) as watcher:
+        await until(lambda: b"slaves=1" in watcher.call("INFO", "sentinel"))
+        url = f"redis+sentinel://127.0.0.1:1,127.0.0.1:{watcher.port}/main"
+        async with worker(url, timeout=2.0, durability=Durability(replicas=1)) as here:
+            written = await here.writer.revoke(Kind.TOKEN, ISSUER, "t1")
+            assert (written.acknowledged, written.durability) == ("enforced", "replicas=1")
+            one.kill()
+            await until(lambda: watcher.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")[1] == b"%d" % two.port, 60)
+            await until(lambda: b"role:master" in two.call("INFO", "replication"), 60)
+            # Alone, the successor may not make a view fresh: it cannot be told from a cut-off primary.
+            await until(lambda: here.view.problem == "no replica confirms the heartbeat", 60)
+            with running(tmp_path / "three", replicaof=f"127.0.0.1 {two.port}"):
+                await here.sync.caught_up()
+                assert here.revoked("t1")
+                assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t2")).durability == "replicas=1"
+
+
+async def test_an_unknown_master_is_named_in_the_error(tmp_path: Path, server: Valkey) -> None:
+    with sentinel(tmp_path / "sentinel", server) as watcher:
+        client = clients.connect(model.Store(url=f"redis+sentinel://127.0.0.1:{watcher.port}/other"), timeout=2)
+        with pytest.raises(StoreError, match="knows no master other"):
+            await client.call("PING")
+
+
+async def test_a_lossy_fail_over_loses_nothing_that_a_live_worker_knows(pair: tuple[Valkey, Valkey]) -> None:
+    one, two = pair
+    await until(lambda: b"state=online" in one.call("INFO", "replication"))
+    async with Proxy(one.port) as proxy, worker(proxy.url, timeout=1.0, durability=Durability()) as here:
+        await here.writer.revoke(Kind.TOKEN, ISSUER, "t1")
+        two.call("REPLICAOF", "NO", "ONE")  # cut off before the next one
+        await here.writer.revoke(Kind.TOKEN, ISSUER, "t2", ack="stored")
+        await until(lambda: here.revoked("t2"))
+        one.kill()
+        proxy.target = ("127.0.0.1", two.port)
+        proxy.cut()
+        await until(lambda: here.sync._breaks > 1)
+        async with worker(two.url) as fresh:
+            await until(lambda: fresh.revoked("t1") and fresh.revoked("t2"))
+
+
+async def test_a_cluster_is_used_by_the_one_node_that_owns_the_fleets_slot(tmp_path: Path) -> None:
+    with running(tmp_path, cluster_enabled="yes") as node:
+        client = clients.connect(model.Store(url=f"redis+cluster://127.0.0.1:{node.port}"), timeout=2)
+        with pytest.raises(StoreError, match="knows no owner of the slot"):
+            await client.call("PING")
+        node.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await until(lambda: b"cluster_state:ok" in node.call("CLUSTER", "INFO"))
+        async with worker(f"redis+cluster://127.0.0.1:{node.port}") as here:
+            assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t")).complete
+            assert here.revoked("t")
+
+
+class TlsProxy(Proxy):
+    """Ends TLS in front of a server that has none."""
+
+    context = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+
+@pytest.fixture
+async def tls(tmp_path: Path, server: Valkey) -> AsyncIterator[TlsProxy]:
+    proxy = TlsProxy(server.port)
+    proxy.context = authority().server(tmp_path, "localhost")  # type: ignore[assignment]
+    async with proxy:
+        yield proxy
+
+
+async def test_rediss_works_with_a_private_authority(tmp_path: Path, tls: TlsProxy) -> None:
+    ca = authority().write(tmp_path)
+    async with worker(f"rediss://localhost:{tls.port}?ssl_ca_certs={ca}") as here:
+        assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t")).complete
+
+
+async def test_rediss_refuses_an_unknown_authority_and_another_name(tmp_path: Path, tls: TlsProxy) -> None:
+    ca = authority().write(tmp_path)
+    for url in (f"rediss://localhost:{tls.port}", f"rediss://127.0.0.1:{tls.port}?ssl_ca_certs={ca}"):
+        client = clients.connect(model.Store(url=url), timeout=2)
+        with pytest.raises(StoreError, match="unreachable"):
+            await client.call("PING")
+        await client.close()
+
+
+async def test_the_documented_rights_suffice_and_reach_no_other_fleet(server: Valkey) -> None:
+    (line,) = re.findall(r"^ACL SETUSER (.*)$", DOCS.read_text(), re.MULTILINE)
+    user = line.replace("FLEET", "test").replace("PASSWORD", "pw").split()
+    server.call("ACL", "SETUSER", *user)
+    url = f"redis://{user[0]}:pw@127.0.0.1:{server.port}"
+    server.call("CONFIG", "SET", "appendonly", "yes")
+    async with worker(url, durability=Durability(fsync=True)) as here, worker(url) as other:
+        assert (await check(here.client, "fsync"))[0].name == "fsync"
+        assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t")).acknowledged == "enforced"
+        assert (await here.writer.lift(Kind.TOKEN, ISSUER, "other")).complete
+        assert len(await here.writer.page()) == 2
+        server.call("FLUSHALL")
+        server.call("SCRIPT", "FLUSH")
+        await asyncio.gather(here.sync.caught_up(), other.sync.caught_up())
+        assert len(await here.writer.page()) == 2
+        shared = Shared(here.client)
+        assert await shared.lease(ISSUER, 10)
+        assert await shared.publish(ISSUER, b"{}", jwks_uri=None, etag=None, fetched_at=1.0, expires_at=2.0)
+        assert await shared.load(ISSUER) is not None
+        await shared.release(ISSUER)
+        await until(lambda: other.heard == [ISSUER])
+        assert await here.sync._confirmed(await here.client.link(), 0.01) == 0
+        await other.sync.release()
+        for forbidden in (("GET", "bearerd:{prod}:schema"), ("CONFIG", "GET", "*"), ("FLUSHALL",), ("KEYS", "*")):
+            with pytest.raises(StoreError, match="lacks a right"):
+                await here.client.call(*forbidden)
