@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bearerd.decision import Decision, Pending
     from bearerd.request import Headers, Request
 
-READY_SECONDS = 5.0
+READY_SECONDS = 10.0  # a store that was running already is believed after a round of the fleet: about five
 FACE = "python"
 
 

@@ -105,7 +105,7 @@ class Clients:
     async def _revoke(self, asked: _Asked, token: bytes, own: list[Resource]) -> Answer:
         found = await self._flow.verify(token, to_revoke=True)
         if isinstance(found, Refusal):
-            return self._refused(asked, found) if revoke.undecided(found) else self._given_up(asked, found.code)
+            return self._put_off(asked, found) if revoke.undecided(found) else self._given_up(asked, found.code)
         resource = revoke.concerns(found, own)
         if resource is None:
             return self._given_up(asked, Code.WRONG_AUDIENCE)
@@ -136,6 +136,10 @@ class Clients:
         """Nothing to revoke; the caller is not told why (RFC 7009 section 2.2), the log is."""
         self._service.recorder.revocation(revoke.NONE, asked.caller.name if asked.caller else "", {"code": code})
         return answer.empty((revoke.HEADER, revoke.NONE))
+
+    def _put_off(self, asked: _Asked, refusal: Refusal) -> Answer:
+        """Nothing can be said of the token now: it is to be revoked again later, whatever its refusal would be as 401."""
+        return answer.oauth_error(503, self._record(asked, _refusal(refusal, "")), retry_after=refusal.retry_after)
 
     def _refused(self, asked: _Asked, refusal: Refusal, resource: str = "") -> Answer:
         request_id = self._record(asked, _refusal(refusal, resource))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import ClientConnectionError, http_exceptions
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
 from bearerd.errors import BearerdError
@@ -54,7 +54,7 @@ async def _body(request: web.BaseRequest, most: int) -> bytes:
                     raise BadForm("the body is longer than max_body_bytes")
     except TimeoutError:
         raise BadForm("the body took too long") from None
-    except (RequestPayloadError, ClientConnectionError, http_exceptions.HttpProcessingError):
+    except (RequestPayloadError, HttpProcessingError, ConnectionError):
         raise BadForm("the body did not arrive whole") from None
     return bytes(body)
 
