@@ -1,1 +1,83 @@
-"""See docs/internals.md."""
+"""The command line: one file a command, imported when it is called for.
+
+Exit codes: 0 = yes, done; 1 = refused, or findings; 2 = usage, or nobody could be asked.  What a command finds goes to
+standard output, what went wrong to standard error.  A token or secret is never an argument: other users see those.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final, NoReturn
+
+import click
+
+from bearerd import __version__
+from bearerd.cli.output import Failure
+from bearerd.errors import BearerdError, ConfigError
+
+COMMANDS: Final = {
+    "serve": "Serve decisions.",
+    "check": "Validate a configuration; show what it amounts to and what it opens.",
+    "explain": "Judge a token step by step, or tell why a request was refused.",
+    "revoke": "Revoke a token, subject, session, client, key or issuer; or lift that.",
+    "health": "Ask a running bearerd whether it is ready.",
+    "issuer": "Run the development issuer, or mint a token of it.",
+}
+
+
+class _Lazy(click.Group):
+    """Knows its commands by name, and imports one when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = importlib.import_module(f"bearerd.cli.{cmd_name}").command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, package_name="bearerd")
+def cli() -> None:
+    """bearerd decides, once per request, whether a bearer token may do what it asks.
+
+    Exit codes: 0 yes or done, 1 refused or findings, 2 usage or nobody could be asked.
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run one command and exit with its code."""
+    try:
+        code = cli.main(arguments, prog_name="bearerd", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        code = _say("interrupted", 130)
+    except Failure as failure:
+        code = _say(str(failure), failure.code)
+    except ConfigError as error:
+        code = _say(str(error), 2)
+    except BearerdError as error:
+        code = _say(str(error), 2)
+    except BrokenPipeError:  # whoever read us has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code or 0)
+
+
+def _say(problem: str, code: int) -> int:
+    lines = problem.splitlines() or [problem]
+    click.echo("\n".join(f"bearerd: {line}" for line in lines), err=True)
+    return code

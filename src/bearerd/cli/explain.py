@@ -1,0 +1,130 @@
+"""``bearerd explain``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+
+from bearerd.cli import place, tokens
+from bearerd.cli.ask import Unreachable, admin, expect
+from bearerd.cli.output import Failure, config_option, emit, format_option, plain, table
+
+READY_SECONDS = 10.0
+
+
+@click.command()
+@config_option
+@click.option("--resource", "-r", metavar="NAME", help="What the token is presented to.")
+@click.option("--method", "-X", metavar="METHOD", help="The original request's method.")
+@click.option("--path", "target", metavar="PATH", help="Its raw path, with its query if it has one.")
+@click.option("--host", metavar="HOST", help="Its Host.")
+@tokens.token_file_option
+@click.option("--no-token", is_flag=True, help="Judge a request without credentials.")
+@click.option("--request", "request_id", metavar="ID", help="Tell of a refusal instead, by its X-Auth-Request-Id.")
+@click.option("--offline", is_flag=True, help="Judge by FILE alone, without a running bearerd; knows no revocations.")
+@format_option
+def command(path: str, request_id: str | None, no_token: bool, token_file: str, form: str, **asked: Any) -> None:
+    """Judge a token step by step: exit code 0 allowed, 1 refused.
+
+    The token is read from standard input or a file.  The running bearerd of FILE is asked; where none runs, FILE alone is
+    judged by, with the keys that its issuers publish now.
+    """
+    offline, resource = asked["offline"], asked["resource"]
+    if request_id is not None:
+        if resource is not None or offline:
+            raise click.UsageError("--request stands alone: what was asked is known already")
+        return _told(path, request_id, form)
+    if resource is None:
+        raise click.UsageError("--resource is missing: whether a token is good depends on what it is presented to")
+    question = {
+        "resource": resource,
+        "token": None if no_token else tokens.read(token_file),
+        "method": asked["method"],
+        "path": asked["target"],
+        "host": asked["host"],
+    }
+    explained, where = (_offline(path, question), "FILE alone") if offline else _anywhere(path, question)
+    explained["judged_by"] = where
+    emit(form, explained, _show)
+    raise click.exceptions.Exit(0 if explained["allowed"] else 1)
+
+
+def _anywhere(path: str, question: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """By the running service, else by the file."""
+    try:
+        status, answer = admin(place.find(path), "POST", "/v1/explain", question)
+    except Unreachable as nobody:
+        click.echo(f"bearerd: {nobody}; judged by the file alone, and no revocation is known", err=True)
+        return _offline(path, question), "FILE alone"
+    found: dict[str, Any] = expect(status, answer, 200)
+    return found, "the running bearerd"
+
+
+def _offline(path: str, question: dict[str, Any]) -> dict[str, Any]:
+    from bearerd.config import load
+
+    config = load.load(path)
+    return asyncio.run(_judge(config, load.data_dir(config, path), question))
+
+
+async def _judge(config: Any, data_dir: Any, question: dict[str, Any]) -> dict[str, Any]:
+    from bearerd.explain import explain
+    from bearerd.service import Service
+
+    service = Service(config, data_dir=data_dir, offline=True)
+    try:
+        await service.start()
+        await service.ready(READY_SECONDS)
+        token = question["token"]
+        told = await explain(
+            service,
+            None if token is None else token.encode("utf-8", "replace"),
+            question["resource"],
+            question["method"],
+            question["path"],
+            question["host"],
+        )
+        return told.as_dict()
+    finally:
+        await service.close()
+
+
+def _told(path: str, request_id: str, form: str) -> None:
+    """A refusal that a worker remembers."""
+    status, answer = admin(place.find(path), "GET", f"/v1/decisions/{_safe(request_id)}")
+    emit(form, expect(status, answer, 200), _show_decision)
+
+
+def _safe(request_id: str) -> str:
+    if not request_id.isalnum() or not request_id.isascii():
+        raise Failure("a request id has 32 hexadecimal digits")
+    return request_id
+
+
+_MARKS = {True: "ok", False: "NO", None: "-"}
+
+
+def _show(explained: dict[str, Any]) -> None:
+    _show_steps(explained["steps"])
+    if explained["headers"]:
+        click.echo("\nheaders for the upstream")
+        table([(f"  {name}:", value) for name, value in explained["headers"].items()])
+    verdict = "allowed" if explained["allowed"] else f"refused: {explained['code']}, HTTP {explained['status']}"
+    click.echo(f"\n{verdict}   (judged by {explained['judged_by']})")
+
+
+def _show_steps(steps: list[dict[str, Any]]) -> None:
+    table([(_MARKS.get(step.get("ok"), "-"), step["step"], step.get("detail", "")) for step in steps])
+    for step in steps:
+        for hint in step.get("hints") or ():
+            click.echo(f"hint: {plain(hint)}")
+
+
+def _show_decision(decision: dict[str, Any]) -> None:
+    steps = decision.pop("steps", [])
+    table([(name, value) for name, value in decision.items() if value not in (None, [], {})])
+    if steps:
+        click.echo()
+        _show_steps(steps)

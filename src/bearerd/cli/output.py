@@ -1,0 +1,72 @@
+"""What commands print: tables for people, JSON for programs; and how they fail."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+config_option: Final = click.option(
+    "--config",
+    "-c",
+    "path",
+    required=True,
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The configuration (TOML).",
+)
+format_option: Final = click.option(
+    "--output",
+    "-o",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="A table for people, JSON for programs.",
+)
+
+
+class Failure(Exception):
+    """Ends the command with this text on standard error.  Code 2: it could not be tried; 1: it was refused."""
+
+    def __init__(self, problem: str, code: int = 2) -> None:
+        super().__init__(problem)
+        self.code = code
+
+
+def plain(value: Any) -> str:
+    """A value as one line of text.  A claim or a log's hint may hold what a terminal obeys: none of it comes through."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value)) or "-"
+    if isinstance(value, dict):
+        return _CONTROL.sub("?", json.dumps(value, ensure_ascii=False))
+    return _CONTROL.sub("?", str(value))
+
+
+def table(rows: Iterable[Sequence[Any]], head: Sequence[str] = ()) -> None:
+    """Rows in columns as wide as needed."""
+    lines = [[plain(cell) for cell in row] for row in rows]
+    if head:
+        lines.insert(0, [name.upper() for name in head])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def emit(form: str, value: Any, show: Callable[[Any], None]) -> None:
+    """Print a value as JSON, or show it to a person."""
+    if form == "json":
+        click.echo(json.dumps(value, indent=2, default=str))
+    else:
+        show(value)

@@ -1,0 +1,81 @@
+"""Where a running bearerd is, by the configuration that it was started with.
+
+Only what is needed for that is read: a file that has been broken since must not keep an operator from revoking.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bearerd.cli.output import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ADMIN: Final = "127.0.0.1:9181"
+PROBES: Final = "127.0.0.1:9182"
+_PRODUCTION_DATA_DIR: Final = "/var/lib/bearerd"
+_DEVELOPMENT_DATA_DIR: Final = ".bearerd"
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Addresses as ``host:port`` to connect to, and the folder with the admin token."""
+
+    admin: str
+    probes: str
+    data_dir: Path
+
+
+def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Place:
+    """The place of the bearerd with this configuration (None: with the environment's).  Raises Failure."""
+    server = _server(path)
+    for key in ("admin", "probes", "profile", "data_dir"):
+        if (value := environ.get(f"BEARERD_SERVER__{key.upper()}")) is not None:
+            server[key] = value
+    folder = Path(path).absolute().parent if path is not None else Path.cwd()
+    data_dir = folder / str(server.get("data_dir") or _default_data_dir(server))
+    return Place(
+        admin=_reachable(str(server.get("admin", ADMIN)), "admin", data_dir),
+        probes=_reachable(str(server.get("probes", PROBES)), "probes", data_dir),
+        data_dir=data_dir,
+    )
+
+
+def _server(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        with Path(path).open("rb") as file:
+            found = tomllib.load(file).get("server", {})
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise Failure(f"{path}: {error}") from None
+    if not isinstance(found, dict):
+        raise Failure(f"{path}: server: must be a table")
+    return found
+
+
+def _default_data_dir(server: dict[str, Any]) -> str:
+    return _DEVELOPMENT_DATA_DIR if server.get("profile") == "development" else _PRODUCTION_DATA_DIR
+
+
+def _reachable(address: str, name: str, data_dir: Path) -> str:
+    """The address to connect to: not "everywhere", and not port 0, which the running service has written down."""
+    host, _, port = address.rpartition(":")
+    if port == "0":
+        from bearerd.serve.folder import read_addresses
+
+        told = read_addresses(data_dir).get(name)
+        if not isinstance(told, str):
+            raise Failure(f"server.{name} has port 0, and no running bearerd has written its port to {data_dir}")
+        host, _, port = told.rpartition(":")
+    if not host or not port.isdigit():
+        raise Failure(f'server.{name}: "{address}" is not an address')
+    return f"{_EVERYWHERE.get(host, host)}:{port}"

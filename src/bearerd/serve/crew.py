@@ -1,0 +1,316 @@
+"""The workers of one bearerd: hired, told whom to serve, asked, replaced and dismissed.
+
+Who serves which slot is one pure function (``member.assignment``), asked again after every change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from bearerd._native import clock
+from bearerd.serve import hiring
+from bearerd.serve.channel import Channel, ChannelClosed, NotDone
+from bearerd.serve.member import Member, Phase, Share, assignment
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from bearerd.config.model import Config
+    from bearerd.serve.hiring import Terms
+    from bearerd.serve.listeners import Listeners
+    from bearerd.serve.page import Pages
+
+START_SECONDS: Final = 60.0  # until a new worker must be up, and a successor ready
+RELOAD_SECONDS: Final = 30.0
+BACK_OFF: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before a slot's n-th replacement in a row
+PROVEN_TICKS: Final = 60  # a worker that was up for so many seconds did not fail at its start
+KILL_SECONDS: Final = 5.0  # beyond its patience, for a worker that leaves
+REAP_STEP: Final = 0.01
+
+_LOGGER: Final = logging.getLogger("bearerd.supervisor")
+
+
+class Crew:
+    """See the module.  ``on_gone(member)`` is awaited for each worker that ended, whyever."""
+
+    def __init__(
+        self,
+        slots: int,
+        listeners: Listeners,
+        pages: Pages,
+        terms: Terms,
+        on_gone: Callable[[Member], Awaitable[None]],
+    ) -> None:
+        self.slots: Final = slots
+        self.terms: Final = terms
+        self.members: list[Member] = []
+        self.hopeless: asyncio.Future[str] = asyncio.get_running_loop().create_future()  # why none can ever start
+        self._listeners = listeners
+        self._pages = pages
+        self._on_gone = on_gone
+        self._numbers = itertools.count(1)
+        self._failures = [0] * slots
+        self._lives: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._rolling = asyncio.Lock()
+        self._ending = False
+
+    # ---- hiring
+
+    async def fill(self) -> None:
+        """A worker for each slot."""
+        for slot in range(self.slots):
+            await self.hire(slot)
+
+    async def hire(self, slot: int, *, trial: bool = False) -> Member:
+        """Start one worker; what becomes of it is seen to from here on."""
+        page = self._pages.new(self.terms.page_size())
+        try:
+            process, sock = hiring.launch(page, self._listeners, self.terms.config.server.profile)
+        except OSError:
+            self._pages.retire(page)
+            raise
+        holder: list[Member] = []
+        channel = await Channel.over(sock, lambda what, fields: self._told(holder[0], what, fields))
+        member = Member(slot, next(self._numbers), process, page, channel, trial=trial)
+        holder.append(member)
+        self.members.append(member)
+        life = asyncio.get_running_loop().create_task(self._follow(member))
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
+        if self._ending:
+            process.kill()
+        return member
+
+    async def _follow(self, member: Member) -> None:
+        """From its start to its end."""
+        starting = asyncio.ensure_future(self._start(member))
+        await member.channel.run()
+        starting.cancel()
+        if member.phase is Phase.LEAVING:
+            await self._reap(member, KILL_SECONDS)
+        member.process.kill()  # whoever hangs up is no longer watched, and so may not go on
+        await self._reap(member, math.inf)
+        await self._gone(member)
+
+    async def _reap(self, member: Member, seconds: float) -> None:
+        deadline = clock.boot() + seconds
+        while member.process.poll() is None and clock.boot() < deadline:  # noqa: ASYNC110 - no signal is safe to wait for
+            await asyncio.sleep(REAP_STEP)
+
+    async def _start(self, member: Member) -> None:
+        orders = self.terms.orders(member.slot, member.page, self._listeners)
+        try:
+            told = await member.channel.ask("start", START_SECONDS, **orders)
+        except ChannelClosed:
+            return
+        except (TimeoutError, NotDone) as error:
+            _LOGGER.error("a worker did not start", extra={"worker": member.pid, "detail": str(error)})
+            never = not any(other.settled for other in self.members)
+            if never and isinstance(error, NotDone) and error.fault == "ConfigError" and not self.hopeless.done():
+                self.hopeless.set_result(str(error))
+            member.process.kill()
+            return
+        member.lease = str(told.get("lease", ""))
+        if member.phase is Phase.STARTING:
+            member.phase = Phase.UP
+            self.assign()
+
+    async def _gone(self, member: Member) -> None:
+        """Fold its counts, give its slot away, and see to a successor."""
+        unasked = member.phase is not Phase.LEAVING and not self._ending
+        member.phase = Phase.GONE
+        member.news.set()
+        self.members.remove(member)
+        self._pages.retire(member.page)
+        self.assign()
+        status = member.process.returncode
+        _LOGGER.log(
+            logging.ERROR if unasked else logging.INFO,
+            "a worker ended unasked" if unasked else "a worker ended",
+            extra={"worker": member.pid, "slot": member.slot, "status": status},
+        )
+        if unasked and not member.trial:
+            self._pages.own.inc("bearerd_worker_restarts_total")
+            self._task(self._succeed(member))
+        await self._on_gone(member)
+
+    async def _succeed(self, member: Member) -> None:
+        heir = next((other for other in self.members if other.slot == member.slot and other.trial), None)
+        if heir is not None:  # it was to be replaced anyway
+            heir.trial = False
+            return
+        if member.ticks >= PROVEN_TICKS:
+            self._failures[member.slot] = 0
+        failures = self._failures[member.slot]
+        self._failures[member.slot] += 1
+        await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
+        while not self._ending:
+            with contextlib.suppress(OSError):
+                await self.hire(member.slot)
+                return
+            _LOGGER.error("no new process could be started", extra={"slot": member.slot})
+            await asyncio.sleep(BACK_OFF[-1])
+
+    # ---- serving
+
+    def assign(self) -> None:
+        """Tell everyone whom to serve."""
+        for member, share in assignment(self.members, self.slots).items():
+            if share != member.share:
+                member.share = share
+                member.channel.tell("serve", slots=sorted(share.slots), unix=share.unix)
+
+    def settle(self, member: Member) -> None:
+        """It keeps its slot from now on, ready or not."""
+        if not member.settled:
+            member.settled = True
+            self.assign()
+
+    def _told(self, member: Member, what: str, fields: dict[str, Any]) -> None:
+        if what == "beat":
+            self._beat(member, fields.get("health"))
+        elif what == "leaving" and not self._ending and member.phase is Phase.UP:
+            self._task(self.replace(member))
+
+    def _beat(self, member: Member, health: Any) -> None:
+        member.silent = 0
+        if isinstance(health, dict):
+            member.health = health
+        if member.suspected:
+            member.suspected = False
+            member.share = Share()  # it may have missed what it was told
+            self.assign()
+        if member.ready:
+            member.news.set()
+            if not member.trial:
+                self.settle(member)
+
+    # ---- asking
+
+    async def ask_any(self, what: str, patience: float, **fields: Any) -> Any:
+        """The answer of one worker, a ready one if there is one.
+
+        Raises ChannelClosed where there is none, TimeoutError, or NotDone.
+        """
+        for member in sorted(self.members, key=lambda member: (not member.ready, not member.able)):
+            if member.phase is not Phase.UP:
+                continue
+            with contextlib.suppress(ChannelClosed):
+                return await member.channel.ask(what, patience, **fields)
+        raise ChannelClosed
+
+    async def ask_all(self, what: str, patience: float, **fields: Any) -> list[Any]:
+        """The answers of all workers that have one."""
+        asked = [
+            member.channel.ask(what, patience, **fields)
+            for member in self.members
+            if member.phase in (Phase.UP, Phase.LEAVING)
+        ]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    async def reload(self, config: Config) -> None:
+        """Give every worker a new configuration; if one refuses it, all get the old one back.  Raises NotDone.
+
+        A worker that does not answer, or dies of it, is replaced by one that starts with what is in use then.
+        """
+        before, self.terms.config = self.terms.config, config
+        refusal = await self._hand_out(config)
+        if refusal is not None:
+            self.terms.config = before
+            await self._hand_out(before)
+            raise refusal
+
+    async def _hand_out(self, config: Config) -> NotDone | None:
+        """Why a worker refuses it, if one does."""
+        dumped, members = hiring.dump(config), list(self.members)
+        asked = [member.channel.ask("reload", RELOAD_SECONDS, config=dumped) for member in members]
+        refusal = None
+        for member, answer in zip(members, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(answer, NotDone) and answer.fault == "ConfigError":
+                refusal = answer
+            elif isinstance(answer, NotDone | TimeoutError):
+                _LOGGER.error("a worker failed to reload and is killed", extra={"worker": member.pid})
+                member.process.kill()
+        return refusal
+
+    # ---- replacing
+
+    async def roll(self) -> bool:
+        """Replace every worker, one after the other, without losing a request; False where a successor failed."""
+        if self._rolling.locked():
+            _LOGGER.warning("a rolling restart is under way already")
+            return False
+        async with self._rolling:
+            for slot in range(self.slots):
+                for member in [one for one in self.members if one.slot == slot and one.phase is Phase.UP]:
+                    if not await self.replace(member):
+                        return False
+        return True
+
+    async def replace(self, member: Member) -> bool:
+        """Hire a successor; once it is ready it takes over, and this one leaves.  False: it stays."""
+        if member.leaving:
+            return True  # somebody sees to it already
+        member.leaving = True
+        try:
+            successor = await self.hire(member.slot, trial=True)
+        except OSError:
+            member.leaving = False
+            _LOGGER.error("no new process could be started", extra={"slot": member.slot})
+            return False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(successor.news.wait(), START_SECONDS)
+        if member.phase is Phase.GONE or self._ending:
+            return not self._ending
+        if not successor.ready:
+            _LOGGER.error("a successor did not become ready: the old worker stays", extra={"worker": member.pid})
+            successor.process.kill()
+            member.leaving = False
+            return False
+        successor.trial = False
+        self.settle(successor)
+        self._let_go(member, self.terms.config.server.drain_timeout, successor=True)
+        return True
+
+    def _let_go(self, member: Member, patience: float, *, successor: bool) -> None:
+        if member.phase is Phase.STARTING:
+            member.process.kill()
+        if member.phase in (Phase.STARTING, Phase.UP):
+            member.phase = Phase.LEAVING
+            member.channel.tell("leave", patience=patience, successor=successor)
+            self._task(self._make_sure(member, patience + KILL_SECONDS))
+            self.assign()
+
+    async def _make_sure(self, member: Member, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if member.phase is not Phase.GONE:
+            _LOGGER.error("a worker did not leave in time and is killed", extra={"worker": member.pid})
+            member.process.kill()
+
+    async def dismiss(self, patience: float) -> None:
+        """All leave: what is under way is answered, for at most ``patience`` seconds."""
+        self._ending = True
+        for member in list(self.members):
+            self._let_go(member, patience, successor=False)
+        while self._lives:
+            await asyncio.wait(self._lives)
+        for task in self._tasks:
+            task.cancel()
+
+    def kill(self) -> None:
+        """All end at once."""
+        self._ending = True
+        for member in self.members:
+            member.process.kill()
+
+    def _task(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

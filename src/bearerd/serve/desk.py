@@ -1,0 +1,113 @@
+"""What the supervisor shows: the state that probes and admin listener read, and the acts that they may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bearerd.config.model import Config
+    from bearerd.serve.crew import Crew
+    from bearerd.serve.member import Member
+    from bearerd.serve.page import Pages
+
+
+@dataclass
+class Desk:
+    """See the module."""
+
+    crew: Crew
+    pages: Pages
+    config: Config  # in use
+    reload: Callable[[], Awaitable[str | None]]  # why it failed, if it did
+    roll: Callable[[], Awaitable[bool]]
+    draining: bool = False
+    reload_problem: str | None = None  # why the file on disk is not in use
+    restart_for: list[str] = field(default_factory=list)  # keys that wait for a restart
+    readiness_asked: float = -1e9  # boot time (seconds) of the last question
+    unreadiness_seen: asyncio.Event = field(default_factory=asyncio.Event)  # somebody was told while draining
+
+
+def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
+    """Whether this bearerd should be asked, and why: names of components and faults, nothing else.
+
+    Ready is one worker with a fresh view and one key set ever loaded.  The outage of one issuer is shown, and so is every
+    fault of another worker, and neither makes bearerd unready.
+    """
+    members = [member for member in desk.crew.members if member.health is not None and member.able]
+    healths = [member.health for member in members if member.health is not None]
+    able = any(member.ready for member in members)
+    ready = able and not desk.draining
+    faults = [name for name, there in (("draining", desk.draining), ("none_ready", not able)) if there]
+    faults += ["fewer_than_configured"] if len(members) < desk.crew.slots else []
+    document: dict[str, Any] = {
+        "ready": ready,
+        "components": {
+            "workers": faults or "ok",
+            "store": max(map(_store, healths), key=_STORE_STATES.index, default="unknown"),
+            "configuration": "ok" if desk.reload_problem is None else "not_reloaded",
+            "issuers": _issuers(healths),
+        },
+    }
+    warnings = [f"insecure_issuer:{issuer.name}" for issuer in desk.config.issuer if issuer.insecure_issuer]
+    warnings += ["restart_needed"] if desk.restart_for else []
+    warnings += ["serving_stale"] if able and any(health.get("stale") is True for health in healths) else []
+    if warnings:
+        document["warnings"] = warnings
+    return ready, document
+
+
+def report(desk: Desk) -> dict[str, Any]:
+    """``GET /v1/health``: all of it, for operators."""
+    ready, document = readiness(desk)
+    return {
+        **document,
+        "ready": ready,
+        "draining": desk.draining,
+        "reload_problem": desk.reload_problem,
+        "restart_needed_for": desk.restart_for,
+        "workers": [_worker(member) for member in desk.crew.members],
+    }
+
+
+def _worker(member: Member) -> dict[str, Any]:
+    return {
+        "pid": member.pid,
+        "slot": member.slot,
+        "phase": member.phase.name.lower(),
+        "ready": member.ready,
+        "serves": sorted(member.share.slots),
+        "silent_seconds": member.silent,
+        "health": member.health,
+    }
+
+
+_STORE_STATES: Final = ("ok", "unreachable", "stale_state")  # the later the worse
+
+
+def _store(health: dict[str, Any]) -> str:
+    if health.get("fresh") is not True:
+        return "stale_state"
+    return "ok" if health.get("store_up") is True else "unreachable"
+
+
+def _issuers(healths: list[dict[str, Any]]) -> dict[str, str]:
+    """Each issuer's worst state among the workers: ``ok``, ``never_loaded``, ``too_old``, or why its last fetch failed."""
+    found: dict[str, str] = {}
+    for health in healths:
+        for issuer in health.get("issuers", ()):
+            state = _issuer(issuer)
+            if found.get(issuer["name"], "ok") == "ok":
+                found[issuer["name"]] = state
+    return found
+
+
+def _issuer(issuer: dict[str, Any]) -> str:
+    if issuer.get("failing"):
+        return str(issuer["failing"])
+    if not issuer.get("loaded"):
+        return "never_loaded"
+    return "ok" if issuer.get("usable") else "too_old"

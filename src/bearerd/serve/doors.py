@@ -1,0 +1,121 @@
+"""Accepting connections from sockets that are not ours to close.
+
+asyncio's own servers close the socket that they accept from and know no upper bound.  Here a door is opened and shut again
+by watching the socket or not: what arrives meanwhile waits in the kernel for whoever opens next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from typing import TYPE_CHECKING, Final
+
+from bearerd.serve.listeners import BACKLOG
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Collection
+
+ACCEPT_AT_ONCE: Final = 64  # connections taken from one socket before others get the loop
+FULL_SECONDS: Final = 0.05  # between two looks whether there is room again
+STARVED_SECONDS: Final = 1.0  # after the kernel had no file or memory left
+
+_STARVED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_LOGGER: Final = logging.getLogger("bearerd.doors")
+
+
+class Doors:
+    """The sockets that one process accepts from, and no more than ``most`` connections at once."""
+
+    def __init__(self, factory: Callable[[], asyncio.BaseProtocol], count: Callable[[], int], most: int) -> None:
+        """``factory`` makes the protocol of a connection; ``count`` tells how many there are."""
+        self._factory = factory
+        self._count = count
+        self._most = most
+        self._coming = 0  # accepted, not yet made
+        self._open: set[socket.socket] = set()
+        self._watched: set[socket.socket] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+        self._was_full = False
+
+    def open(self, sockets: Collection[socket.socket]) -> None:
+        """Accept from exactly these, and from none that was open before and is not among them."""
+        wanted = set(sockets)
+        for sock in self._open - wanted:
+            self._unwatch(sock)
+        for sock in wanted - self._open:
+            sock.listen(BACKLOG)
+        self._open = wanted
+        self._watch()
+
+    def shut(self) -> None:
+        """Accept nothing more."""
+        self.open(())
+
+    async def shut_for_good(self) -> None:
+        """Take what has already arrived, then accept nothing more: nobody will open after us."""
+        for sock in list(self._watched):
+            self._accept(sock, BACKLOG)
+        self.shut()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._retry is None:
+            for sock in self._open - self._watched:
+                loop.add_reader(sock, self._accept, sock)
+                self._watched.add(sock)
+
+    def _unwatch(self, sock: socket.socket) -> None:
+        if sock in self._watched:
+            self._watched.discard(sock)
+            asyncio.get_running_loop().remove_reader(sock)
+
+    def _accept(self, sock: socket.socket, at_once: int = ACCEPT_AT_ONCE) -> None:
+        for _ in range(at_once):
+            if self._count() + self._coming >= self._most:
+                self._rest(FULL_SECONDS, "max_connections reached: further ones wait in the kernel")
+                return
+            try:
+                connection, _ = sock.accept()
+            except BlockingIOError:
+                self._was_full = False
+                return
+            except OSError as error:
+                if error.errno in _STARVED:
+                    self._rest(STARVED_SECONDS, "the kernel has no room for another connection")
+                    return
+                continue  # that connection is gone again; there may be others
+            self._welcome(connection)
+
+    def _welcome(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._coming += 1
+        task = asyncio.get_running_loop().create_task(self._connect(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._factory, connection)
+        except OSError:  # it is gone again
+            connection.close()
+        finally:
+            self._coming -= 1
+
+    def _rest(self, seconds: float, why: str) -> None:
+        """Watch nothing for a while."""
+        if not self._was_full:
+            self._was_full = True
+            _LOGGER.warning(why, extra={"connections": self._count()})
+        for sock in list(self._watched):
+            self._unwatch(sock)
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(seconds, self._again)
+
+    def _again(self) -> None:
+        self._retry = None
+        self._watch()

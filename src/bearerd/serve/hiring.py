@@ -1,0 +1,70 @@
+"""Starting a worker process: a fresh interpreter that inherits the sockets, its metrics page, and one end of a channel."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bearerd import metrics
+from bearerd.serve.worker import Orders
+from bearerd.service import labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bearerd.config.model import Config
+    from bearerd.serve.listeners import Listeners
+    from bearerd.serve.page import Page
+
+
+@dataclass
+class Terms:
+    """What a worker that starts now is given; the supervisor keeps it up to date."""
+
+    config: Config  # with store.url
+    data_dir: Path
+    store_is_ours: bool  # nobody knows more than the store: it was started by us and has not been lost since
+
+    def page_size(self) -> int:
+        """Bytes of a metrics page for this configuration."""
+        return metrics.page_size(*labels(self.config))
+
+    def orders(self, slot: int, page: Page, listeners: Listeners) -> dict[str, Any]:
+        """What the supervisor sends first."""
+        return Orders(
+            slot=slot,
+            config=dump(self.config),
+            data_dir=str(self.data_dir),
+            store_is_ours=self.store_is_ours,
+            page=page.descriptor,
+            slots=[[sock.fileno() for sock in sockets] for sockets in listeners.slots],
+            unix=[sock.fileno() for sock in listeners.unix],
+        ).as_dict()
+
+
+def dump(config: Config) -> dict[str, Any]:
+    """A configuration as it goes over a channel; ``Config.model_validate`` reads it back."""
+    return config.model_dump(mode="json")
+
+
+def launch(page: Page, listeners: Listeners, profile: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The process, and our end of its channel.  Raises OSError."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # Not fork without exec: a fork copies every secret and every lock of this process.  -P: nothing is imported
+        # from the folder that bearerd happens to be started in.
+        command = [sys.executable, "-P", "-m", "bearerd.serve.worker", str(theirs.fileno()), str(os.getpid()), profile]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), page.descriptor, *listeners.descriptors()),
+            )
+        except BaseException:
+            ours.close()
+            raise
+    return process, ours

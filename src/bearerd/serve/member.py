@@ -1,0 +1,111 @@
+"""The workers as the supervisor sees them: who they are, and which of them serves which slot."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable
+
+    from bearerd.serve.channel import Channel
+    from bearerd.serve.page import Page
+
+
+class Phase(enum.Enum):
+    """A worker's life, in order."""
+
+    STARTING = 1  # reads its configuration
+    UP = 2  # may accept
+    LEAVING = 3  # answers what is under way
+    GONE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one worker accepts from."""
+
+    slots: frozenset[int] = frozenset()
+    unix: bool = False  # the unix sockets, which all workers share
+
+
+@dataclass(eq=False)
+class Member:
+    """One worker process."""
+
+    slot: int
+    number: int  # a later worker has a larger one
+    process: subprocess.Popen[bytes]
+    page: Page
+    channel: Channel
+    phase: Phase = Phase.STARTING
+    silent: int = 0  # ticks of the watchdog since its last beat
+    ticks: int = 0  # ticks since it is up
+    suspected: bool = False  # silent for so long that a sibling serves its slot
+    settled: bool = False  # it was ready once, or nobody waits for that any longer
+    trial: bool = False  # it is to replace a worker that still serves
+    leaving: bool = False  # a successor is being hired
+    health: dict[str, Any] | None = None  # its last word
+    lease: str = ""  # its name among the store's leases
+    share: Share = Share()
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # set once it is ready, or gone
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def able(self) -> bool:
+        """Whether it can be told to accept."""
+        return self.phase is Phase.UP and not self.suspected
+
+    @property
+    def ready(self) -> bool:
+        """Whether it said so last, a moment ago."""
+        return self.able and self.health is not None and self.health.get("ready") is True
+
+
+def assignment(members: Iterable[Member], slots: int) -> dict[Member, Share]:
+    """Who accepts from what.
+
+    A slot is its own worker's as soon as that one has settled; until then a settled sibling serves it, the one with the
+    least to do.  Where nobody has settled, whoever is up does: an answer of 503 is better than none.  Of two workers of
+    one slot (a rolling restart) the newer, once it has settled.
+    """
+    able = [member for member in members if member.able]
+    some_settled = any(member.settled for member in able)
+    found: dict[Member, set[int]] = {member: set() for member in able}
+    orphans = []
+    for slot in range(slots):
+        own = [member for member in able if member.slot == slot and (member.settled or slot in member.share.slots)]
+        if own:
+            found[max(own, key=lambda member: (member.settled, member.number))].add(slot)
+        else:
+            orphans.append(slot)
+    for slot in orphans:
+        helper = _helper(slot, found)
+        if helper is not None:
+            found[helper].add(slot)
+    return {
+        member: Share(frozenset(served), unix=bool(served) or member.settled or not some_settled)
+        for member, served in found.items()
+    }
+
+
+def _helper(slot: int, found: dict[Member, set[int]]) -> Member | None:
+    """For a slot without a settled worker: whoever serves it already, else a settled sibling, else its own, else any."""
+
+    def rank(member: Member) -> tuple[bool, bool, bool, int, int]:
+        return (
+            not (member.settled and slot in member.share.slots),
+            not member.settled,
+            member.slot != slot,
+            len(found[member]),
+            member.number,
+        )
+
+    return min(found, key=rank, default=None)

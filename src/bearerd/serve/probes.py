@@ -1,0 +1,57 @@
+"""The probes listener: ``/livez``, ``/readyz``, ``/metrics``, over all workers.
+
+Whoever can reach it may ask, so it says names of components and faults, and numbers; no URL, no subject, no reason in words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from bearerd import metrics
+from bearerd._native import clock
+from bearerd.serve.desk import readiness
+from bearerd.serve.http import json_answer, problems_as_json
+
+if TYPE_CHECKING:
+    from bearerd.serve.desk import Desk
+
+SCRAPE_SECONDS: Final = 0.25  # an exposition is given again for so long: a flood of scrapes is not worth the supervisor
+
+
+class _Probes:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._scraped: tuple[float, bytes] = (-1e9, b"")
+
+    async def live(self, request: web.Request) -> web.Response:
+        """The supervisor's loop turns."""
+        return json_answer({"live": True})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Whether to be asked."""
+        desk = self._desk
+        able, document = readiness(desk)
+        desk.readiness_asked = clock.boot()
+        if desk.draining:
+            desk.unreadiness_seen.set()
+        return json_answer(document, 200 if able else 503)
+
+    async def scrape(self, request: web.Request) -> web.Response:
+        """All metrics of all workers, those of the dead included."""
+        at, exposition = self._scraped
+        if clock.boot() - at > SCRAPE_SECONDS:
+            exposition = self._desk.pages.render()
+            self._scraped = (clock.boot(), exposition)
+        return web.Response(body=exposition, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def app(desk: Desk) -> web.Application:
+    """The application of ``server.probes``."""
+    probes = _Probes(desk)
+    made = web.Application(middlewares=[problems_as_json])
+    made.router.add_get("/livez", probes.live)
+    made.router.add_get("/readyz", probes.ready)
+    made.router.add_get("/metrics", probes.scrape)
+    return made

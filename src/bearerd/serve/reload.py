@@ -1,0 +1,107 @@
+"""Taking a changed configuration into use without stopping: read whole, checked whole, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bearerd.config import load
+from bearerd.config.effective import RELOADABLE, needs_restart
+from bearerd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from bearerd.config.model import Config
+
+POLL_SECONDS: Final = 1.0
+_SECTIONS: Final = ("server", "store", "limits")
+
+Signature = tuple[int, int, int, int] | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A configuration file as it was read: what a later reload is merged with."""
+
+    path: Path
+    tree: dict[str, Any]
+    config: Config
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """What a running bearerd can take of a changed file."""
+
+    config: Config
+    waiting: list[str]  # dotted keys that differ and wait for a restart
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Source:
+    """Read a file that nobody is writing just now.  Raises ConfigError."""
+    before = signature(path)
+    tree = load.parse(path)
+    config = load.check(tree, environ, path.parent, str(path))
+    if signature(path) != before:
+        raise ConfigError(str(path), [("file", "it changed while it was read", "write it elsewhere and rename it")])
+    return Source(path, tree, config)
+
+
+def merged(started: Source, changed: Source, environ: Mapping[str, str]) -> Reloaded:
+    """The changed file with those keys as they were at the start that only a restart can change.
+
+    Checked as a whole once more: of two keys that fit each other only one may be able to change now (a longer
+    ``max_lifetime`` beside the old ``revocation_retention``), and then nothing changes.  Raises ConfigError.
+    """
+    waiting = needs_restart(started.config, changed.config)
+    tree = copy.deepcopy(changed.tree)
+    for section in _SECTIONS:
+        new, old = dict(tree.get(section, {})), started.tree.get(section, {})
+        for key in (key for key in {*new, *old} if f"{section}.{key}" not in RELOADABLE):
+            new.pop(key, None)
+            if key in old:
+                new[key] = old[key]
+        tree[section] = new
+    path = changed.path
+    try:
+        config = load.check(tree, environ, path.parent, str(path))
+        return Reloaded(_as_started(started.config, config), waiting)
+    except ConfigError as error:
+        if waiting:
+            why = f"does not fit without {', '.join(waiting)}, which only a restart can change"
+            raise ConfigError(str(path), [*error.problems, ("file", why, "restart bearerd")]) from None
+        raise
+
+
+def _as_started(started: Config, config: Config) -> Config:
+    """The same, exactly: a file that a key names (``store.url_file``) may have changed since, though the key did not."""
+    names = [key.removeprefix("server.") for key in RELOADABLE if key.startswith("server.")]
+    server = started.server.model_copy(update={name: getattr(config.server, name) for name in names})
+    return config.model_copy(update={"server": server, "store": started.store, "limits": started.limits})
+
+
+def signature(path: Path) -> Signature:
+    """What changes when a file changes (device, inode, mtime in ns, size); None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
+    """Call ``changed`` after each change of the file, once it has kept still for a poll.  Runs for ever.
+
+    An editor may write it in pieces, and the first half of a file can be a valid one with fewer rules.
+    """
+    known = seen = signature(path)
+    while True:
+        await asyncio.sleep(POLL_SECONDS)
+        now = signature(path)
+        if now == seen and now != known and now is not None:
+            known = now
+            await changed()
+        seen = now

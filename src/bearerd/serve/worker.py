@@ -1,0 +1,187 @@
+"""One worker: a process of its own that decides.  ``python -m bearerd.serve.worker CONTROL PARENT PROFILE``.
+
+It binds nothing.  It inherits every listening socket, accepts from those that the supervisor tells it to, and ends when the
+supervisor says so or is gone.  It never reads the configuration file: it is given what the supervisor has validated, so
+that a replacement starts with the configuration in use, whatever has become of the file since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import mmap
+import os
+import signal
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import uvloop
+
+from bearerd import log
+from bearerd.config.model import Config
+from bearerd.faces.app import public_runner
+from bearerd.serve import errands, process
+from bearerd.serve.channel import Channel
+from bearerd.serve.departure import depart
+from bearerd.serve.doors import Doors
+from bearerd.service import Service
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+BEAT_SECONDS: Final = 1.0
+EAGER_SECONDS: Final = 0.1  # until ready: whoever waits for us should not wait for the next beat
+
+_LOGGER: Final = logging.getLogger("bearerd.worker")
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the supervisor sends first.  Descriptors are those that this process inherited."""
+
+    slot: int
+    config: dict[str, Any]
+    data_dir: str
+    store_is_ours: bool
+    page: int  # descriptor of the metrics page
+    slots: list[list[int]]  # TCP sockets, by worker slot
+    unix: list[int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it goes over the channel."""
+        return asdict(self)
+
+
+class Worker:
+    """See the module."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._channel: Channel | None = None
+        self._service: Service | None = None
+        self._runner: web.ServerRunner | None = None
+        self._doors: Doors | None = None
+        self._slots: list[list[socket.socket]] = []
+        self._unix: list[socket.socket] = []
+        self._order = asyncio.Lock()
+        self._end = asyncio.Event()
+        self._patience = 0.0
+        self._successor = False
+
+    async def run(self) -> int:
+        """Serve until told to leave, or until the supervisor is gone; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(log.on_loop_exception)
+        # Ctrl-C reaches every process of a terminal: the supervisor's word is what counts.
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_leave)
+        self._channel = await Channel.over(self._control, self._told, self._asked)
+        listening = loop.create_task(self._channel.run())
+        beating = loop.create_task(self._beat())
+        ending = loop.create_task(self._end.wait())
+        try:
+            await asyncio.wait((listening, ending), return_when=asyncio.FIRST_COMPLETED)
+            await self._leave()
+        finally:
+            beating.cancel()
+            self._channel.close()
+            await asyncio.gather(listening, return_exceptions=True)
+            ending.cancel()
+        return 0
+
+    # ---- what the supervisor says
+
+    def _told(self, what: str, fields: dict[str, Any]) -> None:
+        if what == "serve":
+            self._serve(fields["slots"], unix=fields["unix"])
+        elif what == "leave":
+            self._patience, self._successor = float(fields["patience"]), bool(fields["successor"])
+            self._end.set()
+
+    async def _asked(self, what: str, fields: dict[str, Any]) -> Any:
+        if what == "start":
+            async with self._order:
+                return await self._start(Orders(**fields))
+        if what == "reload":
+            async with self._order:  # after the start, where that is still under way
+                return await self._serving.reload(Config.model_validate(fields["config"]))
+        return await errands.ERRANDS[what](self._serving, fields)
+
+    @property
+    def _serving(self) -> Service:
+        if self._service is None:
+            raise RuntimeError("not started")
+        return self._service
+
+    async def _start(self, orders: Orders) -> dict[str, Any]:
+        self._slots = [[socket.socket(fileno=number) for number in slot] for slot in orders.slots]
+        self._unix = [socket.socket(fileno=number) for number in orders.unix]
+        config = Config.model_validate(orders.config)
+        page = mmap.mmap(orders.page, 0)
+        os.close(orders.page)
+        service = Service(config, data_dir=Path(orders.data_dir), page=page, store_is_ours=orders.store_is_ours)
+        runner = public_runner(service)
+        await runner.setup()
+        server = runner.server
+        assert server is not None  # noqa: S101 - set up just now
+        connections = server._connections  # noqa: SLF001 - its public sibling copies the whole dictionary
+        self._doors = Doors(server, lambda: len(connections), config.limits.max_connections)
+        await service.start()
+        self._service, self._runner = service, runner
+        return {"lease": getattr(service, "lease", "")}
+
+    def _serve(self, slots: list[int], *, unix: bool) -> None:
+        """Accept from these slots' sockets, and from the unix sockets, which belong to all."""
+        if self._doors is not None:
+            shared = self._unix if unix else []
+            self._doors.open([*shared, *(sock for slot in slots for sock in self._slots[slot])])
+
+    # ---- what the supervisor hears
+
+    async def _beat(self) -> None:
+        """News of us, and the sign that our loop turns."""
+        assert self._channel is not None  # noqa: S101 - begun with it
+        while True:
+            health = None if self._service is None else self._service.health()
+            self._channel.tell("beat", health=health)
+            await asyncio.sleep(BEAT_SECONDS if health is not None and health["ready"] else EAGER_SECONDS)
+
+    def _asked_to_leave(self) -> None:
+        """SIGTERM to us alone: the supervisor starts our successor first, or is ending itself."""
+        if self._channel is not None:
+            self._channel.tell("leaving")
+
+    # ---- the end
+
+    async def _leave(self) -> None:
+        cut = 0
+        if self._doors is not None and self._runner is not None and self._runner.server is not None:
+            cut = await depart(self._runner.server, self._doors, self._patience, successor=self._successor)
+            await self._runner.cleanup()
+        if cut:
+            _LOGGER.warning("requests were cut off: drain_timeout has passed", extra={"connections": cut})
+        if self._service is not None:
+            await self._service.close()
+
+
+def main() -> int:
+    """The process."""
+    control, parent, profile = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    process.die_with_parent(parent)
+    if profile == "production":
+        process.forbid_dumps()
+    log.setup()
+    try:
+        with contextlib.closing(socket.socket(fileno=control)) as sock:
+            return uvloop.run(Worker(sock).run())
+    finally:
+        log.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
