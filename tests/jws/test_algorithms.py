@@ -75,6 +75,13 @@ def test_an_ecdsa_signature_in_der_does_not_verify(name: str) -> None:
         bound(name).verify(ALGORITHMS[name], DATA, der)
 
 
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith("ES")])
+def test_an_ecdsa_signature_with_a_zero_between_its_integers_does_not_verify(name: str) -> None:
+    good, half = sign(name), CURVES[ALGORITHMS[name].curves[0]].size
+    with pytest.raises(BadSignature):
+        bound(name).verify(ALGORITHMS[name], DATA, good[:half] + b"\0" + good[half:])
+
+
 def test_curve_orders_are_those_of_cryptography() -> None:
     for crv, (curve, size) in jose.CURVES.items():
         assert CURVES[crv].size == size == (curve.key_size + 7) // 8

@@ -140,6 +140,11 @@ def test_an_algorithm_that_is_not_the_issuers_is_unsupported(desk: Desk, alg: st
     assert desk.checks() == 0
 
 
+def test_an_algorithm_that_is_not_the_issuers_is_unsupported_whatever_else_is_wrong(desk: Desk) -> None:
+    """Such a refusal is remembered, so it must not depend on the time."""
+    assert code(desk, token("RS384", exp=WALL - 60, iat=WALL - 90)) is Code.UNSUPPORTED_ALG
+
+
 def test_a_public_key_is_no_hmac_secret(desk: Desk) -> None:
     text = jose.compact({"alg": "HS256", "kid": "RS256-0"}, claims(), "HS256", key("RS256")["n"].encode())
     assert code(desk, text.encode()) is Code.UNSUPPORTED_ALG

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from bearerd.issuers.registry import Issuers
 from bearerd.limits import Limits
 from bearerd.refusals import TABLE, Code, Refusal
 from bearerd.store.entries import Kind
+from bearerd.verify.flights import Flights
 from bearerd.verify.verified import Verified
 from bearerd.verify.verifier import TokenVerifier
 
@@ -57,13 +59,15 @@ def test_a_known_token_stops_by_the_boot_clock_though_the_wall_clock_stands_stil
     assert desk.checks() == 2  # the entry was gone; by the wall clock, which is what exp means, the token is good
 
 
-def test_a_known_token_does_not_outlive_the_keys_own_time(desk: Desk) -> None:
-    desk.configure(key_set_max_stale=60.0)
-    desk.adopt(key("ES256"))
+def test_a_known_token_does_not_outlive_the_keys_own_time() -> None:
     text = token()
+    desk = Desk(issuer={"key_set_max_stale": 60.0})
     desk.verified(text)
     desk.verified(text, later(59))
-    assert desk.verify(text, later(61)) == Pending(Wait.KEY, ISS)
+    for now in (later(61, boot=0), later(0, boot=61), later(61)):
+        fresh = Desk(issuer={"key_set_max_stale": 60.0})
+        fresh.verified(text)
+        assert fresh.verify(text, now) == Pending(Wait.KEY, ISS)
 
 
 def test_inline_keys_never_grow_old(desk: Desk) -> None:
@@ -146,6 +150,9 @@ def test_a_remembered_refusal_ends_with_any_issuers_next_key_set_or_a_reload(des
     other.adopt(key_set(key("RS256")), NOW)
     desk.code(text)
     assert desk.checks() == 2
+    desk.generations.config += 1
+    desk.code(text)
+    assert desk.checks() == 3
     desk.configure(algorithms=("RS256",))
     assert desk.code(text) is Code.UNSUPPORTED_ALG
 
@@ -246,15 +253,37 @@ def with_issuers(desk: Desk, issuers: Issuers) -> TokenVerifier:
     )
 
 
-def test_an_issuer_that_a_reload_removed_is_unknown(desk: Desk) -> None:
-    reloaded = desk.issuers.reloaded(Config(issuer=(Issuer(issuer=OTHER),)))
-    unrelated = Issuers(Config(issuer=(Issuer(issuer=OTHER),)), Generations())
-    for issuers in (reloaded, unrelated):
-        text = token()
-        desk.verified(text)
-        found = with_issuers(desk, issuers).verify_now(text, NOW)
-        assert isinstance(found, Refusal)
-        assert found.code is Code.UNKNOWN_ISSUER
+@pytest.mark.parametrize("related", [True, False])
+def test_an_issuer_that_a_reload_removed_is_unknown(desk: Desk, related: bool) -> None:
+    text, config = token(), Config(issuer=(Issuer(issuer=OTHER),))
+    desk.verified(text)
+    issuers = desk.issuers.reloaded(config) if related else Issuers(config, Generations())
+    found = with_issuers(desk, issuers).verify_now(text, NOW)
+    assert isinstance(found, Refusal)
+    assert found.code is Code.UNKNOWN_ISSUER
+
+
+async def test_concurrent_misses_for_one_token_fetch_once_and_verify_once(desk: Desk) -> None:
+    text, fetched = token(number=1), []
+
+    async def fetch(pending: Pending) -> None:
+        fetched.append(pending)
+        await asyncio.sleep(0)
+        desk.adopt(key("ES256"), key("ES256", 1))
+
+    flights = Flights(fetch, LIMITS.max_waiting)
+
+    async def ask() -> Any:
+        found = desk.verify(text)
+        if isinstance(found, Pending):
+            assert await flights.wait(found) is None
+            found = desk.verify(text)
+        return found
+
+    answers = await asyncio.gather(*(ask() for _ in range(50)))
+    assert all(isinstance(found, Verified) for found in answers)
+    assert fetched == [Pending(Wait.KEY, ISS, "ES256-1")]
+    assert desk.checks() == 1
 
 
 # Revocations
