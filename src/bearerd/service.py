@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
 SAMPLE_SECONDS: Final = 1.0  # how often gauges are brought up to date
 READY_SECONDS: Final = 0.02  # between two looks at whether this process is ready
-RESTART_SECONDS: Final = 1.0  # between a slow loop's failure and its next start
+RESTART_SECONDS: Final = 1.0  # between a slow loop's end and its next start; doubles with each failure
+LONGEST_PAUSE: Final = 60.0
 
 _LOGGER: Final = logging.getLogger("bearerd.service")
 
@@ -320,12 +321,15 @@ class Service:
         """Run a slow loop until ``close``; one that fails is told of and begun again."""
 
         async def forever() -> None:
+            pause = RESTART_SECONDS
             while True:
                 try:
                     await run()
+                    pause = RESTART_SECONDS
                 except Exception as error:  # no fault may end a loop for good
                     _LOGGER.error("a slow loop failed", extra={"loop": name}, exc_info=error)
-                await asyncio.sleep(RESTART_SECONDS)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                await asyncio.sleep(pause)
 
         task = asyncio.get_running_loop().create_task(forever(), name=f"bearerd {name}")
 
