@@ -9,7 +9,7 @@ from libc.stdlib cimport qsort
 from libc.string cimport memcmp, memcpy
 
 from bearerd._native.slots cimport (
-    Cursor, Entry, hash_of, in_run, seek, slot, slots_free, slots_init, slots_insert, slots_memory, slots_move,
+    Cursor, Entry, SLOTS_END, hash_of, in_run, seek, slot, slots_free, slots_init, slots_insert, slots_memory, slots_move,
     slots_position, slots_remove, slots_walk,
 )
 
@@ -306,7 +306,8 @@ cdef class Revocations:
                 here.i += 1
             entry = slots_walk(&self.slots, &here, &left)
         self.round = slots_position(&self.slots, &here)
-        if self.round == 0:
+        if self.round == SLOTS_END:
+            self.round = 0
             self.lift_ends = self.lift_ends_beyond
             self.lift_ends_beyond = INT64_MAX
         return <Py_ssize_t>(before - self.slots.count)
@@ -389,7 +390,7 @@ cdef class Revocations:
         """The largest ``at`` ever held (0 if none): it does not fall when entries expire."""
         return self.latest
 
-    def page(self, now, position, Py_ssize_t budget):
+    def page(self, now, uint64_t position, Py_ssize_t budget):
         """(live entries, packed; the position to go on at, 0 at the end), looking at about ``budget`` slots.
 
         In no particular order.  From position 0 to the end it tells once whatever stays in the table meanwhile.
@@ -404,7 +405,8 @@ cdef class Revocations:
                 found.append(packed(entry))
             here.i += 1
             entry = slots_walk(&self.slots, &here, &left)
-        return b"".join(found), slots_position(&self.slots, &here)
+        position = slots_position(&self.slots, &here)
+        return b"".join(found), position if position != SLOTS_END else 0
 
     def export(self, now):
         """All live entries, packed, oldest ``at`` first: for a snapshot, or for putting back what the store lacks.

@@ -16,6 +16,7 @@ cdef extern from *:
     #endif
     """
     uint64_t bearerd_high(uint64_t a, uint64_t b) noexcept nogil
+    const uint64_t SLOTS_END "((uint64_t)1 << 63)"  # above every hash
 
 cdef enum:
     SEGMENT_BITS = 10
@@ -103,6 +104,6 @@ cdef void slots_move(Slots* slots, size_t budget) noexcept nogil
 # The entry under the cursor, or the next one behind it in the order of hashes (the cursor goes there); NULL at the end.
 # Takes one from `budget` a slot; NULL when that is used up, but not between two entries of one hash.
 cdef Entry* slots_walk(Slots* slots, Cursor* cursor, size_t* budget) noexcept nogil
-# The hash at which a walk that stopped goes on, whatever happens meanwhile; 0 at the end.
+# The hash at which a walk that stopped goes on, whatever happens meanwhile; SLOTS_END at the end.
 cdef uint64_t slots_position(const Slots* slots, const Cursor* cursor) noexcept nogil
 cdef size_t slots_memory(const Slots* slots) noexcept nogil  # bytes

@@ -17,9 +17,9 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef extern from *:
     """
-    /* The smallest hash (63 bits) whose home is slot i or behind it; 0 where there is none. */
+    /* The smallest hash (63 bits) whose home is slot i or behind it, for i < homes. */
     static inline uint64_t bearerd_ceiling(uint64_t i, uint64_t homes) {
-        return i < homes ? (uint64_t)((((unsigned __int128)i << 63) + homes - 1) / homes) : 0;
+        return (uint64_t)((((unsigned __int128)i << 63) + homes - 1) / homes);
     }
     """
     uint64_t bearerd_ceiling(uint64_t i, uint64_t homes) noexcept nogil
@@ -229,11 +229,14 @@ cdef bint goes_on(const Slots* slots, const Cursor* cursor, const Entry* entry) 
 
 cdef uint64_t slots_position(const Slots* slots, const Cursor* cursor) noexcept nogil:
     cdef const Entry* entry = slot(cursor.area, cursor.i)
+    cdef uint64_t area_ends = SLOTS_END if cursor.area == &slots.now else slots.frontier
     if entry == NULL:
-        return 0
+        return area_ends
     if entry.expiry != 0:
         return hash_of(slots, entry.key)
-    return bearerd_ceiling(cursor.i, cursor.area.homes)
+    if cursor.i >= cursor.area.homes:  # behind the last home there is no entry without one before it
+        return area_ends
+    return min(area_ends, bearerd_ceiling(cursor.i, cursor.area.homes))
 
 
 cdef size_t slots_memory(const Slots* slots) noexcept nogil:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from bearerd._native.generations import Generations
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bearerd._native.generations import Generations
 
 ISSUERS = st.one_of(st.integers(0, 20), st.integers(0, 65_535))
 

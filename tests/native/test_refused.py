@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from bearerd._native.digest import keyed128
-from bearerd._native.refused import RefusedTokens
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bearerd._native.digest import keyed128
+from bearerd._native.refused import RefusedTokens
 
 WAYS = 8
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from bearerd._native.revocations import FOREVER, Revocations, pack, unpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from bearerd._native.revocations import FOREVER, Revocations, pack, unpack
 
 SEGMENT = 1024 * 32  # bytes
 SLACK = 4 * SEGMENT  # a segment begun in each area, directories
