@@ -11,12 +11,14 @@ from bearerd.errors import StoreFull
 from bearerd.store import lives
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bearerd.store.client import Link
     from bearerd.store.protocol import Beat, Log
     from bearerd.store.view import View
 
-_PAGE: Final = 5_000  # members of one reply: a few milliseconds of the server's time
-_PUT_BACK: Final = 500  # members of one script
+_PAGE: Final = 1_000  # members of one reply: a millisecond or two of everybody's time
+_SLOTS: Final = 1_000  # slots of the table looked at before others get the loop: no more members in one put-back
 
 
 async def catch_up(link: Link, log: Log, view: View, beat: Beat) -> None:
@@ -32,44 +34,48 @@ async def catch_up(link: Link, log: Log, view: View, beat: Beat) -> None:
     await view.apply(_opened(log, view, beat.members), beat.position)
 
 
-async def everything(link: Link, log: Log, view: View, now: float) -> bytes:
-    """Read the whole store; returns the live entries that the view holds and the store lacks, packed.
+async def everything(link: Link, log: Log, view: View, now: float) -> list[bytes]:
+    """Read the whole store; returns the live entries that the view holds and the store lacks, packed, in pieces.
 
     ``now`` is the store's time (seconds): what its buckets could no longer hold is not lacking.
     """
     if not len(view.table):
         await _pages(link, log, view, 0, None)
-        return b""
+        return []
     store = Revocations(view.capacity)
     await _pages(link, log, view, 0, store)
-    wall = int(clock.wall())
-    own = view.table.export(wall)
-    lacking = []
-    for number, start in enumerate(range(0, len(own), ENTRY_SIZE)):
-        if number % 2048 == 2047:
-            await asyncio.sleep(0)
-        entry = own[start : start + ENTRY_SIZE]
-        if store.apply(entry, wall) and lives.storable_until(unpack(entry)[2]) > now:
-            lacking.append(entry)
-    return b"".join(lacking)
+    wall, place = int(clock.wall()), 0
+    lacking: list[bytes] = []  # not one object an entry: to free a million of them is a pause
+    while True:
+        own, place = view.table.page(wall, place, _SLOTS)
+        new = (entry for entry in _entries(own) if store.apply(entry, wall))
+        lacking.append(b"".join(entry for entry in new if lives.storable_until(unpack(entry)[2]) > now))
+        if place == 0:
+            return [piece for piece in lacking if piece]
+        await asyncio.sleep(0)
 
 
-async def put_back(link: Link, log: Log, view: View, entries: bytes) -> int:
+async def put_back(link: Link, log: Log, view: View, pieces: list[bytes]) -> int:
     """Put entries back under their original ``at``; returns how many the store lacked.  Marks an unmarked store.
 
-    Raises StoreFull when they do not fit: the store must not forget what it was made to hold, and this view is not
-    caught up until it does not.
+    Several workers do this at the same time, each in an order of its own: once the others are quicker it stops, and the
+    caller finds out what is lacking still.  Raises StoreFull when they do not fit: the store must not forget what it was made
+    to hold, and this view is not caught up until it does not.
     """
     added = 0
-    step = _PUT_BACK * ENTRY_SIZE
-    for start in range(0, max(1, len(entries)), step):
-        part = entries[start : start + step]
-        members = b"".join(log.sealed(part[i : i + ENTRY_SIZE]) for i in range(0, len(part), ENTRY_SIZE))
-        done = await log.put_back(link, members, view.capacity)
+    for piece in pieces or [b""]:
+        members = [log.sealed(entry) for entry in _entries(piece)]
+        done = await log.put_back(link, b"".join(members), view.capacity)
         if done < 0:
             raise StoreFull("the store holds max_revocations and lacks entries that this worker knows")
         added += done
+        if done < len(members) / 2:
+            break
     return added
+
+
+def _entries(packed: bytes) -> Iterator[bytes]:
+    return (packed[start : start + ENTRY_SIZE] for start in range(0, len(packed), ENTRY_SIZE))
 
 
 async def _pages(link: Link, log: Log, view: View, after: int, also: Revocations | None) -> None:

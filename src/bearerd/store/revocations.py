@@ -11,6 +11,7 @@ from bearerd._native import clock
 from bearerd._native.revocations import ENTRY_SIZE, EVERY_KEY, pack, unpack
 from bearerd.errors import StoreError, StoreFull
 from bearerd.store import entries, lives
+from bearerd.store.commits import Commits
 from bearerd.store.entries import Kind
 from bearerd.store.server import Durability
 from bearerd.store.sync import GRACE, Enforced, Sync
@@ -75,6 +76,7 @@ class Writer:
         self._retention = retention
         self._timeout = enforce_timeout
         self._durability = durability or Durability()
+        self._commits = Commits(sync.client, self._durability, enforce_timeout)
         self._slack = slack
 
     async def revoke(
@@ -138,23 +140,24 @@ class Writer:
 
     async def _write(self, key: bytes, terms: Callable[[float], lives.Terms], limit: int, ack: Ack) -> Written:
         deadline = clock.boot() + self._timeout
-        async with self._sync.client.borrow() as link:
-            member, wrote = await self._append(link, key, terms, limit, deadline)
-            asking = asyncio.create_task(self._enforced(member, deadline)) if ack == "enforced" else None
-            try:
-                durable = await self._durability.reached(link, max(0.05, deadline - clock.boot()))
-                found = await asking if asking else None
-            finally:
-                if asking:
-                    asking.cancel()
-        missing: tuple[str, ...] = () if durable == self._durability.name else (f"durability {self._durability.name}",)
+        (member, wrote), durable = await self._commits.write(
+            lambda link: self._append(link, key, terms, limit, deadline)
+        )
+        asking = asyncio.create_task(self._enforced(member, deadline)) if ack == "enforced" else None
+        try:
+            got = await asyncio.shield(durable)
+            found = await asking if asking else None
+        finally:
+            if asking:
+                asking.cancel()
+        missing: tuple[str, ...] = () if got == self._durability.name else (f"durability {self._durability.name}",)
         if found and found.lost:
             raise StoreError("the store lost the revocation at once: repeat it")
         if found and found.done and not missing:
-            return Written(wrote.position.sequence, "enforced", durable)
+            return Written(wrote.position.sequence, "enforced", got)
         missing += found.missing if found else ()
-        reached: Ack | None = "stored" if durable == self._durability.name else None
-        return Written(wrote.position.sequence, reached, durable, missing, self._certain(wrote) if missing else None)
+        reached: Ack | None = "stored" if got == self._durability.name else None
+        return Written(wrote.position.sequence, reached, got, missing, self._certain(wrote) if missing else None)
 
     async def _append(
         self, link: Link, key: bytes, terms: Callable[[float], lives.Terms], limit: int, deadline: float

@@ -36,7 +36,7 @@ __all__ = ["GRACE", "Enforced", "Pace", "Position", "Sync", "View", "new_lease"]
 
 GRACE: Final = 2.0  # seconds that the store counts a lease longer: the clocks of two servers may differ by that much
 _MOST: Final = 1_000  # members in the reply of a heartbeat; more are paged
-_PASSES: Final = 8  # reads of everything in one round before giving up on this connection
+_PASSES: Final = 64  # reads of everything in one round before giving up on this connection
 _JUMP: Final = 1.0  # seconds that the store's clock may stray from ours between two heartbeats
 _FRESH: Final = 1.0  # seconds by which an entry's ``at`` may precede its write (write.lua)
 _FIRST_PAUSE: Final = 0.05

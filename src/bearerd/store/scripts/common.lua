@@ -22,7 +22,7 @@ end
 
 local function load_state()
   local s = redis.call('HMGET', STATE, 'sequence', 'head', 'at', 'longest')
-  return { sequence = tonumber(s[1] or 0), head = s[2] or '', at = tonumber(s[3] or 0), longest = tonumber(s[4] or 0), touched = {} }
+  return { sequence = tonumber(s[1] or 0), head = s[2] or '', at = tonumber(s[3] or 0), longest = tonumber(s[4] or 0) }
 end
 
 -- Is the caller's position in this store's history? Heads are chained from a random one, so that a store that was flushed,
@@ -53,28 +53,30 @@ local function count()
   return n
 end
 
--- Append one member. The state is written by finish(), once a call.
-local function append(state, member)
-  local name, deadline = bucket_of(member)
-  state.sequence = state.sequence + 1
-  state.head = redis.sha1hex(state.head .. member)
-  state.at = math.max(state.at, at_of(member))
-  redis.call('ZADD', LOGS .. name, state.sequence, member)
-  redis.call('ZADD', HEADS, state.sequence, state.head)
-  state.touched[name] = deadline or 0
-end
-
-local function finish(state)
-  for name, deadline in pairs(state.touched) do
-    if deadline == 0 then
-      redis.call('ZADD', BUCKETS, '+inf', name)
-    else
-      redis.call('ZADD', BUCKETS, name, name)
-      redis.call('EXPIREAT', LOGS .. name, deadline)
+-- Append those of these members that the log does not hold; returns how many. Positions are told between scripts only, so the
+-- chain takes one step a call, over everything that the call added.
+local function append(state, members)
+  local added, touched = {}, {}
+  for _, member in ipairs(members) do
+    local name, deadline = bucket_of(member)
+    if redis.call('ZADD', LOGS .. name, 'NX', state.sequence + 1, member) == 1 then
+      state.sequence = state.sequence + 1
+      state.at = math.max(state.at, at_of(member))
+      added[#added + 1] = member
+      touched[name] = deadline or 0
     end
   end
+  for name, deadline in pairs(touched) do
+    redis.call('ZADD', BUCKETS, deadline == 0 and '+inf' or name, name)
+    if deadline > 0 then redis.call('EXPIREAT', LOGS .. name, deadline) end
+  end
+  if #added > 0 then
+    state.head = redis.sha1hex(state.head .. table.concat(added))
+    redis.call('XADD', BELL, 'MAXLEN', '~', 256, '*', 'log', state.sequence) -- a doorbell: nobody believes what it says
+  end
   redis.call('HSET', STATE, 'sequence', state.sequence, 'head', state.head, 'at', string.format('%.0f', state.at))
+  redis.call('ZADD', HEADS, state.sequence, state.head)
   redis.call('ZREMRANGEBYSCORE', HEADS, '-inf', state.sequence - HEADS_KEPT)
   redis.call('ZREMRANGEBYSCORE', BUCKETS, '-inf', '(' .. math.floor(NOW / 1000000 / HOUR) - 1)
-  redis.call('XADD', BELL, 'MAXLEN', '~', 256, '*', 'log', state.sequence) -- a doorbell: nobody believes what it says
+  return #added
 end

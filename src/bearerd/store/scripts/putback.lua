@@ -5,20 +5,23 @@ local ours, foreign = marked()
 if foreign then return foreign end
 local blob, size, most = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local state = load_state()
-local lacking = {}
+local members = {}
 for i = 1, #blob, size do
   local member = string.sub(blob, i, i + size - 1)
-  local name, deadline = bucket_of(member)
-  if (not deadline or deadline * 1000000 > NOW) and not redis.call('ZSCORE', LOGS .. name, member) then
-    lacking[#lacking + 1] = member
-  end
+  local _, deadline = bucket_of(member)
+  if not deadline or deadline * 1000000 > NOW then members[#members + 1] = member end
 end
-if #lacking > 0 and count() + #lacking > most then return -1 end
+
+local held = count()
+if held + #members > most then -- close to the limit: count what is really new
+  local new = 0
+  for _, member in ipairs(members) do
+    if not redis.call('ZSCORE', LOGS .. bucket_of(member), member) then new = new + 1 end
+  end
+  if new > 0 and held + new > most then return -1 end
+end
 if not ours then
   redis.call('SET', SCHEMA, MARK)
   state.head = redis.sha1hex(ARGV[8] .. NOW)
-  redis.call('ZADD', HEADS, state.sequence, state.head)
 end
-for _, member in ipairs(lacking) do append(state, member) end
-if #lacking > 0 or not ours then finish(state) end
-return #lacking
+return append(state, members)

@@ -14,7 +14,6 @@ elseif count() >= most then
 elseif at_of(member) <= state.at or at_of(member) < NOW - 1000000 then
   answer = 'retry'
 else
-  append(state, member)
-  finish(state)
+  append(state, { member })
 end
 return { answer, string.format('%.0f', NOW), string.format('%.0f', state.at), state.sequence, state.head }
