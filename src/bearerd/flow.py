@@ -6,7 +6,6 @@ calls it, awaits what it lacks, and calls it again, a bounded number of times.  
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -34,7 +33,6 @@ RETRY_AFTER: Final = 1  # seconds
 _ASK_LATER: Final = Refusal(
     Code.ISSUER_UNAVAILABLE, "the kid is unknown, and the issuer was asked moments ago", retry_after=5
 )
-_LOGGER: Final = logging.getLogger("bearerd.flow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +124,8 @@ class Flow:
                 if refusal is not None:
                     return refusal
                 waited = True
-        except Exception as error:
-            _LOGGER.error("a verification failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._service.recorder.fault("a verification failed", error)
             return Refusal(Code.INTERNAL_ERROR)
         return _unresolved()
 
@@ -169,7 +167,7 @@ class Flow:
 
     def _failed(self, name: str, request: Request, error: Exception, trail: Trail) -> Decision:
         """Fail closed: a fault of ours is 503, and its words stay here."""
-        _LOGGER.error("a decision failed", exc_info=error)
+        self._service.recorder.fault("a decision failed", error)
         refusal = error.refusal if isinstance(error, BearerdError) else Refusal(Code.INTERNAL_ERROR)
         return self._refused(name, refusal, request, trail)
 

@@ -236,6 +236,7 @@ class _Handler(logging.Handler):
 
 
 _handler: _Handler | None = None
+logging.getLogger("bearerd").addHandler(logging.NullHandler())  # silent within a program that configures no logging
 
 
 def setup(level: str = "info", descriptor: int | None = None) -> None:

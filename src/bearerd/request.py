@@ -11,7 +11,7 @@ from bearerd.refusals import Code, Refusal
 Headers = Sequence[tuple[bytes, bytes]]  # names as received, in order
 
 _BEARER = b"bearer"
-_API_KEY_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+_API_KEY_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,6 @@ def bearer_token(headers: Headers) -> bytes | Refusal | None:
         return Refusal(Code.UNSUPPORTED_SCHEME if scheme else Code.MISSING_TOKEN)
     if not token:
         return Refusal(Code.MISSING_TOKEN, "Bearer without a token")
-    if not _API_KEY_CHARACTERS.issuperset(token):
+    if token.translate(None, _API_KEY_CHARACTERS):  # something is left: in C, a tenth of what a set costs
         return Refusal(Code.MALFORMED_TOKEN, "a byte outside base64url and dots after 'Bearer '")
     return token

@@ -136,6 +136,7 @@ class Service:
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.writer: Writer | None = None
+        self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
         self.lease = ""  # our name among the store's leases: whoever reaps this process gives it back
         self._refresher: Refresher | None = None
         self._running = contextlib.AsyncExitStack()
@@ -264,6 +265,8 @@ class Service:
             store_is_ours=self._store_is_ours,
             observe=lambda seconds: self.metrics.observe(seconds, "bearerd_revocation_propagation_seconds"),
         )
+
+        self.lease = sync.lease
 
         self.lease = sync.lease
 

@@ -269,3 +269,10 @@ def test_the_ring_forgets_the_oldest() -> None:
     assert [entry["request_id"] for entry in found.ring.last(2)] == [ids[4], ids[3]]
     assert found.ring.last(0) == []
     assert found.ring.find("0" * 32) is None
+
+
+def test_faults_are_told_by_place_and_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    found = made()
+    for _ in range(50):
+        found.fault("a face failed", ValueError("canary"))
+    assert 1 <= len(caplog.records) <= recorder.FAULTS_PER_SECOND + 1

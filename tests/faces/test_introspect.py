@@ -233,6 +233,20 @@ async def test_a_chunked_body_is_bounded_too(tmp_path: Path) -> None:
         await wire.close()
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bearerd.faces.form.BODY_SECONDS", 0.02)
+    async with made(tmp_path) as house:
+        wire = await house.wire()
+        await wire.send(
+            b"POST /introspect HTTP/1.1\r\nHost: x\r\nContent-Type: "
+            + FORM.encode()
+            + b"\r\nContent-Length: 9\r\n\r\ntok"
+        )
+        reply = await wire.read()
+        assert (reply.status, house.why(reply)) == (400, "bad_request")
+        await wire.close()
+
+
 async def test_a_client_that_waits_for_100_continue_gets_it(tmp_path: Path) -> None:
     body = urlencode({"client_id": "svc", "client_secret": SECRET, "token": token()}).encode()
     async with made(tmp_path) as house:

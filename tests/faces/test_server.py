@@ -52,6 +52,11 @@ async def wire() -> AsyncIterator[Wire]:
         made.seen.append(request)
         if server.raw_target(request) == b"/fail":
             raise ValueError(CANARY)
+        if server.raw_target(request) == b"/begun":
+            begun = web.StreamResponse()
+            await begun.prepare(request)
+            await begun.write(b"half")
+            raise ValueError(CANARY)
         if server.raw_target(request) == b"/late":
             raise TimeoutError(CANARY)
         return web.Response(text=str(server.head_size(request)))
@@ -174,6 +179,31 @@ async def test_a_handler_that_fails_ends_as_503_without_its_words(
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"canary" not in answer
     assert "canary" not in caplog.text
+
+
+async def test_an_answer_that_was_begun_is_not_begun_again(wire: Wire) -> None:
+    answer = await wire.ask(head(target=b"/begun"))
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"GET / HTTP/1.1\r\n", *(b"X-%d: " % number + b"x" * 1000 + b"\r\n" for number in range(5)), b"\r\n"],
+        [b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", b"more"],
+    ],
+    ids=["too large", "bad"],
+)
+async def test_what_comes_after_a_refused_head_is_not_read(wire: Wire, pieces: list[bytes]) -> None:
+    handler = server.Handler(
+        server.Server(lambda request: None, **server.settings(LIMITS)),  # type: ignore[arg-type, return-value]
+        loop=asyncio.get_running_loop(),
+        **server.settings(LIMITS),
+    )
+    for piece in pieces:
+        handler.data_received(piece)
+    assert len(handler._messages) == 1
+    handler.connection_lost(None)
 
 
 async def test_an_application_of_ours_runs_on_the_same_server(caplog: pytest.LogCaptureFixture) -> None:

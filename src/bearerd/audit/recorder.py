@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
 
+FAULTS_PER_SECOND: Final = 5
+
 _LOGGER: Final = logging.getLogger("bearerd.decision")
+_FAULTS: Final = logging.getLogger("bearerd.fault")
 _REVOCATIONS: Final = logging.getLogger("bearerd.revocation")
 
 
@@ -78,6 +81,7 @@ class Recorder:
         self._subject_key = subject_key
         self.ring = Ring(ring_size, self.subject)
         self._burst = Burst(refusals_per_second)
+        self._faults = Burst(FAULTS_PER_SECOND)
         self._share = log_allows
         self._owed = 0.0
 
@@ -125,6 +129,11 @@ class Recorder:
         else:
             metrics.inc("bearerd_decision_lines_suppressed_total")
         return "" if decision.allowed else record.request_id
+
+    def fault(self, what: str, error: Exception) -> None:
+        """A fault of ours, with its places and without its words; whoever found a way to cause it cannot fill the log."""
+        if self._faults.take():
+            _FAULTS.error(what, exc_info=error)
 
     def revocation(self, result: str, caller: str, fields: Mapping[str, Any]) -> None:
         """One revocation that a caller asked for: who, what for, and how it ended.  Always logged: it is an act."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from bearerd.request import Headers, Request
     from bearerd.service import Current, Service
 
-_LOGGER: Final = logging.getLogger("bearerd.faces")
 _CALLERS: Final[dict[bytes, Act]] = {b"/introspect": "introspect", b"/revoke": "revoke"}
 _READS: Final = frozenset({"GET", "HEAD"})
 
@@ -45,8 +43,8 @@ class Faces:
         """Answer one request; never raises but for cancellation."""
         try:
             made = await self._dispatch(request)
-        except Exception as error:
-            _LOGGER.error("a face failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - fail closed, and without a word of it to the client
+            self._service.recorder.fault("a face failed", error)
             made = answer.oauth_error(503, self._unjudged(Code.INTERNAL_ERROR, ""))
         return web.Response(status=made.status, headers=CIMultiDict(made.headers), body=made.body or None)
 

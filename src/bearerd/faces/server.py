@@ -50,7 +50,7 @@ class Handler(RequestHandler):
         self._head_bytes = 0  # of a head that is not yet whole
         self._head_timer: asyncio.TimerHandle | None = None
         self._last_payload: Any = EMPTY_PAYLOAD
-        self._refused = False  # the head was too large: nothing more is parsed
+        self._refused = False  # a head was bad or too large: nothing after it is parsed
         self.peer: Any = None  # what the faces know of the other end; made once a connection
 
     def data_received(self, data: bytes) -> None:
@@ -60,7 +60,8 @@ class Handler(RequestHandler):
         known = self._request_count
         super().data_received(data)
         if self._request_count != known:
-            self._last_payload = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
+            last, self._last_payload = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
+            self._refused = isinstance(last, _ErrInfo)
             self._end_head()
         elif data and self._last_payload.is_eof():
             self._await_head(len(data))
