@@ -23,13 +23,13 @@ def during_the_run(setup: dict[str, Any], population: Population) -> None:
 
 
 def revoke(setup: dict[str, Any], member: Member) -> None:
-    """Revoke one token through the admin API; from its acknowledgement on it must be refused."""
+    """Revoke one token through the admin API."""
     kind = {"Content-Type": "application/json", "Authorization": f"Bearer {setup['admin_token']}"}
     body = json.dumps({"kind": "token", "issuer": setup["issuer"], "value": jti(member.token), "ack": "stored"})
+    member.good_until = time.time()  # from now on it may be refused, from the acknowledgement on it must
     answer = request(setup["admin_port"], "POST", "/v1/revocations", kind, body)
     if answer.status not in (201, 202):
         raise RuntimeError(f"revocation refused: {answer.status} {answer.body.decode()}")
-    member.good_until = time.time()
 
 
 def rotate(setup: dict[str, Any], population: Population) -> None:
