@@ -1,4 +1,4 @@
-"""What verification and key sets report becomes counts, and lines where somebody should act."""
+"""What verification and key sets report becomes counts."""
 
 from __future__ import annotations
 
@@ -51,10 +51,7 @@ def test_reports_become_counts(caplog: pytest.LogCaptureFixture) -> None:
     assert found[("bearerd_key_set_last_success_timestamp_seconds", "dev")] == (5.0,)
     assert found[("bearerd_key_set_info", "dev", one.hash[:16])] == (0.0,)
     assert found[("bearerd_key_set_info", "dev", other.hash[:16])] == (1.0,)
-    said = [record.getMessage() for record in caplog.records]
-    assert said.count("tokens of this issuer live longer than an hour") == 1
-    assert said.count("key set fetch failed") == 2
-    assert said.count("key set in use") == 2
+    assert [record.getMessage() for record in caplog.records] == ["tokens of this issuer live longer than an hour"]
 
 
 def test_an_issuer_that_left_leaves_no_gauge() -> None:

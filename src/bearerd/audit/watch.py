@@ -1,4 +1,4 @@
-"""What verification and the key sets report, turned into counts, and into a line where somebody should act."""
+"""What verification and the key sets report, turned into counts.  (The keeper of a key set logs it itself.)"""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from bearerd.issuers.faults import reason_of
-from bearerd.log import told
 from bearerd.refusals import Code
 
 if TYPE_CHECKING:
@@ -46,22 +45,10 @@ class Watch:
             self._metrics.set(0.0, "bearerd_key_set_info", issuer, before)
         self._hashes[issuer] = now
         self._metrics.set(1.0, "bearerd_key_set_info", issuer, now)
-        _LOGGER.info(
-            "key set in use",
-            extra={
-                "issuer": issuer,
-                "hash": now,
-                "keys": len(key_set.keys),
-                "origin": str(key_set.origin),
-                "problems": list(key_set.problems),
-            },
-        )
 
     def failed(self, issuer: str, fault: IssuerFault) -> None:
         """A fetch of metadata or keys failed; what there was stays."""
-        reason = reason_of(fault)
-        self._metrics.inc("bearerd_key_set_fetch_failures_total", issuer, reason)
-        _LOGGER.warning("key set fetch failed", extra={"issuer": issuer, "reason": str(reason), "detail": told(fault)})
+        self._metrics.inc("bearerd_key_set_fetch_failures_total", issuer, reason_of(fault))
 
     def unknown_kid(self, issuer: str) -> None:
         """A token named a key that the set does not hold."""
