@@ -39,7 +39,11 @@ async def depart(server: web.Server, doors: Doors, patience: float, *, successor
     else:
         await _empty(server, loop.time() + min(LINGER, patience / 2))
         await doors.shut_for_good()
-    server.pre_shutdown()  # closes the idle ones
+    for connection in server.connections:
+        if connection._request_in_progress or connection._messages:  # noqa: SLF001 - aiohttp has no other word for busy
+            connection.close()  # after its answer
+        else:
+            connection.force_close()
     await _empty(server, end)
     left = len(server.connections)
     await server.shutdown(CUT)

@@ -5,7 +5,7 @@ Whoever can reach it may ask, so it says names of components and faults, and num
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -17,13 +17,10 @@ from bearerd.serve.http import json_answer, problems_as_json
 if TYPE_CHECKING:
     from bearerd.serve.desk import Desk
 
-SCRAPE_SECONDS: Final = 0.25  # an exposition is given again for so long: a flood of scrapes is not worth the supervisor
-
 
 class _Probes:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._scraped: tuple[float, bytes] = (-1e9, b"")
 
     async def live(self, request: web.Request) -> web.Response:
         """The supervisor's loop turns."""
@@ -40,11 +37,7 @@ class _Probes:
 
     async def scrape(self, request: web.Request) -> web.Response:
         """All metrics of all workers, those of the dead included."""
-        at, exposition = self._scraped
-        if clock.boot() - at > SCRAPE_SECONDS:
-            exposition = self._desk.pages.render()
-            self._scraped = (clock.boot(), exposition)
-        return web.Response(body=exposition, headers={"Content-Type": metrics.CONTENT_TYPE})
+        return web.Response(body=self._desk.pages.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 def app(desk: Desk) -> web.Application:

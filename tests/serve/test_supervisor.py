@@ -1,0 +1,288 @@
+"""Real processes: started, stopped, killed, replaced, and asked all the while."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import house
+from support.bearerd import Bearerd, config, wait_for
+from support.load import Load
+from support.wire import Wire, request
+
+ASKED = (("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", "/orders/1"), ("X-Forwarded-Host", "api.example"))
+
+
+def allowed() -> tuple[tuple[str, str], ...]:
+    return (*ASKED, ("Authorization", f"Bearer {house.token()}"))
+
+
+def gone(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+async def eventually(claim: Callable[[], object]) -> None:
+    await asyncio.to_thread(wait_for, claim)
+
+
+def test_it_starts_decides_and_ends_with_0(tmp_path: Path) -> None:
+    with Bearerd(tmp_path) as bearerd:
+        assert bearerd.decide(token=house.token()).status == 200
+        assert bearerd.decide().status == 401
+        assert bearerd.decide("/open").status == 200
+        pids = [*bearerd.pids().values()]
+        assert len(pids) == 2
+        assert bearerd.stop() == 0
+    assert all(map(gone, pids))
+    assert not bearerd.addresses()
+    assert not bearerd.events("a worker ended unasked")
+    assert {event["status"] for event in bearerd.events("a worker ended")} == {0}
+
+
+def test_ctrl_c_ends_it_with_0_too(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        assert bearerd.stop(signal.SIGINT) == 0
+
+
+def test_workers_and_store_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    with Bearerd(tmp_path) as bearerd:
+        pids = [*bearerd.pids().values()]
+        assert bearerd.stop(signal.SIGKILL) == -9
+        for pid in pids:
+            wait_for(lambda pid=pid: gone(pid))
+        bearerd.start()  # the lock, the ports and the store are free again
+        assert bearerd.decide(token=house.token()).status == 200
+
+
+async def test_after_a_worker_was_killed_no_connection_is_refused_and_its_slot_is_served(tmp_path: Path) -> None:
+    with Bearerd(tmp_path) as bearerd:
+        pids = bearerd.pids()
+        async with Load(bearerd, *allowed()) as load:
+            os.kill(pids[0], signal.SIGKILL)
+            await eventually(lambda: gone(pids[0]))
+            broken = len(load.lost)
+            # With SO_REUSEPORT the kernel gives the dead worker's slot its share of these.
+            wires = [await Wire.to(bearerd.port) for _ in range(32)]
+            for wire in wires:
+                assert (await wire.ask("/auth/api", *allowed())).status == 200
+            await load.more(50)
+            await eventually(lambda: bearerd.ready() and bearerd.pids().get(0) not in (None, pids[0]))
+            await load.more(50)
+        assert load.refused == []
+        assert set(load.statuses) == {200}
+        assert len(load.lost) <= broken + load.clients  # only what the dead worker held
+        assert bearerd.pids()[1] == pids[1]
+        assert bearerd.metric("bearerd_worker_restarts_total") == 1
+        for wire in wires:
+            await wire.close()
+        assert bearerd.stop() == 0
+
+
+async def test_a_lone_worker_s_connections_wait_for_its_successor(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        (pid,) = bearerd.pids().values()
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: gone(pid))
+        wires = [await Wire.to(bearerd.port) for _ in range(8)]
+        for wire in wires:
+            await wire.send(request("/auth/api", *allowed()))
+        for wire in wires:
+            # A worker that has just started may have to say that its view is not fresh yet; it answers.
+            assert (await wire.read()).status in (200, 503)
+            await wire.close()
+
+
+async def test_counters_never_go_back_when_a_worker_is_killed(tmp_path: Path) -> None:
+    with Bearerd(tmp_path) as bearerd:
+        async with Load(bearerd, *allowed()) as load:
+            await load.more(200)
+        counted = bearerd.metric("bearerd_decisions_total", outcome="allow")
+        assert counted == load.statuses[200]  # both workers together
+        observed = bearerd.metric("bearerd_decision_duration_seconds_count", face="forward_auth")
+        for slot in (0, 1):
+            pid = bearerd.pids()[slot]
+            os.kill(pid, signal.SIGKILL)
+            await eventually(lambda pid=pid: gone(pid))
+            assert bearerd.metric("bearerd_decisions_total", outcome="allow") == counted
+            await eventually(lambda pid=pid, slot=slot: bearerd.ready() and bearerd.pids().get(slot) not in (None, pid))
+            assert bearerd.metric("bearerd_decisions_total", outcome="allow") == counted
+        assert bearerd.metric("bearerd_decision_duration_seconds_count", face="forward_auth") == observed
+        assert bearerd.decide(token=house.token()).status == 200
+        assert bearerd.metric("bearerd_decisions_total", outcome="allow") == counted + 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_rolling_restart_loses_no_request(tmp_path: Path, workers: int) -> None:
+    with Bearerd(tmp_path, config(workers=workers, server='drain_timeout = "60s"')) as bearerd:
+        before = bearerd.pids()
+        async with Load(bearerd, *allowed()) as load:
+            bearerd.send(signal.SIGUSR2)
+            await eventually(lambda: all(map(gone, before.values())))
+            await load.more(50)
+        assert load.lost == []
+        assert load.refused == []
+        assert set(load.statuses) == {200}
+        assert not set(bearerd.pids().values()) & set(before.values())
+        assert bearerd.metric("bearerd_worker_restarts_total") == 0
+        assert bearerd.metric("bearerd_decisions_total", outcome="allow") == load.statuses[200]
+
+
+async def test_sigterm_to_one_worker_has_it_replaced_without_a_lost_request(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=2, server='drain_timeout = "60s"')) as bearerd:
+        before = bearerd.pids()
+        async with Load(bearerd, *allowed()) as load:
+            os.kill(before[0], signal.SIGTERM)
+            await eventually(lambda: gone(before[0]))
+            await load.more(50)
+        assert (load.lost, load.refused) == ([], [])
+        assert bearerd.pids()[0] != before[0]
+        assert bearerd.pids()[1] == before[1]
+
+
+async def test_sigterm_lets_a_request_that_is_under_way_end(tmp_path: Path) -> None:
+    """A key that must be fetched holds the request; the issuer answers only after the signal."""
+    held = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await held.wait()
+        body = json.dumps({"keys": [house.key()]}).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    issuer = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = issuer.sockets[0].getsockname()[1]
+    table = f"""
+[[issuer]]
+issuer = "{house.ISS}"
+name = "test"
+algorithms = ["ES256"]
+jwks_uri = "http://127.0.0.1:{port}/jwks"
+insecure_issuer = true
+"""
+    bearerd = Bearerd(tmp_path, config(workers=1, issuers=table), until_ready=False)
+    async with issuer:
+        await asyncio.to_thread(bearerd.start)
+        with bearerd:
+            await eventually(lambda: bearerd.pids() and not bearerd.probe("/readyz").json()["ready"])
+            wire = await bearerd.wire()
+            await wire.send(request("/auth/api", *allowed()))
+            await eventually(lambda: waiting(bearerd) == 1)
+            bearerd.send(signal.SIGTERM)
+            await eventually(lambda: bearerd.events("stopping"))
+            held.set()
+            reply = await wire.read()
+            assert reply.status == 200
+            assert await wire.rest() == b""  # and the connection is closed
+            assert bearerd.process is not None
+            assert await asyncio.to_thread(bearerd.process.wait) == 0
+
+
+def waiting(bearerd: Bearerd) -> int:
+    workers = bearerd.api("GET", "/v1/health").json()["workers"]
+    return sum(worker["health"]["waiting"] for worker in workers if worker["health"])
+
+
+async def test_readiness_fails_before_connections_are_refused(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        address = bearerd.addresses()
+        idle = await bearerd.wire()
+        assert (await idle.ask("/auth/api", *allowed())).status == 200
+        assert bearerd.probe("/readyz").status == 200  # somebody asks: it will be told before anything closes
+        bearerd.send(signal.SIGTERM)
+        await eventually(lambda: bearerd.events("stopping"))
+        probes = await Wire.to(int(address["probes"].rpartition(":")[2]))
+        told = await probes.ask("/readyz", host="127.0.0.1")
+        assert told.status == 503
+        assert told.json()["components"]["workers"] == ["draining"]
+        fresh = await Wire.to(int(address["listen"][0].rpartition(":")[2]))
+        reply = await fresh.ask("/auth/api", *allowed())
+        assert reply.status == 200
+        reply = await idle.ask("/auth/api", *allowed())
+        assert (reply.status, reply.get("Connection")) == (200, "close")
+        assert bearerd.process is not None
+        assert await asyncio.to_thread(bearerd.process.wait) == 0
+
+
+def test_a_second_bearerd_on_the_same_data_dir_is_refused(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        second = bearerd.cli("serve")
+        assert second.returncode == 2
+        assert f"data_dir {bearerd.data_dir} is in use by another bearerd (process {bearerd.pid})" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert bearerd.decide(token=house.token()).status == 200
+
+
+@pytest.mark.parametrize("which", ["listen", "admin", "probes"])
+def test_a_second_bearerd_on_the_same_port_is_refused(tmp_path: Path, which: str) -> None:
+    with Bearerd(tmp_path / "first", config(workers=1)) as first:
+        address = first.address if which == "listen" else first.addresses()[which]
+        written = json.dumps([address] if which == "listen" else address)
+        second = Bearerd(tmp_path / "second")
+        text = "\n".join(
+            f"{which} = {written}" if line.startswith(f"{which} =") else line for line in config().splitlines()
+        )
+        second.write(text)
+        ended = second.cli("serve")
+        assert ended.returncode == 2
+        assert f"cannot listen on {address}: Address already in use" in ended.stderr
+        assert "is bearerd running already?" in ended.stderr
+        assert first.decide(token=house.token()).status == 200
+
+
+async def test_a_unix_listener_serves_with_its_mode_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    text = config(workers=2).replace('listen = ["127.0.0.1:0"]', f'listen = [{{ path = "{path}", mode = "0600" }}]')
+    with Bearerd(tmp_path, text) as bearerd:
+        assert bearerd.addresses()["listen"] == [f"unix:{path}"]
+        assert path.lstat().st_mode & 0o777 == 0o600
+        for pid in bearerd.pids().values():
+            wire = await Wire.to_unix(str(path))
+            assert (await wire.ask("/auth/api", *allowed())).status == 200
+            os.kill(pid, signal.SIGKILL)  # each in turn: the other, and then a successor, goes on to accept
+            await eventually(lambda pid=pid: gone(pid))
+        await eventually(bearerd.ready)
+        wire = await Wire.to_unix(str(path))
+        assert (await wire.ask("/auth/api", *allowed())).status == 200
+        assert bearerd.stop() == 0
+    assert not path.exists()
+
+
+def test_an_embedded_store_that_dies_is_started_again(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        (before,) = bearerd.pids().values()
+        store = json.loads((bearerd.data_dir / "store.json").read_text())["pid"]
+        os.kill(store, signal.SIGKILL)
+        wait_for(lambda: bearerd.events("the embedded store ended"))
+        wait_for(lambda: before not in bearerd.pids().values() and bearerd.ready())
+        assert bearerd.decide(token=house.token()).status == 200
+        assert bearerd.stop() == 0
+
+
+def test_a_production_worker_cannot_be_dumped_and_keeps_its_parent_s_file_limit(tmp_path: Path) -> None:
+    text = config(workers=1).replace('profile = "development"', 'profile = "production"\ndata_dir = ".bearerd"')
+    for name in ("listen", "admin", "probes"):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            text = text.replace("127.0.0.1:0", f"127.0.0.1:{probe.getsockname()[1]}", 1)
+        assert name in text
+    with Bearerd(tmp_path, text) as bearerd:
+        for pid in (bearerd.pid, *bearerd.pids().values()):
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert "Uid:" in status
+            owner = Path(f"/proc/{pid}/mem").stat().st_uid
+            assert owner == 0  # the kernel gives an undumpable process's files to root
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
+            assert soft == hard
