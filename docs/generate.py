@@ -33,7 +33,11 @@ def limits() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"refusals": ("refusals.md", refusals), "limits": ("operations.md", limits), "metrics": ("metrics.md", markdown)}
+TABLES = {
+    "refusals": ("refusals.md", refusals),
+    "limits": ("operations.md", limits),
+    "metrics": ("metrics.md", markdown),
+}
 
 
 def main() -> int:
