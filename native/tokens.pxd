@@ -15,8 +15,8 @@ cdef enum Finding:  # as tokens.Found
 cdef enum:
     NOBODY = 0xFFFFFFFF  # instead of an index
 
-# 96 bytes of one token.  What it keeps besides (`kept` bytes: the probes, the record, later the prepared answer) stands
-# in an allocation of its own, named by the same index.
+# 88 bytes of one token.  What it keeps besides (the probes, the record, later a prepared answer) stands in an allocation
+# of its own, named by the same index.
 cdef struct Token:
     unsigned char[16] digest
     double until_wall
@@ -31,10 +31,8 @@ cdef struct Token:
     uint32_t key_generation
     uint32_t config_generation
     uint32_t record_size
-    uint32_t answer_size  # reserved: one answer prepared under (resource, rule) and these generations; 0: none
-    uint16_t answer_resource
-    uint16_t answer_rule
     uint16_t issuer
+    uint16_t answer_size  # reserved, 0: what is prepared for one (resource, rule), behind the record and with their names
     uint8_t probes
 
 cdef struct Lookup:

@@ -29,7 +29,7 @@ class TokenCache:
     def entries(self) -> int: ...
     @property
     def bytes(self) -> int:
-        """What the entries hold: what they keep, as the allocator rounds it, and 108 bytes for the record of each."""
+        """What the entries hold: what they keep, as the allocator rounds it, and 100 bytes for the record of each."""
 
     def __new__(cls, max_entries: int, max_bytes: int) -> Self: ...
     def find(

@@ -1,6 +1,6 @@
 """Verified tokens: bounded in entries and bytes, keyed by a keyed digest of the exact token bytes.
 
-A token is an index: into records (96 bytes each, without pointers), into the allocations of what each keeps, and in the
+A token is an index: into records (88 bytes each, without pointers), into the allocations of what each keeps, and in the
 links of its chain and of the list from the most to the least recently used.  Records stand in segments and the hash table
 grows by splitting one chain at a time, so that no look-up and no insertion pauses for the size of the table.  A flood of
 tokens that nobody signed never gets here; one of good tokens evicts the least recently used, one for one.
@@ -27,7 +27,7 @@ cdef enum:
     MOST_PROBES = 16
     MOST_ENTRIES = 1 << 30
     # What a token costs besides its allocation: the record, the allocation's address, one chain.
-    OVERHEAD = 96 + 8 + 4
+    OVERHEAD = 88 + 8 + 4
     FRESH_SHARE = 8  # see `touch`
 
 
@@ -72,7 +72,7 @@ cdef int64_t saturated(value) except? -1:
 cdef class TokenCache:
     """Flat records without Python objects; the least recently used goes first.  Grows incrementally.
 
-    ``bytes`` counts all that an entry holds: what it keeps, as the allocator rounds it, and 108 bytes for its record.
+    ``bytes`` counts all that an entry holds: what it keeps, as the allocator rounds it, and 100 bytes for its record.
     ``hits`` counts HIT and REVOKED, ``misses`` MISS, EXPIRED and CONFIG_CHANGED; KEYS_CHANGED is decided by what follows.
     """
 

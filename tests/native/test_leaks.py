@@ -1,0 +1,206 @@
+"""No native table keeps memory that it does not own up to, and none loses a Python object.
+
+Counted where the memory comes from: glibc tells how much ``malloc`` has given out, ``tracemalloc`` what Python holds.  The
+scripts run in processes of their own, so that nothing else allocates meanwhile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+needs_glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33 or newer")
+pytestmark = needs_glibc
+
+HARNESS = '''
+import ctypes, gc, sys, tracemalloc
+
+libc = ctypes.CDLL(None)
+
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+libc.mallinfo2.restype = Info
+libc.malloc.restype = ctypes.c_void_p
+
+def native():
+    info = libc.mallinfo2()
+    return info.uordblks + info.hblkhd
+
+def python():
+    return tracemalloc.get_traced_memory()[0]
+
+def growth(held, rounds, action):
+    """Bytes a round."""
+    for _ in range(3):
+        action()
+    gc.collect()
+    before = held()
+    for _ in range(rounds):
+        action()
+    gc.collect()
+    return (held() - before) / rounds
+
+def leaks(rounds, action):
+    first = growth(native, rounds, action)
+    tracemalloc.start()  # only now: it allocates, too
+    return first, growth(python, rounds, action)
+
+from bearerd._native.counters import COUNTER, HISTOGRAM, Page, read
+from bearerd._native.digest import keyed128
+from bearerd._native.generations import Generations
+from bearerd._native.refused import RefusedTokens
+from bearerd._native.revocations import FOREVER, Full, Revocations, pack, unpack
+from bearerd._native.tokens import TokenCache
+
+KEYS = [keyed128(b"%d" % number) for number in range(3000)]
+
+def refused(call, *arguments):
+    try:
+        call(*arguments)
+    except Exception:
+        return
+    raise AssertionError("accepted")
+
+def generations():
+    some = Generations()
+    for issuer in (0, 5, 300, 65535):
+        some.bump_key_set(issuer)
+    refused(some.key_set, -1)
+
+def revocations():
+    table = Revocations(2000)
+    for number, key in enumerate(KEYS[:1500]):
+        table.apply(pack(key, FOREVER, 10 + number % 5, number), 0)
+        table.apply(pack(key, 0, FOREVER, number + 1), 0)
+    refused(table.apply, b"".join(pack(key, FOREVER, 20, 1) for key in KEYS), 0)
+    refused(table.apply, bytes(31), 0)
+    refused(pack, b"short", 0, 0, 0)
+    table.revoked(b"".join(KEYS[:7]), 1 << 70, 5)
+    position = 0
+    while True:
+        _, position = table.page(5, position, 100)
+        if not position:
+            break
+    unpack(table.export(5)[:32])
+    for now in range(10, 20):
+        table.expire(now, 700)
+
+def tokens(clears=True):
+    cache, some, table = TokenCache(1000, 200_000), Generations(), Revocations(10)
+    for number, key in enumerate(KEYS):
+        cache.put(key, bytes(number % 300), 0, 0, 0, 0, 10.0, 10.0, key * (number % 5))
+        cache.find(KEYS[number // 2], 5.0, 5.0, some, table)
+        cache.find(b"nobody", 5.0, 5.0, some, table)
+    table.apply(pack(KEYS[-1], FOREVER, FOREVER, 1), 0)
+    for key in KEYS[-20:]:
+        cache.find(key, 5.0, 5.0, some, table)
+        cache.drop(key)
+    refused(cache.put, b"token", b"record", -1, 0, 0, 0, 1.0, 1.0, b"")
+    cache.find(KEYS[-30], 10.0, 5.0, some, table)
+    some.config += 1
+    cache.find(KEYS[-31], 5.0, 5.0, some, table)
+    if clears:
+        cache.clear()
+        cache.put(b"token", b"record", 0, 0, 0, 0, 1.0, 1.0, b"")
+
+def refused_tokens():
+    table = RefusedTokens(500)
+    for number, key in enumerate(KEYS):
+        table.put(key, number, 10.0, 0)
+        table.find(key, 5.0, 0)
+    refused(table.put, b"token", -1, 0.0, 0)
+    refused(RefusedTokens, 0)
+
+def counters():
+    buffer = bytearray(4096)
+    page = Page(buffer)
+    cell = page.series(b"histogram", HISTOGRAM, (1.0, 2.0))
+    page.observe(cell, 1.5)
+    for number in range(60):
+        page.add(page.series(b"%d" % number, COUNTER))
+    refused(page.series, b"large", HISTOGRAM, [float(number) for number in range(900)])
+    refused(page.series, b"histogram", COUNTER)
+    refused(page.add, 999)
+    refused(Page, bytearray(3))
+    refused(Page, b"cannot be written")
+    read(buffer)
+    Page(buffer)
+'''
+
+# Bytes a round.  A leak of one allocation, or of one object, in a round is at least 16.
+LEAST_LEAK = 16
+ROUNDS = 40
+
+
+# Without them malloc keeps freed chunks aside and counts them as given out.
+EXACT = {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"}
+
+
+def measured(action: str) -> tuple[float, float]:
+    """Bytes by which ``malloc``'s and Python's holdings grow in a round of ``action``."""
+    script = HARNESS + textwrap.dedent(action) + f"\nprint(*leaks({ROUNDS}, act))"
+    run = subprocess.run([sys.executable, "-c", script], env=EXACT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    native, python = map(float, run.stdout.split())
+    return native, python
+
+
+@pytest.mark.parametrize("table", ["generations", "revocations", "tokens", "refused_tokens", "counters"])
+def test_a_table_that_was_used_and_dropped_leaves_nothing(table: str) -> None:
+    native, python = measured(f"act = {table}")
+    assert native < LEAST_LEAK
+    assert python < LEAST_LEAK
+
+
+def test_a_full_cache_is_freed_with_its_owner() -> None:
+    assert max(measured("act = lambda: tokens(clears=False)")) < LEAST_LEAK
+
+
+LEAKS = {
+    "a native allocation": "def act():\n    tokens()\n    libc.malloc(24)",
+    "a Python object": "kept = []\ndef act():\n    tokens()\n    kept.append(bytearray(3))",
+    "a reference": """
+        def act():
+            record = bytes(300)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(record))
+        """,
+    "a whole table": "kept = []\ndef act():\n    kept.append(RefusedTokens(8))",
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_the_detector_finds_a_leak(leak: str) -> None:
+    assert max(measured(LEAKS[leak])) >= LEAST_LEAK
+
+
+TOLD = """
+import sys
+kept = []
+some, table = Generations(), Revocations(1 << 20)
+cache = TokenCache(1 << 20, 1 << 30)
+token = [b"%d" % number for number in range(20_000)]
+records = [bytes(number % 1500) for number in range(20_000)]
+entries = [pack(keyed128(name), FOREVER, 10, 1) for name in token]
+start = native()
+for name, record in zip(token, records):
+    cache.put(name, record, 0, 0, 0, 0, 10.0, 10.0, KEYS[0])
+middle = native()
+for entry in entries:
+    table.apply(entry, 0)
+print(middle - start, cache.memory(), native() - middle, table.memory())
+"""
+
+
+def test_what_the_tables_say_they_hold_is_what_malloc_gave_them() -> None:
+    run = subprocess.run([sys.executable, "-c", HARNESS + TOLD], env=EXACT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    cache, cache_says, table, table_says = map(int, run.stdout.split())
+    assert abs(cache - cache_says) < 0.01 * cache
+    assert abs(table - table_says) < 0.1 * table  # alignment to cache lines: what a segment is set apart by
