@@ -166,7 +166,8 @@ class _Admin:
         """Read the configuration again, as SIGHUP does."""
         log.event(_LOGGER, logging.INFO, "reload asked for", {})
         problem = await self._desk.reload()
-        return json_answer({"reloaded": problem is None, "problem": problem}, 200 if problem is None else 409)
+        told = {"reloaded": problem is None, "problem": problem, "restart_needed_for": self._desk.restart_for}
+        return json_answer(told, 200 if problem is None else 409)
 
     async def restart(self, request: web.Request) -> web.Response:
         """Replace every worker, one after the other, as SIGUSR2 does; answered when it is done."""

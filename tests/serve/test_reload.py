@@ -1,0 +1,213 @@
+"""A changed configuration is taken whole, or not at all; and read only once its writer is done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from support import house
+from support.bearerd import RESOURCE, Bearerd, config, wait_for
+
+from bearerd.errors import ConfigError
+from bearerd.serve import reload
+
+STRICTER = RESOURCE.replace('scopes = ["read"]', 'scopes = ["admin"]')
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "bearerd.toml"
+    new = folder / "new"
+    new.write_text(text)
+    new.replace(file)
+    return file
+
+
+def read(folder: Path, text: str) -> reload.Source:
+    return reload.read(written(folder, text), {})
+
+
+def test_keys_that_need_a_restart_keep_their_old_values_and_are_named(tmp_path: Path) -> None:
+    started = read(tmp_path, config(workers=1))
+    changed = read(tmp_path, config(workers=5, resource=STRICTER, server="reveal_reason = true"))
+    found = reload.merged(started, changed, {})
+    assert found.waiting == ["server.workers"]
+    assert found.config.server.workers == 1
+    assert found.config.server.reveal_reason is True
+    assert found.config.resource["api"].rule[1].scopes == ("admin",)
+
+
+def test_a_key_that_was_taken_out_keeps_its_old_value_too(tmp_path: Path) -> None:
+    started = read(tmp_path, config(server='drain_timeout = "3s"'))
+    found = reload.merged(started, read(tmp_path, config()), {})
+    assert found.waiting == ["server.drain_timeout"]
+    assert found.config.server.drain_timeout == 3.0
+
+
+def test_a_secret_that_changed_behind_its_key_waits_for_a_restart_as_well(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("redis://127.0.0.1:1")
+    text = config(more=f'[store]\nurl_file = "{secret}"')
+    started = read(tmp_path, text)
+    secret.write_text("redis://127.0.0.1:2")
+    found = reload.merged(started, read(tmp_path, text), {})
+    assert found.waiting == ["store.url"]
+    assert found.config.store.url == "redis://127.0.0.1:1"
+
+
+def test_what_is_left_must_fit_together_without_the_keys_that_wait(tmp_path: Path) -> None:
+    """Longer tokens beside the old retention: a revoked token would be good again before it expires."""
+    longer = config(issuers=house_issuer('max_lifetime = "100h"'), more='[store]\nrevocation_retention = "101h"')
+    started, changed = read(tmp_path, config()), read(tmp_path, longer)
+    with pytest.raises(ConfigError) as caught:
+        reload.merged(started, changed, {})
+    keys = [key for key, _, _ in caught.value.problems]
+    assert "store.revocation_retention" in keys
+    assert "which only a restart can change" in str(caught.value)
+
+
+def house_issuer(more: str) -> str:
+    from support.bearerd import issuer
+
+    return issuer() + more + "\n"
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, config())
+    parse = reload.load.parse
+
+    def slow(path: Path) -> dict[str, object]:
+        found = parse(path)
+        file.write_text(config(workers=7))
+        return found
+
+    monkeypatch.setattr(reload.load, "parse", slow)
+    with pytest.raises(ConfigError, match="it changed while it was read"):
+        reload.read(file, {})
+
+
+async def test_a_change_is_acted_on_only_once_the_file_keeps_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("0")
+    polls = asyncio.Semaphore(0)
+    waits = asyncio.Event()
+    seen: list[str] = []
+
+    async def poll(seconds: float) -> None:
+        waits.set()
+        await polls.acquire()
+
+    async def changed() -> None:
+        seen.append(file.read_text())
+
+    async def next_poll() -> None:
+        waits.clear()
+        polls.release()
+        await waits.wait()
+
+    monkeypatch.setattr(reload.asyncio, "sleep", poll)
+    watching = asyncio.create_task(reload.watch(file, changed))
+    await waits.wait()
+    await next_poll()
+    assert seen == []
+    for size in (2, 3, 4):
+        file.write_text("x" * size)
+        await next_poll()
+        assert seen == []  # it is still being written
+    await next_poll()
+    assert seen == ["xxxx"]
+    await next_poll()
+    assert seen == ["xxxx"]  # once
+    other = tmp_path / "other"
+    other.write_text("yyyy")
+    os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    other.replace(file)  # same size, same time: another inode
+    await next_poll()
+    await next_poll()
+    assert seen == ["xxxx", "yyyy"]
+    file.unlink()
+    await next_poll()
+    await next_poll()
+    assert seen == ["xxxx", "yyyy"]  # nothing to read: what there is goes on
+    watching.cancel()
+
+
+def test_sighup_takes_a_good_file_into_use_in_every_worker(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=2)) as bearerd:
+        pids = bearerd.pids()
+        assert bearerd.decide(token=house.token()).status == 200
+        bearerd.write(config(workers=2, resource=STRICTER))
+        bearerd.send(signal.SIGHUP)
+        wait_for(lambda: bearerd.events("configuration reloaded"))
+        for _ in range(16):  # connections go to either worker
+            assert bearerd.decide(token=house.token()).status == 403
+        assert bearerd.decide(token=house.token(scope="admin")).status == 200
+        assert bearerd.pids() == pids
+        assert bearerd.metric("bearerd_config_last_reload_successful") == 1
+
+
+def test_a_changed_file_is_taken_into_use_by_itself(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        bearerd.write(config(workers=1, resource=STRICTER))
+        wait_for(lambda: bearerd.decide(token=house.token()).status == 403)
+
+
+def test_a_bad_file_is_reported_and_the_old_configuration_stays(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=2)) as bearerd:
+        assert bearerd.metric("bearerd_config_last_reload_successful") == 1
+        bearerd.write(config(workers=2, resource=STRICTER) + "\nunknown_key = 1\n")
+        bearerd.send(signal.SIGHUP)
+        (event, *_) = wait_for(lambda: bearerd.events("the configuration is not taken into use; the old one stays"))
+        assert "unknown_key" in event["problem"]
+        for _ in range(8):
+            assert bearerd.decide(token=house.token()).status == 200
+        assert bearerd.metric("bearerd_config_last_reload_successful") == 0
+        ready = bearerd.probe("/readyz")
+        assert (ready.status, ready.json()["components"]["configuration"]) == (200, "not_reloaded")
+        assert "unknown_key" not in ready.body.decode()
+        assert "unknown_key" in bearerd.api("GET", "/v1/health").json()["reload_problem"]
+        bearerd.write(config(workers=2))
+        wait_for(lambda: bearerd.metric("bearerd_config_last_reload_successful") == 1)
+        assert bearerd.probe("/readyz").json()["components"]["configuration"] == "ok"
+
+
+def test_a_worker_that_starts_after_a_bad_file_was_written_gets_what_is_in_use(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        bearerd.write(config(workers=1, resource=STRICTER))
+        wait_for(lambda: bearerd.decide(token=house.token()).status == 403)
+        bearerd.file.write_text("this is no configuration")
+        (pid,) = bearerd.pids().values()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: bearerd.pids().get(0) not in (None, pid) and bearerd.ready())
+        assert bearerd.decide(token=house.token()).status == 403
+        assert bearerd.decide(token=house.token(scope="admin")).status == 200
+
+
+def test_what_a_worker_refuses_is_undone_in_all(tmp_path: Path) -> None:
+    """Only a worker notices that a caller's secret cannot be used; none may be left with the new rules."""
+    secret = tmp_path / "secret"
+    secret.write_text("of the caller")
+    caller = f'[[caller]]\nname = "app"\nsecret_file = "{secret}"\nresources = ["api"]\nmay = ["introspect"]\n'
+    with Bearerd(tmp_path / "home", config(workers=2, more=caller)) as bearerd:
+        secret.write_text("")
+        bearerd.write(config(workers=2, resource=STRICTER, more=caller))
+        problem = bearerd.api("POST", "/v1/reload")
+        assert problem.status == 409
+        assert "secret_file" in problem.json()["problem"]
+        for _ in range(16):
+            assert bearerd.decide(token=house.token()).status == 200
+        assert bearerd.metric("bearerd_config_last_reload_successful") == 0
+
+
+def test_keys_that_need_a_restart_are_named_by_a_running_bearerd(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        bearerd.write(config(workers=3, resource=STRICTER))
+        answer = bearerd.api("POST", "/v1/reload")
+        assert answer.json() == {"reloaded": True, "problem": None, "restart_needed_for": ["server.workers"]}
+        assert "restart_needed" in bearerd.probe("/readyz").json()["warnings"]
+        assert bearerd.decide(token=house.token()).status == 403
+        assert len(bearerd.pids()) == 1
