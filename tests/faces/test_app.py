@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 from aiohttp import web
 from support.house import API, SECRET, House, config, issuer, token
 from support.issuer import Answer, Gate, ScriptedIssuer
@@ -194,6 +195,31 @@ async def test_no_form_field_reaches_log_answer_or_ring(tmp_path: Path, where: s
             assert CANARY.encode() not in reply.body
         ring = json.dumps(house.service.recorder.ring.last(10)).encode()
     assert CANARY.encode() not in ring + logged()
+
+
+def test_under_uvloop_as_in_a_worker_it_is_the_same(tmp_path: Path, logged: Any) -> None:
+    path = f"/tmp/bearerd-test-{os.getpid()}-{id(tmp_path):x}.sock"
+    asked = [("X-Original-Method", "GET"), ("X-Original-URI", "/x"), ("Authorization", f"Bearer {token()}")]
+
+    async def run() -> None:
+        async with made(tmp_path, trust={"peers": ["unix"]}) as house:
+            await web.UnixSite(house.runner, path).start()
+            wire = await Wire.to_unix(path)
+            for _ in range(2):
+                assert (await wire.ask("/auth/api", *asked)).status == 200
+            assert (await wire.ask("/auth/api", ("X-Long", "x" * 33_000))).status == 431
+            assert await wire.rest() == b""
+            await wire.close()
+            assert house.why(await house.ask("/auth/api", *asked)) == "untrusted_peer"
+            wire = await house.wire()
+            await wire.send(request("/auth/api", ("Authorization", CANARIES["NUL"])))
+            answer = await wire.rest()
+            assert answer.startswith(b"HTTP/1.0 400 ")
+            assert CANARY.encode() not in answer
+            await wire.close()
+
+    uvloop.run(run())
+    assert CANARY.encode() not in logged()
 
 
 async def test_a_client_that_leaves_is_no_fault(tmp_path: Path, logged: Any) -> None:
