@@ -9,16 +9,19 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import aiohttp
 import jwt
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from support.keepers import Worker
 
 from bearerd import jws
 from bearerd.issuers import signing
-from bearerd.issuers.development import DevelopmentIssuer, start
+from bearerd.issuers.development import DevelopmentIssuer, application, start
 from bearerd.jws.algorithms import ALGORITHMS
 from bearerd.jws.keys import Key
 
@@ -195,3 +198,23 @@ async def test_web_pages_get_nothing(server: DevelopmentIssuer, headers: dict[st
 async def test_it_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
     with pytest.raises(ValueError, match="loopback only"):
         await start(DevelopmentIssuer(tmp_path, "http://127.0.0.1:1"), host, 0)
+
+
+async def test_whoever_is_not_on_this_machine_gets_nothing(tmp_path: Path) -> None:
+    app = application(DevelopmentIssuer(tmp_path, "http://127.0.0.1:1"))
+    (middleware,) = app.middlewares
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response()
+
+    for peer, good in (("127.0.0.1", True), ("::1", True), ("10.0.0.1", False), ("", False)):
+        transport = mock.Mock()
+        transport.get_extra_info.side_effect = lambda name, default=None, peer=peer: {"peername": (peer, 1)}.get(
+            name, default
+        )
+        request = make_mocked_request("GET", "/jwks", headers={"Host": "localhost"}, transport=transport)
+        if good:
+            await middleware(request, handler)
+        else:
+            with pytest.raises(web.HTTPForbidden):
+                await middleware(request, handler)

@@ -272,3 +272,48 @@ async def test_a_failing_follow_does_not_end_the_background(monkeypatch: pytest.
             count = server.count()
             await until(lambda: server.count() > count + 1)
         assert worker.only().usable(Now(clock.wall(), clock.boot()))
+
+
+async def test_what_was_published_while_the_lease_was_taken_is_not_fetched_again() -> None:
+    async with ScriptedIssuer() as server:
+
+        class Quick(Fleet):
+            async def lease(self, issuer: str, seconds: float) -> bool:
+                self.documents[server.issuer] = stored(server, at=clock.wall())  # a peer was done just now
+                return await super().lease(issuer, seconds)
+
+        fleet = Quick()
+        assert isinstance(await Worker(table(server), fleet=fleet).resolve(server.issuer), Key)
+        assert server.seen == []
+        assert fleet.leases == {}
+
+
+async def test_a_background_refresh_waits_for_nobody_while_there_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet()
+    async with ScriptedIssuer() as server:
+        worker = Worker(table(server, key_set_refresh=0.01), fleet=fleet)
+        await worker.resolve(server.issuer)
+        await asyncio.sleep(0.02)  # due
+        fleet.leases[server.issuer] = float("inf")
+        monkeypatch.setattr(keeper, "OTHER_POLL", 1e9)
+        subject = worker.refresher._keepers[server.issuer]
+        assert await subject._attempt(None) is False
+        assert server.count() == 1
+
+
+async def test_in_the_fleets_cool_down_the_store_is_asked_again_soon_and_the_issuer_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper, "BRIEF", 0.01)
+    fleet = Fleet()
+    async with ScriptedIssuer() as server:
+        one, other = (Worker(table(server, unknown_kid_cooldown=COOLDOWN), fleet=fleet) for _ in range(2))
+        for worker in (one, other):
+            await worker.resolve(server.issuer)
+            assert code(await worker.resolve(server.issuer, "second")) is Code.UNKNOWN_KEY
+        await until(lambda: isinstance(other.select(server.issuer, "second"), Pending))
+        assert code(one.select(server.issuer, "second")) is Code.UNKNOWN_KEY  # it has asked, and knows
+        server.rotate("second")
+        fleet.documents[server.issuer] = stored(server, at=clock.wall())
+        assert isinstance(await other.resolve(server.issuer, "second"), Key)
+        assert server.count() == 2

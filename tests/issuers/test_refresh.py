@@ -12,9 +12,12 @@ from support import jose
 from support.issuer import JWKS, OPENID, Answer, Gate, Hang, Names, ScriptedIssuer, until
 from support.keepers import Fleet, Worker, configured, running, table
 
+from bearerd._native import clock
 from bearerd.decision import Pending
+from bearerd.errors import IssuerFault
 from bearerd.issuers import disk, keeper
 from bearerd.issuers.keyset import Origin
+from bearerd.issuers.remote import Remote
 from bearerd.jws.keys import Key
 from bearerd.refusals import Code, Refusal
 
@@ -288,11 +291,40 @@ async def test_closing_lets_nobody_wait() -> None:
         await gate.entered.wait()
         await worker.refresher.close()
         await waiting
-        await worker.refresher.want(server.issuer, None)  # and nothing is begun anew
+        worker.only().retry_boot = 0.0
+        await worker.refresher.want(server.issuer, None)
+        assert server.count(OPENID) == 1  # nothing is begun anew
 
 
 async def test_wanting_an_issuer_that_is_not_configured_is_nothing() -> None:
     await Worker().refresher.want("https://evil.test", "a")
+
+
+@pytest.mark.parametrize(("keys", "longest"), [(True, 60.0), (False, 15.0)])
+async def test_attempts_become_rarer_and_not_too_rare(keys: bool, longest: float) -> None:
+    async with ScriptedIssuer() as server:
+        worker = Worker(table(server))
+        if keys:
+            await worker.resolve(server.issuer)
+        subject, issuer = worker.refresher._keepers[server.issuer], worker.only()
+        delays = []
+        for _ in range(20):
+            before = clock.boot()
+            subject._failed(IssuerFault("timeout", ""))
+            delays.append(issuer.retry_boot - before)
+        assert delays[0] < 1.5
+        assert 0.7 * longest < delays[-1] < 1.3 * longest
+
+
+async def test_an_entity_tag_is_sent_only_to_where_it_came_from() -> None:
+    async with ScriptedIssuer() as server:
+        server.etag = '"v1"'
+        worker = Worker(table(server))
+        await worker.resolve(server.issuer)
+        config = worker.only().config.model_copy(update={"jwks_uri": f"{server.url}/other"})
+        server.always("/other", Answer(server.jwks()))
+        await Remote(config, worker.only().limits).fetch(worker.only().key_set)
+        assert "if-none-match" not in server.seen[-1].headers
 
 
 # Key files
@@ -375,6 +407,14 @@ async def test_an_unusable_file_on_disk_is_named_and_not_used(tmp_path: Path, ca
         assert isinstance(worker.select(server.issuer), Pending)
         assert "saved_key_set_unusable" in caplog.text
         assert isinstance(await worker.resolve(server.issuer), Key)
+
+
+async def test_keys_that_an_issuer_had_on_the_network_are_not_loaded_once_it_has_a_file(tmp_path: Path) -> None:
+    async with ScriptedIssuer() as server:
+        await Worker(table(server), data_dir=tmp_path).resolve(server.issuer)
+        worker = Worker(table(server, jwks_file=tmp_path / "missing.json"), data_dir=tmp_path)
+        await worker.refresher.load()
+        assert worker.only().key_set is None
 
 
 async def test_a_full_disk_is_no_reason_to_refuse_tokens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -137,6 +137,8 @@ def test_failures_do_not_touch_the_keys_that_are_there() -> None:
     issuer.fail(IssuerFault("timeout", ""), retry_boot=1e9)
     assert isinstance(issuer.select(ES256, "a", now()), Key)
     assert (issuer.failures, issuer.status(now()).failing) == (1, "timeout")
+    issuer.adopt(key_set(origin=Origin.DISK), now())
+    assert (issuer.failures, issuer.status(now()).failing) == (1, "timeout")  # what lies on the disk proves no recovery
     issuer.adopt(key_set(), now())
     assert (issuer.failures, issuer.status(now()).failing) == (0, None)
 
