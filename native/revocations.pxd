@@ -1,7 +1,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from bearerd._native.slots cimport Cursor, Entry, Slots
+from bearerd._native.entry cimport Entry
+from bearerd._native.slots cimport Cursor, Slots
 
 cdef struct Lift:  # the last tombstone for a key
     bint any

@@ -8,22 +8,15 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcmp, memcpy
 
+from bearerd._native.entry cimport (
+    FOR_EVER, KEY, LIFTS, SIZE, Entry, covers, is_live, read_entry, saturated, write_entry,
+)
 from bearerd._native.slots cimport (
-    Cursor, Entry, SLOTS_END, hash_of, in_run, seek, slot, slots_free, slots_init, slots_insert, slots_memory, slots_move,
+    Cursor, SLOTS_END, hash_of, in_run, seek, slot, slots_free, slots_init, slots_insert, slots_memory, slots_move,
     slots_position, slots_remove, slots_walk,
 )
 
-cdef extern from "<endian.h>" nogil:
-    uint32_t be32toh(uint32_t) noexcept
-    uint32_t htobe32(uint32_t) noexcept
-    uint64_t be64toh(uint64_t) noexcept
-    uint64_t htobe64(uint64_t) noexcept
-
 cdef enum:
-    SIZE = 32
-    KEY = 16
-    FOR_EVER = 0xFFFFFFFF
-    LIFTS = 0  # the cut-off of a tombstone
     ENOUGH = 0xFFFFFFFF  # as a budget: more slots than any table has
 
 ENTRY_SIZE = SIZE
@@ -42,41 +35,6 @@ class Full(RuntimeError):
 
 
 # ---- entries ----
-
-
-cdef inline void read_entry(const unsigned char* p, Entry* entry) noexcept nogil:
-    cdef uint32_t[2] seconds
-    memcpy(entry.key, p, KEY)
-    memcpy(seconds, p + KEY, 8)
-    memcpy(&entry.at, p + KEY + 8, 8)
-    entry.cutoff = be32toh(seconds[0])
-    entry.expiry = be32toh(seconds[1])
-    entry.at = be64toh(entry.at)
-
-
-cdef inline void write_entry(const Entry* entry, unsigned char* p) noexcept nogil:
-    cdef uint32_t[2] seconds
-    cdef uint64_t at = htobe64(entry.at)
-    seconds[0] = htobe32(entry.cutoff)
-    seconds[1] = htobe32(entry.expiry)
-    memcpy(p, entry.key, KEY)
-    memcpy(p + KEY, seconds, 8)
-    memcpy(p + KEY + 8, &at, 8)
-
-
-cdef inline bint is_live(const Entry* entry, int64_t now) noexcept nogil:
-    return entry.expiry == <uint32_t>FOR_EVER or entry.expiry > now
-
-
-cdef inline bint covers(const Entry* one, const Entry* other) noexcept nogil:
-    """Whether beside `one`, of the same key, `other` makes no difference, whatever the time and whatever else comes.
-
-    It does not outlive `one`, is not later, and says no more: every tombstone that lifts `one` lifts it; and a tombstone
-    `one` lifts it.
-    """
-    if one.expiry < other.expiry or one.at < other.at:
-        return False
-    return one.cutoff == LIFTS or (other.cutoff != LIFTS and one.cutoff >= other.cutoff)
 
 
 def pack(bytes key not None, cutoff, expiry, at):
@@ -102,13 +60,6 @@ cdef int by_at(const void* one, const void* other) noexcept nogil:
     """Packed entries, oldest first; what remains is ordered too, so that equal tables export equal bytes."""
     cdef int order = memcmp(<const char*>one + 24, <const char*>other + 24, 8)
     return order if order else memcmp(one, other, SIZE)
-
-
-cdef int64_t saturated(value) except? -1:
-    """Beyond 64 bits the order is all that counts."""
-    if value > INT64_MAX:
-        return INT64_MAX
-    return INT64_MIN if value < INT64_MIN else value
 
 
 # ---- the table ----

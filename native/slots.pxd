@@ -1,8 +1,11 @@
-# Flat 32-byte entries in the order of a seeded hash of their keys, in segments that grow a little at a time.
+# Flat 32-byte entries in the order of a seeded hash of their keys, in segments that grow a little at a time.  In an empty
+# slot the expiry is 0.
 # See slots.pyx for the plan.
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
+
+from bearerd._native.entry cimport Entry
 
 cdef extern from *:
     """
@@ -21,12 +24,6 @@ cdef extern from *:
 cdef enum:
     SEGMENT_BITS = 10
     SEGMENT = 1 << SEGMENT_BITS  # entries
-
-cdef struct Entry:
-    unsigned char[16] key
-    uint32_t cutoff
-    uint32_t expiry  # 0: the slot is empty
-    uint64_t at
 
 # One geometry: an entry stands at its home, or behind it with no empty slot between.
 cdef struct Area:

@@ -23,10 +23,15 @@ class TokenCache:
 
     hits: int  # HIT and REVOKED
     misses: int  # MISS, EXPIRED and CONFIG_CHANGED (KEYS_CHANGED is decided by what follows)
-    evictions: int
 
     @property
-    def entries(self) -> int: ...
+    def evictions(self) -> int:
+        """How many entries went to make room for others."""
+
+    @property
+    def entries(self) -> int:
+        """How many tokens are known."""
+
     @property
     def bytes(self) -> int:
         """What the entries hold: what they keep, as the allocator rounds it, and 100 bytes for the record of each."""

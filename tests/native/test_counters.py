@@ -10,6 +10,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +27,7 @@ BOUNDS = st.lists(FLOATS, max_size=6, unique=True).map(sorted)
 KEYS = st.binary(max_size=20)
 
 
-def size_of(key: bytes, kind: int, bounds: list[float]) -> int:
+def size_of(key: bytes, kind: int, bounds: Sequence[float]) -> int:
     """Bytes of a series."""
     cells = len(bounds) + 2 if kind == HISTOGRAM else 1
     return 8 * (1 + -(-len(key) // 8) + len(bounds) + cells)
@@ -222,7 +223,7 @@ def test_a_page_cut_short_has_the_series_that_are_whole(size: int) -> None:
     buffer, _ = page_with_series()
     found = read(bytes(buffer[:size]))
     assert found == WHOLE[: len(found)]
-    end = HEADER + sum(size_of(key, kind, list(bounds)) for key, kind, bounds, _ in WHOLE[: len(found)])
+    end = HEADER + sum(size_of(key, kind, bounds) for key, kind, bounds, _ in WHOLE[: len(found)])
     assert len(found) == 0 or end <= size
     assert len(found) == len(WHOLE) or size < end + size_of(WHOLE[len(found)][0], *WHOLE[len(found)][1:3])
 

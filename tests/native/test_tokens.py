@@ -71,7 +71,7 @@ def test_only_the_exact_bytes_are_known() -> None:
     cache = Cache()
     cache.put(b"header.payload.signature")
     others = {b"", b"header.payload.signature\0", b"header.payload.signatur", b"Header.payload.signature", b"\0" * 24}
-    others |= {bytes(b ^ (i == j) for j, b in enumerate(b"header.payload.signature")) for i in range(24)}
+    others |= {bytes(b ^ int(i == j) for j, b in enumerate(b"header.payload.signature")) for i in range(24)}
     assert {cache.find(token) for token in others} == {(Found.MISS, None)}
     assert cache.find(b"header.payload.signature")[0] is Found.HIT
 
