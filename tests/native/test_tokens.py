@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,8 +35,8 @@ class Cache:
         self.revocations = Revocations(1000)
         self.wall, self.boot = 1000.0, 50.0
 
-    def put(self, token: bytes = b"token", record: bytes = b"record", **changed: object) -> None:
-        values = {
+    def put(self, token: bytes = b"token", record: bytes = b"record", **changed: Any) -> None:
+        values: dict[str, Any] = {
             "issuer": 0,
             "key_generation": self.generations.key_set(0),
             "config_generation": self.generations.config,
@@ -44,7 +45,7 @@ class Cache:
             "until_boot": 1050.0,
             "probes": b"",
         }
-        self.cache.put(token, record, **{**values, **changed})  # type: ignore[arg-type]
+        self.cache.put(token, record, **{**values, **changed})
 
     def find(self, token: bytes = b"token") -> tuple[Found, bytes | None]:
         return self.cache.find(token, self.wall, self.boot, self.generations, self.revocations)
@@ -254,11 +255,11 @@ def test_a_dropped_token_is_gone_and_a_stranger_is_nobodys_loss() -> None:
         ({"token": bytearray(b"token")}, TypeError),
     ],
 )
-def test_what_does_not_fit_is_refused_not_cut(wrong: dict[str, object], error: type[Exception]) -> None:
+def test_what_does_not_fit_is_refused_not_cut(wrong: dict[str, Any], error: type[Exception]) -> None:
     cache = Cache()
     cache.put()
     with pytest.raises(error):
-        cache.put(**wrong)  # type: ignore[arg-type]
+        cache.put(**wrong)
     assert cache.find()[0] is Found.HIT
 
 
@@ -305,16 +306,16 @@ class Machine(RuleBasedStateMachine):
         self.most = entries
         self.size = size
         self.wall, self.boot, self.at = 100, 10, 0
-        self.known: dict[bytes, dict[str, object]] = {}  # the least recently used first
+        self.known: dict[bytes, dict[str, Any]] = {}  # the least recently used first
         self.clock = self.hits = self.misses = self.evictions = 0
 
     def bytes_held(self) -> int:
-        return sum(cost(entry["record"], entry["probes"]) for entry in self.known.values())  # type: ignore[arg-type]
+        return sum(cost(entry["record"], entry["probes"]) for entry in self.known.values())
 
     def use(self, token: bytes) -> None:
         """To the end, unless it is among the newest eighth."""
         entry = self.known[token]
-        if self.clock - entry["used"] >= len(self.known) // 8 and token != list(self.known)[-1]:  # type: ignore[operator]
+        if self.clock - entry["used"] >= len(self.known) // 8 and token != list(self.known)[-1]:
             self.clock += 1
             entry["used"] = self.clock
             self.known[token] = self.known.pop(token)
@@ -330,7 +331,7 @@ class Machine(RuleBasedStateMachine):
     def put(
         self, token: bytes, length: int, issuer: int, ends: tuple[int, int], probes: list[bytes], issued: int
     ) -> None:
-        entry: dict[str, object] = {
+        entry: dict[str, Any] = {
             "record": token + bytes(length),
             "issuer": issuer,
             "key_generation": self.generations.key_set(issuer),
@@ -340,9 +341,9 @@ class Machine(RuleBasedStateMachine):
             "until_boot": float(self.boot + ends[1]),
             "probes": b"".join(probes),
         }
-        self.cache.put(token, **entry)  # type: ignore[arg-type]
+        self.cache.put(token, **entry)
         self.known.pop(token, None)
-        needed = cost(entry["record"], entry["probes"])  # type: ignore[arg-type]
+        needed = cost(entry["record"], entry["probes"])
         if needed > self.size:
             return
         while len(self.known) >= self.most or self.bytes_held() + needed > self.size:
@@ -355,13 +356,13 @@ class Machine(RuleBasedStateMachine):
         entry = self.known.get(token)
         if entry is None:
             return Found.MISS, None
-        if self.wall >= entry["until_wall"] or self.boot >= entry["until_boot"]:  # type: ignore[operator]
+        if self.wall >= entry["until_wall"] or self.boot >= entry["until_boot"]:
             return Found.EXPIRED, None
         if entry["config_generation"] != self.generations.config:
             return Found.CONFIG_CHANGED, None
-        if entry["key_generation"] != self.generations.key_set(entry["issuer"]):  # type: ignore[arg-type]
+        if entry["key_generation"] != self.generations.key_set(entry["issuer"]):
             return Found.KEYS_CHANGED, entry["record"]
-        revoked = self.revocations.revoked(entry["probes"], entry["issued_at"], self.wall)  # type: ignore[arg-type]
+        revoked = self.revocations.revoked(entry["probes"], entry["issued_at"], self.wall)
         return Found.REVOKED if revoked >= 0 else Found.HIT, entry["record"]
 
     @rule(token=st.sampled_from(TOKENS))
@@ -407,7 +408,7 @@ class Machine(RuleBasedStateMachine):
     @rule(token=st.sampled_from(TOKENS))
     def renew(self, token: bytes) -> None:
         if token in self.known:
-            generation = self.generations.key_set(self.known[token]["issuer"])  # type: ignore[arg-type]
+            generation = self.generations.key_set(self.known[token]["issuer"])
             self.cache.renew(token, generation)
             self.known[token]["key_generation"] = generation
 
