@@ -173,6 +173,8 @@ def _bind_unix(bound: Listeners, listener: UnixListener) -> None:
         raise NotStarted(
             f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, not {mode:04o}", "look at the folder's ACL"
         )
+    # From here on a second bearerd is told from an abandoned file; who connects waits for the first worker.
+    sock.listen(BACKLOG)
     bound.names.append(f"unix:{path}")
 
 

@@ -1,0 +1,370 @@
+"""What the supervisor does about its workers, with channels that a test speaks for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from support import house
+from support.bearerd import config as text
+
+from bearerd.config import load
+from bearerd.serve import crew as module
+from bearerd.serve import desk, watchdog
+from bearerd.serve.channel import ChannelClosed, NotDone
+from bearerd.serve.crew import Crew
+from bearerd.serve.hiring import Terms
+from bearerd.serve.listeners import Listeners
+from bearerd.serve.member import Member, Phase, Share
+from bearerd.serve.page import Pages
+
+
+class Process:
+    """A process that only notes what was done to it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def kill(self) -> None:
+        self.returncode = -9
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+
+class Channel:
+    """Answers as a test says: a value, an exception to raise, or a function of the fields."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def tell(self, what: str, **fields: Any) -> bool:
+        self.told.append((what, fields))
+        return True
+
+    async def ask(self, what: str, patience: float, **fields: Any) -> Any:
+        self.asked.append((what, fields))
+        answer = self.answers.get(what)
+        if callable(answer):
+            answer = answer(fields)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def configuration(tmp_path: Any, **more: Any) -> Any:
+    file = tmp_path / "bearerd.toml"
+    file.write_text(text(**more))
+    return load.load(file, {})
+
+
+@pytest.fixture
+async def crew(tmp_path: Any) -> Crew:
+    async def gone(member: Member) -> None:
+        pass
+
+    terms = Terms(configuration(tmp_path), tmp_path, store_is_ours=True)
+    return Crew(2, Listeners([[], []], [], []), Pages(), terms, gone)
+
+
+def join(crew: Crew, slot: int, channel: Channel | None = None, **state: Any) -> tuple[Member, Any, Any]:
+    process: Any = Process(1000 + len(crew.members))
+    spoken: Any = channel or Channel()
+    member = Member(slot, len(crew.members) + 1, process, crew._pages.new(4096), spoken, phase=Phase.UP)
+    for name, value in state.items():
+        setattr(member, name, value)
+    crew.members.append(member)
+    return member, process, spoken
+
+
+READY = {"ready": True, "fresh": True, "store_up": True, "stale": False, "issuers": []}
+UNREADY = {**READY, "ready": False}
+
+
+# ---- reload
+
+
+async def test_a_reload_that_one_worker_refuses_is_undone_in_all(crew: Crew, tmp_path: Any) -> None:
+    old, new = crew.terms.config, configuration(tmp_path, resource="")
+    refusal = NotDone("ConfigError", "caller[0].secret_file: is empty")
+
+    def refuse(fields: dict[str, Any]) -> Any:
+        return refusal if not fields["config"]["resource"] else None
+
+    _, _, willing = join(crew, 0)
+    _, process, unwilling = join(crew, 1, Channel(reload=refuse))
+    with pytest.raises(NotDone, match="is empty"):
+        await crew.reload(new)
+    assert crew.terms.config == old
+    for channel in (willing, unwilling):
+        given = [sorted(fields["config"]["resource"]) for what, fields in channel.asked if what == "reload"]
+        assert given == [[], ["api"]]  # the new one, and the old one back
+    assert process.returncode is None
+
+
+@pytest.mark.parametrize("fault", [NotDone("KeyError", "KeyError"), TimeoutError()])
+async def test_a_worker_that_fails_at_a_reload_is_replaced_by_one_with_the_new_configuration(
+    crew: Crew, tmp_path: Any, fault: Exception
+) -> None:
+    new = configuration(tmp_path, resource="")
+    join(crew, 0)
+    _, process, _ = join(crew, 1, Channel(reload=fault))
+    await crew.reload(new)
+    assert process.returncode == -9
+    assert crew.terms.config == new
+
+
+async def test_a_worker_that_dies_during_a_reload_does_not_undo_it(crew: Crew, tmp_path: Any) -> None:
+    new = configuration(tmp_path, resource="")
+    join(crew, 0, Channel(reload=ChannelClosed()))
+    await crew.reload(new)
+    assert crew.terms.config == new
+
+
+# ---- asking
+
+
+async def test_a_ready_worker_is_asked_first_and_another_where_it_is_gone(crew: Crew) -> None:
+    join(crew, 0, Channel(keys="unready"), health=UNREADY)
+    _, _, ready = join(crew, 1, Channel(keys="ready"), health=READY)
+    assert await crew.ask_any("keys", 1) == "ready"
+    ready.answers["keys"] = ChannelClosed()
+    assert await crew.ask_any("keys", 1) == "unready"
+    crew.members.clear()
+    with pytest.raises(ChannelClosed):
+        await crew.ask_any("keys", 1)
+
+
+async def test_all_are_asked_and_those_that_fail_are_left_out(crew: Crew) -> None:
+    join(crew, 0, Channel(decision=None))
+    join(crew, 1, Channel(decision=TimeoutError()))
+    join(crew, 1, Channel(decision={"code": "expired"}), phase=Phase.LEAVING)
+    join(crew, 1, Channel(decision="never asked"), phase=Phase.STARTING)
+    assert await crew.ask_all("decision", 1) == [None, {"code": "expired"}]
+
+
+# ---- the watchdog
+
+
+async def test_a_silent_worker_loses_its_slot_first_and_its_life_later(crew: Crew) -> None:
+    stuck, process, _ = join(crew, 0, settled=True, health=READY)
+    helper, _, _ = join(crew, 1, settled=True, health=READY)
+    crew.assign()
+    assert (stuck.share.slots, helper.share.slots) == ({0}, {1})
+    for tick in range(1, watchdog.KILL_TICKS + 1):
+        watchdog.look(crew)
+        crew._beat(helper, READY)
+        assert stuck.suspected == (tick >= watchdog.SUSPECT_TICKS)
+        assert helper.share.slots == ({0, 1} if tick >= watchdog.SUSPECT_TICKS else {1})
+        assert process.returncode == (-9 if tick >= watchdog.KILL_TICKS else None)
+        assert not (stuck.suspected and stuck.ready)
+
+
+async def test_a_worker_that_speaks_again_gets_its_slot_back(crew: Crew) -> None:
+    slow, process, channel = join(crew, 0, settled=True, health=READY)
+    helper, _, _ = join(crew, 1, settled=True, health=READY)
+    crew.assign()
+    for _ in range(watchdog.SUSPECT_TICKS):
+        watchdog.look(crew)
+        crew._beat(helper, READY)
+    assert helper.share.slots == {0, 1}
+    channel.told.clear()
+    crew._beat(slow, READY)
+    assert (slow.share.slots, helper.share.slots) == ({0}, {1})
+    assert channel.told == [("serve", {"slots": [0], "unix": True})]
+    assert process.returncode is None
+
+
+async def test_a_worker_that_is_starting_is_given_longer(crew: Crew) -> None:
+    _, process, _ = join(crew, 0, phase=Phase.STARTING)
+    for _ in range(watchdog.START_TICKS - 1):
+        watchdog.look(crew)
+    assert process.returncode is None
+    watchdog.look(crew)
+    assert process.returncode == -9
+
+
+async def test_a_worker_that_never_becomes_ready_gets_its_slot_in_the_end(crew: Crew) -> None:
+    late, _, _ = join(crew, 0, health=UNREADY)
+    helper, _, _ = join(crew, 1, settled=True, health=READY)
+    crew.assign()
+    assert late.share == Share()
+    for _ in range(watchdog.SETTLE_TICKS):
+        watchdog.look(crew)
+        crew._beat(late, UNREADY)
+        crew._beat(helper, READY)
+    assert late.share.slots == {0}
+
+
+async def test_a_successor_on_trial_never_settles_by_waiting(crew: Crew) -> None:
+    trial, _, _ = join(crew, 0, health=UNREADY, trial=True)
+    for _ in range(watchdog.SETTLE_TICKS * 2):
+        watchdog.look(crew)
+        crew._beat(trial, UNREADY)
+    assert not trial.settled
+
+
+# ---- replacing
+
+
+async def test_a_successor_that_does_not_become_ready_leaves_the_old_worker_in_place(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.01)
+    old, _, _ = join(crew, 0, settled=True, health=READY)
+    hired: list[Any] = []
+
+    async def hire(slot: int, *, trial: bool = False) -> Member:
+        member, process, _ = join(crew, slot, trial=trial, health=UNREADY)
+        hired.append(process)
+        return member
+
+    monkeypatch.setattr(crew, "hire", hire)
+    assert await crew.roll() is False
+    assert hired[0].returncode == -9
+    assert (old.phase, old.leaving) == (Phase.UP, False)
+
+
+async def test_a_worker_that_dies_while_its_successor_starts_gets_no_second_one(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _, _ = join(crew, 0, settled=True, health=READY)
+    hired: list[Member] = []
+
+    async def hire(slot: int, *, trial: bool = False) -> Member:
+        member, _, _ = join(crew, slot, trial=trial)
+        hired.append(member)
+        return member
+
+    monkeypatch.setattr(crew, "hire", hire)
+    replacing = asyncio.create_task(crew.replace(old))
+    await asyncio.sleep(0)
+    old.process.kill()
+    await crew._gone(old)
+    await asyncio.sleep(0.05)
+    (successor,) = hired
+    assert not successor.trial  # it is the slot's worker now, ready or not
+    crew._beat(successor, READY)
+    assert await replacing
+    assert len(hired) == 1
+    assert successor.share.slots == {0, 1}
+
+
+async def test_two_rolling_restarts_at_once_are_one(crew: Crew) -> None:
+    async with crew._rolling:
+        assert await crew.roll() is False
+
+
+async def test_a_slot_whose_workers_keep_dying_is_tried_again_ever_more_slowly(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    hired = asyncio.Queue[Member]()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def hire(slot: int, *, trial: bool = False) -> Member:
+        member, _, _ = join(crew, slot)
+        hired.put_nowait(member)
+        return member
+
+    monkeypatch.setattr(crew, "hire", hire)
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    member, _, _ = join(crew, 0)
+    for _ in range(8):
+        member.process.kill()
+        await crew._gone(member)
+        member = await hired.get()
+    assert pauses == [0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 30.0]
+    member.ticks = module.PROVEN_TICKS
+    member.process.kill()
+    await crew._gone(member)
+    await hired.get()
+    assert pauses[-1] == 0.0
+
+
+async def test_a_configuration_that_no_worker_can_start_with_is_hopeless_at_the_start_only(crew: Crew) -> None:
+    refused = Channel(start=NotDone("ConfigError", "caller[0].secret_file: is empty"))
+    other, _, _ = join(crew, 1, settled=True)
+    member, process, _ = join(crew, 0, refused, phase=Phase.STARTING)
+    await crew._start(member)
+    assert (process.returncode, crew.hopeless.done()) == (-9, False)
+    crew.members.remove(other)
+    await crew._start(member)
+    assert crew.hopeless.result() == "caller[0].secret_file: is empty"
+
+
+# ---- readiness
+
+
+def desk_of(crew: Crew, **state: Any) -> desk.Desk:
+    nothing: Any = None
+    made = desk.Desk(crew, crew._pages, crew.terms.config, nothing, nothing)
+    for name, value in state.items():
+        setattr(made, name, value)
+    return made
+
+
+def issuer(name: str, **state: Any) -> dict[str, Any]:
+    return {"name": name, "loaded": True, "usable": True, "failing": None} | state
+
+
+async def test_one_ready_worker_is_enough_and_the_others_faults_are_shown(crew: Crew) -> None:
+    join(crew, 0, health=READY)
+    join(crew, 1, health={**UNREADY, "fresh": False, "store_up": False})
+    ready, document = desk.readiness(desk_of(crew))
+    assert ready
+    assert document["components"]["store"] == "stale_state"
+
+
+async def test_one_issuer_s_outage_is_shown_and_makes_nobody_unready(crew: Crew) -> None:
+    issuers = [issuer("good"), issuer("down", failing="connect"), issuer("new", loaded=False, usable=False)]
+    issuers.append(issuer("old", usable=False))
+    join(crew, 0, health={**READY, "issuers": issuers})
+    join(crew, 1, health={**READY, "issuers": [issuer("good"), issuer("down")]})
+    ready, document = desk.readiness(desk_of(crew))
+    assert ready
+    assert document["components"]["issuers"] == {
+        "good": "ok",
+        "down": "connect",
+        "new": "never_loaded",
+        "old": "too_old",
+    }
+
+
+async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
+    assert desk.readiness(desk_of(crew)) == (
+        False,
+        {
+            "ready": False,
+            "components": {
+                "workers": ["none_ready", "fewer_than_configured"],
+                "store": "unknown",
+                "configuration": "ok",
+                "issuers": {},
+            },
+        },
+    )
+    join(crew, 0, health=READY, suspected=True)
+    assert not desk.readiness(desk_of(crew))[0]  # its last word may be long ago
+    join(crew, 0, health=READY, phase=Phase.LEAVING)
+    assert not desk.readiness(desk_of(crew))[0]
+    join(crew, 1, health=READY)
+    assert desk.readiness(desk_of(crew))[0]
+    assert not desk.readiness(desk_of(crew, draining=True))[0]
+
+
+async def test_what_is_warned_of_is_named_without_words(crew: Crew, tmp_path: Any) -> None:
+    join(crew, 0, health={**READY, "stale": True})
+    join(crew, 1, health=READY)
+    table = '[[issuer]]\nissuer = "http://127.0.0.1:1"\nname = "dev"\ninsecure_issuer = true\nalgorithms = ["ES256"]\n'
+    config = configuration(tmp_path, issuers=table)
+    ready, document = desk.readiness(desk_of(crew, config=config, restart_for=["server.workers"]))
+    assert ready
+    assert document["warnings"] == ["insecure_issuer:dev", "restart_needed", "serving_stale"]
+    assert house.ISS not in str(document)
