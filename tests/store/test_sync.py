@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.fleet import ISSUER, QUICK, until, worker
+from support.fleet import ISSUER, QUICK, Worker, until, worker
 from support.proxy import Proxy
 from support.valkey import running
 
 from bearerd._native.revocations import FOREVER, pack
 from bearerd.errors import StoreError
-from bearerd.store import entries, sync
+from bearerd.store import entries, reconcile, sync
 from bearerd.store.entries import Kind
 from bearerd.store.keysets import Shared
 from bearerd.store.names import Names
@@ -23,6 +23,8 @@ from bearerd.store.sync import Pace
 
 if TYPE_CHECKING:
     from support.valkey import Valkey
+
+    from bearerd.store.client import Link
 
 NAMES = Names("test")
 
@@ -211,17 +213,68 @@ async def test_a_fresh_worker_takes_no_lease_before_the_others_had_a_round_to_pu
         assert server.call("HLEN", NAMES.leases) == 1
 
 
+def recorded(one: Worker) -> list[bool]:
+    """Every further reading of this worker: whether it took a lease with it."""
+    readings: list[bool] = []
+    settle = one.sync._settle
+
+    async def record(link: Link, *, leased: bool) -> tuple[float, bool]:
+        readings.append(leased)
+        return await settle(link, leased=leased)
+
+    one.sync._settle = record  # type: ignore[method-assign]
+    return readings
+
+
+async def test_a_worker_that_joins_reads_without_a_lease_first(server: Valkey) -> None:
+    async with worker(server.url, ours=False, joined=False) as fresh:
+        readings = recorded(fresh)
+        await fresh.sync.caught_up()
+        assert readings[:2] == [False, True]
+
+
 async def test_a_flush_while_it_joins_begins_the_wait_anew(server: Valkey) -> None:
     pace = Pace(lease=8.0, heartbeat=0.1, round=0.6)
     async with worker(server.url) as old:
         await old.writer.revoke(Kind.TOKEN, ISSUER, "t")
         async with worker(server.url, ours=False, joined=False, pace=pace) as fresh:
+            readings = recorded(fresh)
             await fresh.sync.positioned()
-            first = fresh.sync._breaks
             server.call("FLUSHALL")
             await fresh.sync.caught_up()
-            assert fresh.sync._breaks > first
+            assert readings[:4] == [False, True, False, True]
             assert fresh.revoked("t")
+
+
+async def test_while_others_still_put_back_the_wait_begins_anew(server: Valkey) -> None:
+    pace = Pace(lease=8.0, heartbeat=0.1, round=0.6)
+    async with worker(server.url, ours=False, joined=False, pace=pace) as fresh:
+        readings = recorded(fresh)
+        await fresh.sync.positioned()
+        link = await fresh.client.link()
+        assert await fresh.sync.log.put_back(link, far_entry(1), 100) == 1  # its ``at`` is long past
+        await fresh.sync.caught_up()
+        assert readings[:4] == [False, True, False, True]
+
+
+async def test_what_is_revoked_while_it_joins_does_not_prolong_the_wait(server: Valkey) -> None:
+    pace = Pace(lease=8.0, heartbeat=0.1, round=0.6)
+    async with worker(server.url) as old, worker(server.url, ours=False, joined=False, pace=pace) as fresh:
+        readings = recorded(fresh)
+        await fresh.sync.positioned()
+        await old.writer.revoke(Kind.TOKEN, ISSUER, "t", ack="stored")
+        await fresh.sync.caught_up()
+        assert readings[:2] == [False, True]
+        assert False not in readings[2:]
+        assert fresh.revoked("t")
+
+
+async def test_a_new_word_is_later_than_every_word_that_its_writer_knows(server: Valkey) -> None:
+    ahead = (int(time.time()) + 3600) * 1_000_000  # written on a server whose clock led ours by an hour
+    async with worker(server.url) as one:
+        await one.view.apply(pack(entries.key(Kind.SESSION, ISSUER, "s"), FOREVER, FOREVER, ahead))
+        await one.writer.lift(Kind.SESSION, ISSUER, "s")
+        assert not one.revoked("s", Kind.SESSION)
 
 
 async def test_a_worker_whose_lease_ran_out_waits_a_round_again(server: Valkey) -> None:
@@ -234,17 +287,26 @@ async def test_a_worker_whose_lease_ran_out_waits_a_round_again(server: Valkey) 
         await one.sync.caught_up()
 
 
-async def test_a_round_that_outlasts_the_lease_does_not_count(server: Valkey) -> None:
-    pace = Pace(lease=0.5, heartbeat=0.05, round=0.1)
-    async with Proxy(server.port) as proxy, worker(proxy.url, pace=pace) as one:
+async def test_a_worker_whose_lease_runs_out_while_it_mends_joins_like_any_other(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = Pace(lease=0.8, heartbeat=0.05, round=0.1)
+    everything = reconcile.everything
+
+    async def slowly(*args: Any) -> list[bytes]:
+        await asyncio.sleep(1.0)
+        return await everything(*args)
+
+    async with worker(server.url, pace=pace) as one:
         one.sync._trusted = False
-        held = one.view.counted
-        proxy.hold()
-        await asyncio.sleep(0.8)
-        assert one.age() >= 0.5
-        proxy.release()
-        await until(lambda: one.view.counted > held)
+        readings = recorded(one)
+        monkeypatch.setattr(reconcile, "everything", slowly)
+        server.call("FLUSHALL")
+        await until(lambda: "joining" in str(one.view.problem))
+        assert one.age() > pace.lease
+        monkeypatch.setattr(reconcile, "everything", everything)
         await one.sync.caught_up()
+        assert False in readings
 
 
 async def test_a_hanging_store_counts_as_gone_and_the_view_grows_old(server: Valkey) -> None:
@@ -449,9 +511,10 @@ async def test_with_a_replica_a_heartbeat_counts_only_when_the_replica_has_it(
             replica.pause()
             await until(lambda: one.view.problem == "no replica confirms the heartbeat")
             held = one.view.counted
-            one.writer._timeout = 0.5
+            one.writer._timeout = 4.0  # long enough for a heartbeat to acknowledge it, were there a replica
             written = await one.writer.revoke(Kind.TOKEN, ISSUER, "t2")
             assert written.acknowledged == "stored"
+            assert "a replica" in written.missing
             assert one.view.counted == held
             replica.resume()
             await one.sync.caught_up()
