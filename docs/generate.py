@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bearerd.issuers.faults import MEANING
 from bearerd.limits import Limits
 from bearerd.metrics import markdown
 from bearerd.refusals import TABLE
@@ -33,10 +34,17 @@ def limits() -> str:
     return "\n".join(lines)
 
 
+def faults() -> str:
+    """The reasons of failed fetches."""
+    lines = ["| reason | meaning |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{reason}` | {meaning} |" for reason, meaning in MEANING.items())])
+
+
 TABLES = {
     "refusals": ("refusals.md", refusals),
     "limits": ("operations.md", limits),
     "metrics": ("metrics.md", markdown),
+    "faults": ("keys.md", faults),
 }
 
 
