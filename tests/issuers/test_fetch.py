@@ -414,6 +414,23 @@ async def test_https_goes_through_the_proxys_tunnel_and_the_certificate_is_the_i
         assert proxy.seen[0].method == "CONNECT"
 
 
+async def test_a_proxys_credentials_are_for_the_proxy_only(tmp_path: Path) -> None:
+    ca = authority()
+    async with ScriptedIssuer(tls=ca.server(tmp_path, "auth.test")) as server, ScriptedIssuer() as proxy:
+        server.always("/a", Answer({"keys": []}))
+        proxy.always("auth.test:443", Tunnel(server.port))
+        url = proxy.url.replace("//", "//user:sesame@")
+        assert (
+            await fetcher("https://auth.test", proxy=url, ca_file=ca.write(tmp_path)).get("https://auth.test/a")
+        ).body
+        assert proxy.seen[0].headers["proxy-authorization"] == "Basic dXNlcjpzZXNhbWU="
+        assert not {"proxy-authorization", "authorization"} & set(server.seen[0].headers)
+        proxy.always("auth.test:443", Answer(status=407))
+        caught = await fault(fetcher("https://auth.test", proxy=url).get("https://auth.test/a"))
+        assert caught.reason == "proxy"
+        assert "sesame" not in str(caught)
+
+
 async def test_a_proxy_that_refuses_the_tunnel(tmp_path: Path) -> None:
     async with ScriptedIssuer() as proxy:
         proxy.always("auth.test:443", Answer(status=403))
