@@ -64,7 +64,7 @@ def test_a_single_value_is_percent_encoded_outside_the_visible_bytes(value: str,
     [
         ("groups", ["a,b", "c"], "a%2Cb,c"),
         ("groups", ["a", "b,c"], "a,b%2Cc"),
-        ("groups", "a,b", "a,b"),
+        ("groups", "a,b", "a%2Cb"),
         ("csv:groups", "a,b", "a%2Cb"),
         ("csv:groups", ["x", 1, True, None, {"k": 1}], 'x,1,true,,{"k":1}'),
         ("csv:groups", None, ""),

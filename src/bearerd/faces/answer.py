@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 REQUEST_ID: Final = "X-Auth-Request-Id"
 STATUS: Final = "X-Auth-Status"
 REASON: Final = "X-Auth-Reason"
+ENVOY_REMOVES: Final = "X-Envoy-Auth-Headers-To-Remove"
 RETRY_SECONDS: Final = 1  # where a refusal that may pass does not say when
 SOFTWARE: Final = "bearerd"
 
@@ -48,7 +49,7 @@ def answer(decision: Decision, request_id: str, dialect: str, *, reveal: bool = 
     ``dialect``: "nginx", "forwarded" or "envoy".  ``reveal``: clients may know the code (``server.reveal_reason``).
     """
     if decision.allowed:
-        return Answer(200, (_SERVER, *decision.headers_add))
+        return Answer(200, (_SERVER, *decision.headers_add, *_removed(decision, dialect)))
     meant = meant_status(decision, dialect)
     headers = [_SERVER, _NO_STORE, (REQUEST_ID, request_id)]
     if decision.challenge is not None:
@@ -61,6 +62,18 @@ def answer(decision: Decision, request_id: str, dialect: str, *, reveal: bool = 
         return Answer(403 if meant in _NGINX_LOSES else meant, tuple(headers))
     headers.append(_PROBLEM)
     return Answer(meant, tuple(headers), _problem(meant, request_id, code if reveal else None))
+
+
+def _removed(decision: Decision, dialect: str) -> tuple[tuple[str, str], ...]:
+    """What Envoy is to take from the client's request: what our own headers do not overwrite (``X_Auth_Subject``).
+
+    It keeps this header to itself.  Only a shadow resource lets such a request pass.
+    """
+    if dialect != "envoy":
+        return ()
+    ours = {name.lower() for name, _ in decision.headers_add}
+    names = dict.fromkeys(name.lower() for name in decision.headers_remove if name.lower() not in ours)
+    return ((ENVOY_REMOVES, ",".join(names)),) if names else ()
 
 
 def meant_status(decision: Decision, dialect: str) -> int:

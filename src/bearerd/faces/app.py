@@ -134,7 +134,10 @@ class Faces:
         if request.method not in _READS:
             return answer.plain(405, ("Allow", "GET, HEAD"))
         resource = self._metadata.find(request.headers.get("Host"), target)
-        return answer.plain(404) if resource is None else metadata.answer(resource)
+        if resource is None:
+            request_id = self._unjudged(Code.UNKNOWN_RESOURCE, peer.of_request(request).name)
+            return answer.plain(404, (answer.REQUEST_ID, request_id))
+        return metadata.answer(resource)
 
     def _seen(self, request: web.BaseRequest) -> tuple[Headers, bool, str]:
         """The header fields as received, whether the peer may speak as a gateway, and its name."""

@@ -1,7 +1,7 @@
 """``ANY /auth/NAME``: a gateway asks about a request that it describes in headers.
 
-``nginx`` writes X-Original-Method, -URI and -Host; ``forwarded`` (Traefik, Caddy, HAProxy) writes X-Forwarded-Method, -Uri
-and -Host.  A resource names one of the two, and only that family is read: the other comes from the client, since the
+``nginx`` writes X-Original-Method, -URI and -Host; ``forwarded`` (Traefik, Caddy, HAProxy) writes X-Forwarded-Method, -Uri,
+-Host and -Proto.  A resource names one of the two, and only that family is read: the other comes from the client, since the
 gateway passes on what it does not write itself.
 """
 
@@ -30,11 +30,12 @@ class Family:
     method: bytes
     target: bytes
     host: bytes
+    also: tuple[bytes, ...] = ()  # of the family, and not read: a second one is refused all the same
 
 
 FAMILIES: Final = {
     "nginx": Family(b"x-original-method", b"x-original-uri", b"x-original-host"),
-    "forwarded": Family(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host"),
+    "forwarded": Family(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", (b"x-forwarded-proto",)),
 }
 
 
@@ -50,7 +51,7 @@ def original(dialect: str, headers: Headers, *, trusted: bool, peer: str) -> Req
     told: dict[bytes, bytes] = {}
     for name, value in headers:
         lower = name.lower()
-        if lower in (family.method, family.target, family.host):
+        if lower in (family.method, family.target, family.host, *family.also):
             if lower in told:
                 return Refusal(Code.BAD_REQUEST, f"{lower.decode()} is given twice")
             told[lower] = value

@@ -35,10 +35,18 @@ def active(verified: Verified, resource: Resource) -> dict[str, Any]:
         said["sub"] = verified.subject
     if verified.client is not None:
         said["client_id"] = verified.client
-    if verified.scopes:
-        said["scope"] = " ".join(verified.scopes)
+    if scopes := [scope for scope in verified.scopes if _one(scope)]:
+        said["scope"] = " ".join(scopes)
     said.update((name, claims[name]) for name in _PASSED if name in claims)
     return said
+
+
+def _one(scope: str) -> bool:
+    """Whether a scope stays one however the caller splits the list (RFC 6749 section 3.3).
+
+    ``scp: ["read admin"]`` is one scope to our rules; said here, it would be two to the caller.
+    """
+    return scope.isprintable() and len(scope.split()) == 1
 
 
 def _token_type(confirmation: object) -> str:

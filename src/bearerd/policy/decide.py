@@ -74,12 +74,12 @@ def decide_now(
     all, or ``selected.needs_credential`` is false.  Nothing here waits yet: Pending is for confirmations and the like.
     """
     decision = _enforced(resource, selected, subject, request, now, state)
-    return _in_shadow(resource, decision, _spoofed(selected), request)
+    return _in_shadow(resource, decision, request)
 
 
 def refused(resource: Resource, refusal: Refusal, request: Request) -> Decision:
     """The decision for a refusal that arose elsewhere (``overloaded``, ``internal_error``)."""
-    return _in_shadow(resource, _refuse(resource, refusal), (), request)
+    return _in_shadow(resource, _refuse(resource, refusal), request)
 
 
 def unknown_resource(name: str) -> Decision:
@@ -293,10 +293,12 @@ def _would_refuse(resource: Resource, selected: Selected, verified: Verified | N
     return tuple(found)
 
 
-def _in_shadow(resource: Resource, decision: Decision, spoofed: tuple[str, ...], request: Request) -> Decision:
+def _in_shadow(resource: Resource, decision: Decision, request: Request) -> Decision:
     """A shadow resource refuses a trusted peer nothing: but where the decision was no allow, nobody was identified."""
     if decision.allowed or decision.code is None or not resource.shadow or not request.trusted:
         return decision
+    # Asked of the request: many a refusal comes before the selection that looks for them.
+    spoofed = resource.identity.spoofed(request.headers) if request.sees_all_headers else ()
     return Decision(
         True,
         Outcome.ALLOW,
@@ -310,10 +312,6 @@ def _in_shadow(resource: Resource, decision: Decision, spoofed: tuple[str, ...],
         detail=decision.detail,
         hints=decision.hints,
     )
-
-
-def _spoofed(selected: Selected | Refusal) -> tuple[str, ...]:
-    return () if isinstance(selected, Refusal) else selected.spoofed
 
 
 # ---- what a decision leaves behind ----

@@ -97,7 +97,7 @@ def _source(text: str) -> Source:
         return lambda verified: _json(verified.claims, path)
     if colon and form == "csv":
         return lambda verified: _csv(paths.at(verified.claims, path))
-    return lambda verified: _value(paths.at(verified.claims, text))
+    return lambda verified: _csv(paths.at(verified.claims, text))
 
 
 def _json(claims: Mapping[str, Any], path: str) -> str:
@@ -109,16 +109,13 @@ def _json(claims: Mapping[str, Any], path: str) -> str:
 def _csv(value: Any) -> str:
     """A list's items with commas between them.  What is no list is a list of one, so its commas are encoded too.
 
+    Issuers that send ``"groups": "a"`` for one group and a list for several would else let a group named ``a,admin`` be two.
     (A list of one empty string looks like an empty list: neither says anything.)
     """
     if value is None:
         return ""
     items = value if isinstance(value, list) else [value]
     return _LIST.join(encoded(_text(item), _LIST) for item in items)
-
-
-def _value(value: Any) -> str:
-    return _csv(value) if isinstance(value, list) else encoded(_text(value))
 
 
 def _text(value: Any) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bearerd.request import Request
 
 _NO_RULE: Final = "no rule matches"
+_METHOD_MISS: Final = "in upper case the method would be another rule's"
 _NEAR_MISS: Final = "the path misses an earlier rule only by case or a final slash"
 
 
@@ -72,6 +73,9 @@ def select_rule(resource: Resource, request: Request) -> Selected | Refusal:
     refusal = None
     if at == AMBIGUOUS:
         refusal = Refusal(Code.AMBIGUOUS_PATH, _NEAR_MISS)
+    elif method != method.upper() and resource.matcher.match(method.upper(), path, preflight) != at:
+        # Methods are case-sensitive (RFC 9110 section 9.1), but many upstreams serve ``delete`` as DELETE.
+        refusal = Refusal(Code.FORBIDDEN, _METHOD_MISS)
     elif at == NONE and resource.enforced:
         refusal = Refusal(Code.FORBIDDEN, _NO_RULE, _near_misses(resource, method, path))
     elif spoofed:
