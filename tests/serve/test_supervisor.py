@@ -286,3 +286,29 @@ def test_a_production_worker_cannot_be_dumped_and_keeps_its_parent_s_file_limit(
             limits = Path(f"/proc/{pid}/limits").read_text()
             soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
             assert soft == hard
+
+
+async def test_a_worker_that_is_stuck_is_killed_and_meanwhile_its_slot_is_served(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=2)) as bearerd:
+        pids = bearerd.pids()
+        os.kill(pids[0], signal.SIGSTOP)
+        await eventually(lambda: bearerd.events("a worker is silent: a sibling serves its slot"))
+        for _ in range(16):  # those that the kernel gave the stopped worker's slot wait for its sibling
+            wire = await bearerd.wire()
+            assert (await wire.ask("/auth/api", *allowed())).status == 200
+            await wire.close()
+        await eventually(lambda: gone(pids[0]))
+        assert bearerd.events("a worker is stuck and is killed")
+        await eventually(lambda: bearerd.ready() and bearerd.pids()[0] != pids[0])
+        assert bearerd.pids()[1] == pids[1]
+
+
+async def test_a_killed_worker_s_lease_is_given_back_so_that_a_revocation_need_not_wait_for_it(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=2)) as bearerd:
+        pids = bearerd.pids()
+        os.kill(pids[1], signal.SIGKILL)
+        await eventually(lambda: bearerd.events("a worker ended unasked") and bearerd.ready())
+        body = {"kind": "subject", "issuer": house.ISS, "value": "alice"}
+        written = bearerd.api("POST", "/v1/revocations", body)
+        assert (written.status, written.json()["acknowledged"]) == (201, "enforced")
+        assert not bearerd.events("a dead worker's lease stays until it lapses")

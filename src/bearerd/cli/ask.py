@@ -6,7 +6,7 @@ import http.client
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from bearerd.cli.output import Failure
+from bearerd.cli.output import Failure, Unreachable
 from bearerd.serve.folder import TOKEN, read_token
 
 if TYPE_CHECKING:
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 30.0
 _MOST: Final = 16 * 1024 * 1024  # bytes of an answer
-
-
-class Unreachable(Failure):
-    """Nobody answers there."""
 
 
 def admin(place: Place, method: str, path: str, body: Any = None) -> tuple[int, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from bearerd.cli import place, tokens
-from bearerd.cli.ask import Unreachable, admin, expect
-from bearerd.cli.output import Failure, config_option, emit, format_option, plain, table
+from bearerd.cli.ask import admin, expect
+from bearerd.cli.output import Failure, Unreachable, config_option, emit, format_option, plain, table
 
 READY_SECONDS = 10.0
 

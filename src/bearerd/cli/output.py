@@ -41,6 +41,10 @@ class Failure(Exception):
         self.code = code
 
 
+class Unreachable(Failure):
+    """Nobody answers there."""
+
+
 def plain(value: Any) -> str:
     """A value as one line of text.  A claim or a log's hint may hold what a terminal obeys: none of it comes through."""
     if isinstance(value, bool):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bearerd.cli.output import Failure
+from bearerd.cli.output import Failure, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ def _reachable(address: str, name: str, data_dir: Path) -> str:
 
         told = read_addresses(data_dir).get(name)
         if not isinstance(told, str):
-            raise Failure(f"server.{name} has port 0, and no running bearerd has written its port to {data_dir}")
+            raise Unreachable(f"server.{name} has port 0, and no running bearerd has written its port to {data_dir}")
         host, _, port = told.rpartition(":")
     if not host or not port.isdigit():
         raise Failure(f'server.{name}: "{address}" is not an address')

@@ -35,20 +35,13 @@ def command(path: str, kind: str | None, form: str, lift: bool, reset: bool, lis
     Without --kind, the token on standard input (or of --token-file) is revoked: that one, and no other.  With --kind,
     whatever --issuer and --value name.  Exit code 0: done.
     """
-    where = place.find(path)
     _check_usage(kind, said, lift=lift, alone=reset or list_)
     if list_:
-        emit(form, _listed(where), _show_list)
+        emit(form, _listed(place.find(path)), _show_list)
         return
-    body: dict[str, Any] = {"ack": said["ack"]}
-    if reset:
-        body["fleet"] = click.prompt("This undoes every revocation of the fleet. Type its name", err=True)
-        status, answer = admin(where, "POST", "/v1/revocations/reset", body)
-    else:
-        body |= _subject(kind, said)
-        body |= {} if said["before"] is None else {"before": _before(said["before"])}
-        body |= {} if said["expires_in"] is None else {"expires_in": _duration(said["expires_in"])}
-        status, answer = admin(where, "DELETE" if lift else "POST", "/v1/revocations", body)
+    body = {"ack": said["ack"], **(_reset() if reset else _subject(kind, said) | _terms(said))}
+    way = ("POST", "/v1/revocations/reset") if reset else ("DELETE" if lift else "POST", "/v1/revocations")
+    status, answer = admin(place.find(path), *way, body)
     found = expect(status, answer, 201, 202)
     emit(form, found, lambda done: _show("reset" if reset else "lifted" if lift else "revoked", done))
     if found.get("acknowledged") is None:
@@ -72,6 +65,15 @@ def _subject(kind: str | None, said: dict[str, Any]) -> dict[str, Any]:
     if kind is None:
         return {"token": tokens.read(said["token_file"])}
     return {"kind": kind, "issuer": said["issuer"], "value": said["value"] or ""}
+
+
+def _reset() -> dict[str, Any]:
+    return {"fleet": click.prompt("This undoes every revocation of the fleet. Type its name", err=True)}
+
+
+def _terms(said: dict[str, Any]) -> dict[str, Any]:
+    terms: dict[str, Any] = {} if said["before"] is None else {"before": _before(said["before"])}
+    return terms if said["expires_in"] is None else terms | {"expires_in": _duration(said["expires_in"])}
 
 
 def _before(text: str) -> int | str:

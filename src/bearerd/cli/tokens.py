@@ -31,9 +31,8 @@ def read(file: str) -> str:
                 text = opened.read(_MOST + 1)
         except OSError as error:
             raise Failure(f"{file}: {error.strerror}") from None
-    token = str(text).strip()
-    if token[:7].lower() == "bearer ":
-        token = token[7:].strip()
+    scheme, _, rest = str(text).strip().partition(" ")
+    token = rest.strip() if scheme.lower() == "bearer" else str(text).strip()
     if not token:
         raise Failure("no token on standard input" if file == "-" else f"{file} holds no token")
     if len(token) > _MOST:
