@@ -27,8 +27,11 @@ _RESERVED: Final = {  # why not -> the names
 
 
 def canonical(name: str) -> str:
-    """A header's name as the laxest upstream reads it: CGI and WSGI make one of ``X-Auth-Subject`` and ``x_auth_subject``."""
-    return name.lower().replace("_", "-")
+    """A header's name as the laxest upstream reads it: to CGI and WSGI ``x_auth_subject`` is ``X-Auth-Subject``.
+
+    PHP makes the same of ``x.auth.subject``.
+    """
+    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def check_headers(key: str, resource: Resource, problems: Problems) -> None:

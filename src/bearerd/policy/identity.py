@@ -67,8 +67,8 @@ class Identity:
 
 
 def _canonical(name: bytes) -> bytes:
-    """As an upstream behind CGI or WSGI reads it: case and ``_`` or ``-`` are one to it."""
-    return name.lower().replace(b"_", b"-")
+    """As the laxest upstream reads it: case, ``_`` and ``-`` are one to CGI and WSGI, and ``.`` is, too, to PHP."""
+    return name.lower().replace(b"_", b"-").replace(b".", b"-")
 
 
 def _scopes(verified: Verified) -> str:
