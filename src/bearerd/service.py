@@ -137,7 +137,6 @@ class Service:
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.writer: Writer | None = None
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
-        self.lease = ""  # our name among the store's leases: whoever reaps this process gives it back
         self._refresher: Refresher | None = None
         self._running = contextlib.AsyncExitStack()
         self._told_reload(good=True)
@@ -262,11 +261,10 @@ class Service:
             self.view,
             client,
             max_staleness=config.store.max_staleness,
+            replicated=(config.store.durability or "").startswith("replicas"),
             store_is_ours=self._store_is_ours,
             observe=lambda seconds: self.metrics.observe(seconds, "bearerd_revocation_propagation_seconds"),
         )
-
-        self.lease = sync.lease
 
         self.lease = sync.lease
 
@@ -278,7 +276,7 @@ class Service:
         self._running.push_async_callback(leave)
         self._loop("sync", sync.run)
         self._loop("writer", lambda: self._find_writer(client, sync))
-        return Shared(client)
+        return Shared(client, config.limits.max_key_set_bytes)
 
     async def _find_writer(self, client: Client, sync: Sync) -> None:
         """Learn what durability the server can give; until then nobody can revoke through this process."""
