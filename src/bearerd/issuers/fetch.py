@@ -27,6 +27,7 @@ from yarl import URL
 from bearerd.errors import IssuerFault
 from bearerd.issuers import addresses, headers
 from bearerd.issuers.faults import Reason
+from bearerd.issuers.names import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -77,7 +78,7 @@ class Fetcher:
         self._config = issuer
         self._max_bytes = max_bytes
         self._timeout = timeout
-        self._resolver = resolver
+        self._resolver = resolver or Resolver()
         self._origin = _maybe_origin(issuer.issuer)
         self._route = _host_port(issuer.connect_to) if issuer.connect_to else None
         # A private address is the operator's own wish where the configuration names the host, and nowhere else.
@@ -148,7 +149,7 @@ class Fetcher:
         guard = _Guard(anywhere=self._config.proxy is not None or _origin(target)[1] in self._named)
         with _named_faults(target, guard):
             connector = aiohttp.TCPConnector(
-                resolver=self._resolver or aiohttp.ThreadedResolver(),
+                resolver=self._resolver,
                 use_dns_cache=False,
                 force_close=True,
                 ssl=context,
