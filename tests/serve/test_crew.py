@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -324,16 +325,20 @@ async def test_one_ready_worker_is_enough_and_the_others_faults_are_shown(crew: 
 
 async def test_one_issuer_s_outage_is_shown_and_makes_nobody_unready(crew: Crew) -> None:
     issuers = [issuer("good"), issuer("down", failing="connect"), issuer("new", loaded=False, usable=False)]
-    issuers.append(issuer("old", usable=False))
+    issuers += [issuer("old", usable=False), issuer("odd", failing="Basic c2VjcmV0"), issuer("unknown to us")]
+    names = ("good", "down", "new", "old", "odd", "unheard")
+    known = SimpleNamespace(issuer=[SimpleNamespace(name=name, insecure_issuer=False) for name in names])
     join(crew, 0, health={**READY, "issuers": issuers})
     join(crew, 1, health={**READY, "issuers": [issuer("good"), issuer("down")]})
-    ready, document = desk.readiness(desk_of(crew))
+    ready, document = desk.readiness(desk_of(crew, config=known))
     assert ready
     assert document["components"]["issuers"] == {
         "good": "ok",
         "down": "connect",
         "new": "never_loaded",
         "old": "too_old",
+        "odd": "failing",  # names of faults that we know, and no words of anybody's
+        "unheard": "unknown",
     }
 
 
@@ -343,10 +348,10 @@ async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
         {
             "ready": False,
             "components": {
-                "workers": ["none_ready", "fewer_than_configured"],
+                "workers": "none_ready",
                 "store": "unknown",
                 "configuration": "ok",
-                "issuers": {},
+                "issuers": {"test": "unknown"},
             },
         },
     )
@@ -355,8 +360,10 @@ async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
     join(crew, 0, health=READY, phase=Phase.LEAVING)
     assert not desk.readiness(desk_of(crew))[0]
     join(crew, 1, health=READY)
-    assert desk.readiness(desk_of(crew))[0]
-    assert not desk.readiness(desk_of(crew, draining=True))[0]
+    ready, document = desk.readiness(desk_of(crew))
+    assert (ready, document["components"]["workers"]) == (True, "fewer_than_configured")
+    ready, document = desk.readiness(desk_of(crew, draining=True))
+    assert (ready, document["components"]["workers"]) == (False, "draining")
 
 
 async def test_what_is_warned_of_is_named_without_words(crew: Crew, tmp_path: Any) -> None:

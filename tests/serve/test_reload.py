@@ -188,16 +188,13 @@ def test_a_worker_that_starts_after_a_bad_file_was_written_gets_what_is_in_use(t
 
 
 def test_what_a_worker_refuses_is_undone_in_all(tmp_path: Path) -> None:
-    """Only a worker notices that a caller's secret cannot be used; none may be left with the new rules."""
-    secret = tmp_path / "secret"
-    secret.write_text("of the caller")
-    caller = f'[[caller]]\nname = "app"\nsecret_file = "{secret}"\nresources = ["api"]\nmay = ["introspect"]\n'
-    with Bearerd(tmp_path / "home", config(workers=2, more=caller)) as bearerd:
-        secret.write_text("")
-        bearerd.write(config(workers=2, resource=STRICTER, more=caller))
+    """Only a worker notices that a key for logged subjects cannot be kept; none may be left with the new rules."""
+    with Bearerd(tmp_path, config(workers=2)) as bearerd:
+        (bearerd.data_dir / "subject.key").mkdir()
+        bearerd.write(config(workers=2, resource=STRICTER, server="hash_subjects = true"))
         problem = bearerd.api("POST", "/v1/reload")
         assert problem.status == 409
-        assert "secret_file" in problem.json()["problem"]
+        assert "server.hash_subjects" in problem.json()["problem"]
         for _ in range(16):
             assert bearerd.decide(token=house.token()).status == 200
         assert bearerd.metric("bearerd_config_last_reload_successful") == 0

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bearerd.log import told as words
+from bearerd.errors import BearerdError
+from bearerd.log import redact, told
 
 if TYPE_CHECKING:
     import socket
@@ -162,7 +163,8 @@ class Channel:
             orjson.dumps(answer)
         except Exception as error:  # whatever it is, the asker must not wait in vain
             _LOGGER.warning("a question could not be answered", extra={"question": what}, exc_info=error)
-            answer = {"fault": type(error).__name__, "detail": words(error)}
+            own = isinstance(error, BearerdError)
+            answer = {"fault": type(error).__name__, "detail": redact(str(error)) if own else told(error)}
         if not self._closed:
             self._send({"re": number, **answer})
 

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from bearerd.issuers.faults import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -41,15 +43,15 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     healths = [member.health for member in members if member.health is not None]
     able = any(member.ready for member in members)
     ready = able and not desk.draining
-    faults = [name for name, there in (("draining", desk.draining), ("none_ready", not able)) if there]
-    faults += ["fewer_than_configured"] if len(members) < desk.crew.slots else []
+    few = len(members) < desk.crew.slots
+    workers = "draining" if desk.draining else "none_ready" if not able else "fewer_than_configured" if few else "ok"
     document: dict[str, Any] = {
         "ready": ready,
         "components": {
-            "workers": faults or "ok",
+            "workers": workers,
             "store": max(map(_store, healths), key=_STORE_STATES.index, default="unknown"),
             "configuration": "ok" if desk.reload_problem is None else "not_reloaded",
-            "issuers": _issuers(healths),
+            "issuers": _issuers(desk, healths),
         },
     }
     warnings = [f"insecure_issuer:{issuer.name}" for issuer in desk.config.issuer if issuer.insecure_issuer]
@@ -85,6 +87,7 @@ def _worker(member: Member) -> dict[str, Any]:
     }
 
 
+_REASONS: Final = frozenset(map(str, Reason))
 _STORE_STATES: Final = ("ok", "unreachable", "stale_state")  # the later the worse
 
 
@@ -94,20 +97,20 @@ def _store(health: dict[str, Any]) -> str:
     return "ok" if health.get("store_up") is True else "unreachable"
 
 
-def _issuers(healths: list[dict[str, Any]]) -> dict[str, str]:
-    """Each issuer's worst state among the workers: ``ok``, ``never_loaded``, ``too_old``, or why its last fetch failed."""
-    found: dict[str, str] = {}
-    for health in healths:
-        for issuer in health.get("issuers", ()):
-            state = _issuer(issuer)
-            if found.get(issuer["name"], "ok") == "ok":
-                found[issuer["name"]] = state
+def _issuers(desk: Desk, healths: list[dict[str, Any]]) -> dict[str, str]:
+    """Each configured issuer's worst state among the workers."""
+    found = {}
+    for issuer in desk.config.issuer:
+        told = (one for health in healths for one in health.get("issuers", ()) if one.get("name") == issuer.name)
+        states = sorted(map(_issuer, told), key=lambda state: state == "ok")
+        found[issuer.name] = states[0] if states else "unknown"
     return found
 
 
-def _issuer(issuer: dict[str, Any]) -> str:
-    if issuer.get("failing"):
-        return str(issuer["failing"])
-    if not issuer.get("loaded"):
+def _issuer(told: dict[str, Any]) -> str:
+    """``ok``, ``never_loaded``, ``too_old``, or why its last fetch failed."""
+    if told.get("failing"):
+        return str(told["failing"]) if told["failing"] in _REASONS else "failing"
+    if not told.get("loaded"):
         return "never_loaded"
-    return "ok" if issuer.get("usable") else "too_old"
+    return "ok" if told.get("usable") else "too_old"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bearerd import __version__, log
 from bearerd._native import clock
 from bearerd.config import effective, load
-from bearerd.errors import ConfigError, StoreError
+from bearerd.errors import BearerdError, ConfigError, StoreError
 from bearerd.serve import admin, listeners, probes, process, reload, watchdog
 from bearerd.serve.channel import NotDone
 from bearerd.serve.crew import Crew
@@ -104,7 +104,10 @@ class Supervisor:
         token = held.admin_token()
         await stack.enter_async_context(serving(admin.app(self._desk, token), own["admin"], config.limits))
         stack.push_async_callback(self._crew.dismiss, 0.0)  # whatever happens from here on, none stays behind
-        await self._crew.fill()
+        try:
+            await self._crew.fill()
+        except OSError as error:
+            raise NotStarted(f"no worker process could be started: {error.strerror}") from None
         addresses = {
             "pid": os.getpid(),
             "listen": public.names,
@@ -176,19 +179,21 @@ class Supervisor:
                     _LOGGER.error("the embedded store does not start", extra={"detail": str(error)})
             self._config = self._crew.terms.config = self._desk.config = self._with_store(self._config)
             self._crew.terms.store_is_ours = False  # the old workers may know more than it does
-            await self._crew.roll()
+            while not await self._crew.roll():  # noqa: ASYNC110 - a successor may need the store that just started
+                await asyncio.sleep(STORE_PAUSE)
 
     async def _released(self, member: Member) -> None:
         """Give a killed worker's lease back: nobody need wait for it to acknowledge a revocation."""
         if not member.lease or member.process.returncode == 0:
             return
-        client = store_client.connect(self._config.store)
         try:
-            await sync.release(client, member.lease)
-        except StoreError as error:
-            _LOGGER.warning("a dead worker's lease stays until it lapses", extra={"detail": str(error)})
-        finally:
-            await client.close()
+            client = store_client.connect(self._config.store)
+            try:
+                await sync.release(client, member.lease)
+            finally:
+                await client.close()
+        except BearerdError as error:
+            _LOGGER.warning("a dead worker's lease stays until it lapses", extra={"detail": log.told(error)})
 
     # ---- reload
 
