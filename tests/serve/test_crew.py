@@ -75,7 +75,7 @@ async def crew(tmp_path: Any) -> Crew:
 def join(crew: Crew, slot: int, channel: Channel | None = None, **state: Any) -> tuple[Member, Any, Any]:
     process: Any = Process(1000 + len(crew.members))
     spoken: Any = channel or Channel()
-    member = Member(slot, len(crew.members) + 1, process, crew._pages.new(4096), spoken, phase=Phase.UP)
+    member = Member(slot, len(crew.members) + 1, process, crew._pages.new(4096), spoken, phase=Phase.UP, open=True)
     for name, value in state.items():
         setattr(member, name, value)
     crew.members.append(member)
@@ -158,7 +158,7 @@ async def test_a_silent_worker_loses_its_slot_first_and_its_life_later(crew: Cre
     assert (stuck.share.slots, helper.share.slots) == ({0}, {1})
     for tick in range(1, watchdog.KILL_TICKS + 1):
         watchdog.look(crew)
-        crew._beat(helper, READY)
+        crew._beat(helper, READY, accepts=True)
         assert stuck.suspected == (tick >= watchdog.SUSPECT_TICKS)
         assert helper.share.slots == ({0, 1} if tick >= watchdog.SUSPECT_TICKS else {1})
         assert process.returncode == (-9 if tick >= watchdog.KILL_TICKS else None)
@@ -171,10 +171,10 @@ async def test_a_worker_that_speaks_again_gets_its_slot_back(crew: Crew) -> None
     crew.assign()
     for _ in range(watchdog.SUSPECT_TICKS):
         watchdog.look(crew)
-        crew._beat(helper, READY)
+        crew._beat(helper, READY, accepts=True)
     assert helper.share.slots == {0, 1}
     channel.told.clear()
-    crew._beat(slow, READY)
+    crew._beat(slow, READY, accepts=True)
     assert (slow.share.slots, helper.share.slots) == ({0}, {1})
     assert channel.told == [("serve", {"slots": [0], "unix": True})]
     assert process.returncode is None
@@ -196,8 +196,8 @@ async def test_a_worker_that_never_becomes_ready_gets_its_slot_in_the_end(crew: 
     assert late.share == Share()
     for _ in range(watchdog.SETTLE_TICKS):
         watchdog.look(crew)
-        crew._beat(late, UNREADY)
-        crew._beat(helper, READY)
+        crew._beat(late, UNREADY, accepts=True)
+        crew._beat(helper, READY, accepts=True)
     assert late.share.slots == {0}
 
 
@@ -205,7 +205,7 @@ async def test_a_successor_on_trial_never_settles_by_waiting(crew: Crew) -> None
     trial, _, _ = join(crew, 0, health=UNREADY, trial=True)
     for _ in range(watchdog.SETTLE_TICKS * 2):
         watchdog.look(crew)
-        crew._beat(trial, UNREADY)
+        crew._beat(trial, UNREADY, accepts=True)
     assert not trial.settled
 
 
@@ -249,7 +249,7 @@ async def test_a_worker_that_dies_while_its_successor_starts_gets_no_second_one(
     await asyncio.sleep(0.05)
     (successor,) = hired
     assert not successor.trial  # it is the slot's worker now, ready or not
-    crew._beat(successor, READY)
+    crew._beat(successor, READY, accepts=True)
     assert await replacing
     assert len(hired) == 1
     assert successor.share.slots == {0, 1}
@@ -357,6 +357,8 @@ async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
     )
     join(crew, 0, health=READY, suspected=True)
     assert not desk.readiness(desk_of(crew))[0]  # its last word may be long ago
+    join(crew, 0, health=READY, open=False)
+    assert not desk.readiness(desk_of(crew))[0]  # it can decide, and nobody reaches it yet
     join(crew, 0, health=READY, phase=Phase.LEAVING)
     assert not desk.readiness(desk_of(crew))[0]
     join(crew, 1, health=READY)

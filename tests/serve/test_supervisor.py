@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -176,7 +176,8 @@ insecure_issuer = true
     async with issuer:
         await asyncio.to_thread(bearerd.start)
         with bearerd:
-            await eventually(lambda: bearerd.pids() and not bearerd.probe("/readyz").json()["ready"])
+            await eventually(lambda: not refuses(bearerd))
+            assert bearerd.probe("/readyz").status == 503
             wire = await bearerd.wire()
             await wire.send(request("/auth/api", *allowed()))
             await eventually(lambda: waiting(bearerd) == 1)
@@ -188,6 +189,12 @@ insecure_issuer = true
             assert await wire.rest() == b""  # and the connection is closed
             assert bearerd.process is not None
             assert await asyncio.to_thread(bearerd.process.wait) == 0
+
+
+def refuses(bearerd: Bearerd) -> bool:
+    """Whether nobody listens yet."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", bearerd.port)) != 0
 
 
 def waiting(bearerd: Bearerd) -> int:
@@ -322,3 +329,48 @@ async def test_a_killed_worker_s_lease_is_given_back_so_that_a_revocation_need_n
         written = bearerd.api("POST", "/v1/revocations", body)
         assert (written.status, written.json()["acknowledged"]) == (201, "enforced")
         assert not bearerd.events("a dead worker's lease stays until it lapses")
+
+
+@contextlib.asynccontextmanager
+async def held_request(tmp_path: Path, server: str) -> AsyncIterator[tuple[Bearerd, Wire]]:
+    """A bearerd, and a request to it that waits for an issuer which never answers."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    issuer = await asyncio.start_server(silent, "127.0.0.1", 0)
+    table = f"""
+[[issuer]]
+issuer = "{house.ISS}"
+name = "test"
+algorithms = ["ES256"]
+jwks_uri = "http://127.0.0.1:{issuer.sockets[0].getsockname()[1]}/jwks"
+insecure_issuer = true
+"""
+    bearerd = Bearerd(tmp_path, config(workers=1, issuers=table, server=server), until_ready=False)
+    async with issuer:
+        await asyncio.to_thread(bearerd.start)
+        with bearerd:
+            await eventually(lambda: not refuses(bearerd))
+            wire = await bearerd.wire()
+            await wire.send(request("/auth/api", *allowed()))
+            await eventually(lambda: waiting(bearerd) == 1)
+            yield bearerd, wire
+            await wire.close()
+
+
+async def test_a_request_that_outlasts_drain_timeout_is_cut_off_and_told_of(tmp_path: Path) -> None:
+    async with held_request(tmp_path, 'drain_timeout = "100ms"') as (bearerd, wire):
+        assert await asyncio.to_thread(bearerd.stop) == 0
+        assert not (await wire.rest()).startswith(b"HTTP/1.1 200")
+        (event,) = bearerd.events("requests were cut off: drain_timeout has passed")
+        assert event["connections"] == 1
+
+
+async def test_a_second_signal_waits_for_nothing(tmp_path: Path) -> None:
+    async with held_request(tmp_path, 'drain_timeout = "1h"') as (bearerd, wire):
+        bearerd.send(signal.SIGTERM)
+        await eventually(lambda: bearerd.events("stopping"))
+        assert await asyncio.to_thread(bearerd.stop) == 0
+        assert await wire.rest() == b""

@@ -174,19 +174,19 @@ class Crew:
 
     def _told(self, member: Member, what: str, fields: dict[str, Any]) -> None:
         if what == "beat":
-            self._beat(member, fields.get("health"))
+            self._beat(member, fields.get("health"), accepts=fields.get("open") is True)
         elif what == "leaving" and not self._ending and member.phase is Phase.UP:
             self._task(self.replace(member))
 
-    def _beat(self, member: Member, health: Any) -> None:
-        member.silent = 0
+    def _beat(self, member: Member, health: Any, *, accepts: bool) -> None:
+        member.silent, member.open = 0, accepts
         if isinstance(health, dict):
             member.health = health
         if member.suspected:
             member.suspected = False
             member.share = Share()  # it may have missed what it was told
             self.assign()
-        if member.ready:
+        if member.decides:
             member.news.set()
             if not member.trial:
                 self.settle(member)
@@ -198,7 +198,7 @@ class Crew:
 
         Raises ChannelClosed where there is none, TimeoutError, or NotDone.
         """
-        for member in sorted(self.members, key=lambda member: (not member.ready, not member.able)):
+        for member in sorted(self.members, key=lambda member: (not member.decides, not member.able)):
             if member.phase is not Phase.UP:
                 continue
             with contextlib.suppress(ChannelClosed):
@@ -269,7 +269,7 @@ class Crew:
             await asyncio.wait_for(successor.news.wait(), START_SECONDS)
         if member.phase is Phase.GONE or self._ending:
             return not self._ending
-        if not successor.ready:
+        if not successor.decides:
             _LOGGER.error("a successor did not become ready: the old worker stays", extra={"worker": member.pid})
             successor.process.kill()
             member.leaving = False

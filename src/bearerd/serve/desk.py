@@ -43,7 +43,7 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     healths = [member.health for member in members if member.health is not None]
     able = any(member.ready for member in members)
     ready = able and not desk.draining
-    few = len(members) < desk.crew.slots
+    few = sum(member.ready for member in members) < desk.crew.slots
     workers = "draining" if desk.draining else "none_ready" if not able else "fewer_than_configured" if few else "ok"
     document: dict[str, Any] = {
         "ready": ready,

@@ -49,9 +49,10 @@ class Member:
     trial: bool = False  # it is to replace a worker that still serves
     leaving: bool = False  # a successor is being hired
     health: dict[str, Any] | None = None  # its last word
+    open: bool = False  # by its last word it accepts from what it was told to
     lease: str = ""  # its name among the store's leases
     share: Share = Share()
-    news: asyncio.Event = field(default_factory=asyncio.Event)  # set once it is ready, or gone
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # set once it can decide, or is gone
 
     @property
     def pid(self) -> int:
@@ -64,9 +65,14 @@ class Member:
         return self.phase is Phase.UP and not self.suspected
 
     @property
-    def ready(self) -> bool:
-        """Whether it said so last, a moment ago."""
+    def decides(self) -> bool:
+        """Whether it said a moment ago that its view and its keys are good enough."""
         return self.able and self.health is not None and self.health.get("ready") is True
+
+    @property
+    def ready(self) -> bool:
+        """Whether it decides, and can be reached."""
+        return self.decides and self.open
 
 
 def assignment(members: Iterable[Member], slots: int) -> dict[Member, Share]:

@@ -68,6 +68,7 @@ class Worker:
         self._slots: list[list[socket.socket]] = []
         self._unix: list[socket.socket] = []
         self._order = asyncio.Lock()
+        self._news = asyncio.Event()
         self._end = asyncio.Event()
         self._patience = 0.0
         self._successor = False
@@ -140,6 +141,7 @@ class Worker:
         if self._doors is not None:
             shared = self._unix if unix else []
             self._doors.open([*shared, *(sock for slot in slots for sock in self._slots[slot])])
+            self._news.set()
 
     # ---- what the supervisor hears
 
@@ -148,8 +150,11 @@ class Worker:
         assert self._channel is not None  # noqa: S101 - begun with it
         while True:
             health = None if self._service is None else self._service.health()
-            self._channel.tell("beat", health=health)
-            await asyncio.sleep(BEAT_SECONDS if health is not None and health["ready"] else EAGER_SECONDS)
+            self._channel.tell("beat", health=health, open=self._doors is not None and self._doors.are_open)
+            self._news.clear()
+            pause = BEAT_SECONDS if health is not None and health["ready"] else EAGER_SECONDS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), pause)
 
     def _asked_to_leave(self) -> None:
         """SIGTERM to us alone: the supervisor starts our successor first, or is ending itself."""
