@@ -81,3 +81,9 @@ hooks: prerequisites  ## the native tests on a build with the clock's test hook
 	$(call installed,.venv-test,BEARERD_TEST)
 	@.venv-test/bin/python -c "$(OURS)"
 	@.venv-test/bin/python -m pytest tests/native -n auto -p no:cacheprovider
+
+# ---- Faults: real servers and workers, killed, stopped, cut off and restored, and a checker over what happened ----
+
+.PHONY: chaos
+chaos: native    ## faults for CHAOS_SECONDS (60) from CHAOS_SEED; writes docs/chaos-report.md
+	@PYTHONPATH=tests $(BIN)/python -m faults.chaos

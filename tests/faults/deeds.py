@@ -1,0 +1,219 @@
+"""Faults: each does something to a world, waits, and mends it again; the history holds both.
+
+``loses`` names the durability levels that a fault takes more away from than they cover (``faults.checker``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faults.nodes import Gone
+from faults.world import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from faults.world import World
+    from support.valkey import Valkey
+
+ALL = ("memory", "fsync", "replicas=1")
+
+
+class Deeds:
+    """What can be done to one world.  Deeds to the store come one after another; those to workers at any time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.note = world.history.note
+        self._store = asyncio.Lock()
+        self._busy: set[str] = set()  # workers that something is being done to
+
+    async def do(self, what: str, args: dict[str, Any]) -> None:
+        """One deed by name; none where it makes no sense here and now."""
+        deed: Callable[..., Awaitable[None]] = getattr(self, what)
+        if "node" not in args:
+            async with self._store:
+                await deed(**args)
+        elif args["node"] not in self._busy and args["node"] in self.world.nodes:
+            self._busy.add(args["node"])
+            try:
+                await deed(**args)
+            finally:
+                self._busy.discard(args["node"])
+
+    # ---- to the store
+
+    async def crash(self, seconds: float) -> None:
+        """SIGKILL and, later, a start with what is on disk: everything, or nothing."""
+        server = self.world.primary
+        self.note("fault", what="crash", loses=() if self.world.topology.fsync else ALL)
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(server.start)
+        self.note("heal", what="crash")
+
+    async def hang(self, seconds: float) -> None:
+        """SIGSTOP: open sockets that never answer."""
+        server = self.world.primary
+        self.note("fault", what="hang")
+        server.pause()
+        await asyncio.sleep(seconds)
+        server.resume()
+        self.note("heal", what="hang")
+
+    async def flush(self) -> None:
+        self.note("fault", what="flush", loses=ALL)
+        await self.world.on(self.world.primary, "FLUSHALL")
+
+    async def dump(self) -> None:
+        """Keep what the store holds now, for ``restore``."""
+        server = self.world.primary
+        await self.world.on(server, "SAVE")
+        kept = self.world.home / f"dump-{len(self.world.dumps)}.rdb"
+        await asyncio.to_thread(shutil.move, server.home / "dump.rdb", kept)
+        self.world.dumps.append(kept)
+        self.note("dump", number=len(self.world.dumps) - 1)
+
+    async def restore(self, number: int, seconds: float) -> None:
+        """The operator's worst idea: an old dump."""
+        dumps = self.world.dumps
+        if not dumps:
+            return
+        server = self.world.primary
+        self.note("fault", what="restore", loses=ALL, number=number % len(dumps))
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(_put, dumps[number % len(dumps)], server.home)
+        await asyncio.to_thread(server.start, "--appendonly", "no")
+        await asyncio.to_thread((server.home / "dump.rdb").unlink)
+        if self.world.topology.fsync:
+            await self.world.on(server, "CONFIG", "SET", "appendonly", "yes")
+        self.note("heal", what="restore")
+
+    async def fill(self, seconds: float) -> None:
+        """No memory left: nothing is taken, not even a heartbeat."""
+        self.note("fault", what="fill")
+        await self.world.on(self.world.primary, "CONFIG", "SET", "maxmemory", "1")
+        await asyncio.sleep(seconds)
+        await self.world.on(self.world.primary, "CONFIG", "SET", "maxmemory", "0")
+        self.note("heal", what="fill")
+
+    async def trim(self) -> None:
+        """The doorbell and the history of heads forget everything but the last."""
+        self.note("fault", what="trim")
+        await self.world.on(self.world.primary, "XTRIM", NAMES.bell, "MAXLEN", 0)
+        await self.world.on(self.world.primary, "ZREMRANGEBYRANK", NAMES.prefix + "heads", 0, -2)
+
+    async def disconnect(self) -> None:
+        """All connections are closed by the server."""
+        self.note("fault", what="disconnect")
+        await self.world.on(self.world.primary, "CLIENT", "KILL", "TYPE", "normal")
+
+    async def failover(self, lag: float, seconds: float) -> None:
+        """The primary dies and its replica takes over, without what it had not received for ``lag`` seconds."""
+        await self._take_over("failover", lag, seconds, left=frozenset())
+
+    async def split(self, lag: float, seconds: float, left: tuple[str, ...]) -> None:
+        """The same, but the old primary lives on, and some workers stay with it."""
+        await self._take_over("split", lag, seconds, left=frozenset(left))
+
+    async def _take_over(self, what: str, lag: float, seconds: float, left: frozenset[str]) -> None:
+        world = self.world
+        if world.replication is None:
+            return
+        old, new = world.primary, next(server for server in world.servers if server is not world.primary)
+        self.note("fault", what="lag", seconds=lag)
+        world.replication.black_hole()
+        await asyncio.sleep(lag)
+        self.note("fault", what=what, loses=("memory",), left=sorted(left))
+        if what == "failover":
+            await asyncio.to_thread(old.kill)
+        await world.on(new, "REPLICAOF", "NO", "ONE")
+        world.primary = new
+        self.note("primary", server=world.servers.index(new))
+        for name in world.nodes:
+            if name not in left:
+                world.route(name, new)
+        await asyncio.sleep(seconds)
+        await self._rejoin(what, old, new)
+
+    async def _rejoin(self, what: str, old: Valkey, new: Valkey) -> None:
+        """The old primary comes back as a replica of the new one; what only it held is gone."""
+        world = self.world
+        assert world.replication is not None
+        if what == "failover":
+            await asyncio.to_thread(old.start)
+        world.replication.cut()
+        world.replication.heal()
+        world.replication.route(new)
+        await world.on(old, "REPLICAOF", "127.0.0.1", world.replication.port)
+        for name in world.nodes:
+            world.route(name, new)
+        await world.replicated()
+        self.note("heal", what=what)
+
+    # ---- to a worker
+
+    async def cut(self, node: str, seconds: float) -> None:
+        """A black hole between it and the store."""
+        self.note("fault", what="cut", node=node)
+        self.world.gates[node].black_hole()
+        await self._mended("cut", node, seconds)
+
+    async def mute(self, node: str, seconds: float) -> None:
+        """Replies are kept back; what it sends arrives."""
+        self.note("fault", what="mute", node=node)
+        self.world.gates[node].hold()
+        await self._mended("mute", node, seconds)
+
+    async def refuse(self, node: str, seconds: float) -> None:
+        """Its connections are closed, new ones refused."""
+        self.note("fault", what="refuse", node=node)
+        self.world.gates[node].refuse()
+        await self._mended("refuse", node, seconds)
+
+    async def delay(self, node: str, seconds: float, jitter: float) -> None:
+        self.note("fault", what="delay", node=node, jitter=jitter)
+        self.world.gates[node].jitter = jitter
+        await self._mended("delay", node, seconds)
+
+    async def sever(self, node: str) -> None:
+        """Its connections are closed, once."""
+        self.note("fault", what="sever", node=node)
+        self.world.gates[node].cut()
+
+    async def _mended(self, what: str, node: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.world.gates[node].heal()
+        self.note("heal", what=what, node=node)
+
+    async def stop(self, node: str, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT."""
+        self.note("fault", what="stop", node=node)
+        self.world.nodes[node].stop()
+        await asyncio.sleep(seconds)
+        self.world.nodes[node].resume()
+        self.note("heal", what="stop", node=node)
+
+    async def kill(self, node: str, seconds: float, release: bool) -> None:
+        """SIGKILL, and a new process; its supervisor may have given its lease back."""
+        one = self.world.nodes[node]
+        lease = one.lease
+        self.note("fault", what="kill", node=node, release=release)
+        await one.kill()
+        if release:
+            with contextlib.suppress(OSError, RuntimeError):
+                await asyncio.wait_for(self.world.on(self.world.gates[node].server, "HDEL", NAMES.leases, lease), 1.0)
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(Gone):
+            await one.start()
+        self.note("heal", what="kill", node=node)
+
+
+def _put(dump: Path, home: Path) -> None:
+    shutil.rmtree(home / "appendonlydir", ignore_errors=True)
+    shutil.copy(dump, home / "dump.rdb")
