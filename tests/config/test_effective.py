@@ -26,7 +26,7 @@ reveal_reason = true
 drain_timeout = "1500ms"
 
 [store]
-url = "redis://bearerd:hunter2@store.example:6379/0?password=hunter2"
+url = "redis+sentinel://bearerd:hunter2@store.example:6379/main?sentinel_password=hunter2"
 fleet = "f"
 max_staleness = "90s"
 
@@ -105,7 +105,7 @@ def full() -> Config:
 def test_secrets_are_masked_wherever_they_stand(full: Config) -> None:
     text = as_toml(effective(full))
     assert "hunter2" not in text
-    assert 'url = "redis://bearerd:***@store.example:6379/0?***"' in text
+    assert 'url = "redis+sentinel://bearerd:***@store.example:6379/main?sentinel_password=***"' in text
     assert 'proxy = "http://me:***@proxy:3128"' in text
     assert 'k = "***"' in text
     assert "secret-32" in text, "a file's name is no secret"
@@ -224,7 +224,15 @@ def test_an_empty_configuration_is_warned_of() -> None:
 
 @pytest.mark.parametrize(
     ("url", "warned"),
-    [("redis://127.0.0.1", False), ("redis://[::1]", False), ("redis://localhost", False), ("redis://store", True)],
+    [
+        ("redis://127.0.0.1", False),
+        ("redis://[::1]", False),
+        ("redis://localhost", False),
+        ("redis://store", True),
+        ("redis+cluster://127.0.0.1,store:7001", True),
+        ("rediss+cluster://127.0.0.1,store:7001", False),
+        ("unix:///run/store.sock", False),
+    ],
 )
 def test_an_unencrypted_store_is_warned_of_unless_it_is_here(url: str, warned: bool) -> None:
     told = warnings(parsed(f'[store]\nurl = "{url}"\nfleet = "f"'))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -194,11 +193,12 @@ def _check_reach(key: str, issuer: Issuer, problems: Problems) -> None:
         host, _, port = issuer.connect_to.rpartition(":")
         if not host or "/" in host or "@" in host or not (_PORT.fullmatch(port) and 0 < int(port) < 65536):
             problems.add(f"{key}.connect_to", f'"{issuer.connect_to}" is not host:port', "write it like keycloak:8443")
-    if issuer.ca_file is not None and not files.trouble(issuer.ca_file):
-        try:
-            ssl.create_default_context(cafile=str(issuer.ca_file))
-        except (ssl.SSLError, ValueError):
-            problems.add(f"{key}.ca_file", f"{issuer.ca_file} holds no certificate in PEM", "name a CA bundle")
+    if (
+        issuer.ca_file is not None
+        and not files.trouble(issuer.ca_file)
+        and not files.holds_certificates(issuer.ca_file)
+    ):
+        problems.add(f"{key}.ca_file", f"{issuer.ca_file} holds no certificate in PEM", "name a CA bundle")
     if issuer.fetch_header_file is not None:
         _check_header_file(f"{key}.fetch_header_file", issuer.fetch_header_file, problems)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import grp
 import ipaddress
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from bearerd.config import addresses, files
+from bearerd.config import addresses, files, store_url
 from bearerd.config.model import UnixListener
 from bearerd.config.units import rounded_up, spelled
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _MODE: Final = re.compile(r"0?[0-7]{3}")
 _DURABILITY: Final = re.compile(r"memory|fsync|replicas=[1-9][0-9]?")
 _SOCKET_PATH_BYTES: Final = 107  # sun_path, with its final zero
-_STORE_SCHEMES: Final = ("redis", "rediss", "unix")
-_LATER_SCHEMES: Final = ("sentinel", "cluster")
 
 
 def check_server(server: Server, problems: Problems) -> None:
@@ -93,7 +91,7 @@ def check_store(store: Store, server: Server, problems: Problems) -> None:
         problems.add("store.url_file", "given beside store.url", "keep one of the two", given=("store.url",))
     remote = store.url is not None or store.url_file is not None
     if store.url is not None:
-        _check_store_url("store.url", store.url, problems)
+        _check_store_url("store.url", store.url, store, problems)
     if remote and store.fleet is None and server.profile == "production":
         problems.add(
             "store.fleet",
@@ -101,6 +99,8 @@ def check_store(store: Store, server: Server, problems: Problems) -> None:
             "name the fleet: programs that share a store share revocations only under one name",
             given=("store.fleet", "store.url", "server.profile"),
         )
+    if not remote and store.ca_file is not None:
+        problems.add("store.ca_file", "has no effect without a store's url", "write rediss://… or remove it")
     if not remote and not store.embedded:
         _check_embedded(server, problems)
     if store.available_for < store.max_staleness:
@@ -129,28 +129,35 @@ def check_store_url_file(store: Store, problems: Problems) -> str | None:
             "store.url_file", f"its content is no url: {error}", "one line, such as rediss://user:password@host"
         )
         return None
-    _check_store_url("store.url_file", url, problems)
+    _check_store_url("store.url_file", url, store, problems)
     return url
 
 
-def _check_store_url(key: str, url: str, problems: Problems) -> None:
+def _check_store_url(key: str, url: str, store: Store, problems: Problems) -> None:
     """The text is never quoted: it may hold a password."""
-    scheme, _, rest = url.partition("://")
-    if scheme in _LATER_SCHEMES or any(scheme.endswith(f"+{word}") for word in _LATER_SCHEMES):
-        problems.add(
-            key, "sentinel and cluster are not available in this version", "name one server: redis://host:6379/0"
-        )
-        return
-    if scheme not in _STORE_SCHEMES or not rest:
-        problems.add(key, "not a store's url", "write redis://host:6379/0, rediss://… (TLS) or unix:///path/to/socket")
-        return
     try:
-        parts = urlsplit(url)
-        usable = bool(parts.path) if scheme == "unix" else bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        problems.add(key, "not a store's url: host, port or path is wrong", "write redis://host:6379/0")
+        found = store_url.parse(url)
+    except ValueError as error:
+        problems.add(key, f"not a store's url: {error}", f"write {store_url.FORMS}")
+        return
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        path = found.options.get(name)
+        if path is None:
+            continue
+        if not path.startswith("/"):
+            problems.add(key, f"{name} is a relative path", "write it from the root")
+        elif trouble := files.trouble(Path(path)):
+            problems.add(key, f"{name}: {trouble[0]}", "name a file that can be read")
+    if store.ca_file is None:
+        return
+    if not found.tls:
+        problems.add(
+            "store.ca_file", "has no effect: the store's url is not one with TLS", "write rediss://… or remove it"
+        )
+    elif found.options.keys() & {"ssl_ca_certs", "ssl_ca_path"}:
+        problems.add("store.ca_file", "given beside an option of the url that says the same", "keep one of the two")
+    elif not files.trouble(store.ca_file) and not files.holds_certificates(store.ca_file):
+        problems.add("store.ca_file", f"{store.ca_file} holds no certificate in PEM", "name a CA bundle")
 
 
 def _check_embedded(server: Server, problems: Problems) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from bearerd.config import addresses, files
+from bearerd.config import addresses, files, store_url
 from bearerd.config.model import Rule, UnixListener
 from bearerd.config.problems import dotted
 from bearerd.config.problems import key as quoted
@@ -48,7 +48,7 @@ def effective(config: Config) -> dict[str, Any]:
     if "url_file" in store:
         store.pop("url", None)
     elif "url" in store:
-        store["url"] = _masked_url(store["url"])
+        store["url"] = store_url.masked(store["url"])
     for issuer in tree.get("issuer", ()):
         if "proxy" in issuer:
             issuer["proxy"] = _masked_url(issuer["proxy"])
@@ -184,12 +184,17 @@ def _warn_of_server(config: Config) -> Iterator[str]:
 
 def _warn_of_store(config: Config) -> Iterator[str]:
     url, key_file = config.store.url, config.store.fleet_key_file
-    if url is not None and url.startswith("redis:") and not _loopback(urlsplit(url).hostname or ""):
+    if url is not None and _in_the_clear(url):
         yield "store.url: redis:// is not encrypted: its password and the revocations cross the network in the clear"
     if url is not None and key_file is None and config.server.profile == "production":
         yield "store.fleet_key_file: without it, whoever can write the store owns the fleet"
     for key, path in (("store.fleet_key_file", key_file), ("store.url_file", config.store.url_file)):
         yield from _warn_of_file(key, path)
+
+
+def _in_the_clear(url: str) -> bool:
+    found = store_url.parse(url)
+    return not found.tls and not all(_loopback(host) for host, _ in found.hosts)
 
 
 def _warn_of_issuers(config: Config) -> Iterator[str]:

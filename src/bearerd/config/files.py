@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,15 @@ def trouble(path: Path) -> tuple[str, str] | None:
     if not os.access(path, os.R_OK):
         return f"{path} cannot be read by this user", f"let user {os.geteuid()} read it"
     return None
+
+
+def holds_certificates(path: Path) -> bool:
+    """Whether a file is a bundle of certificate authorities in PEM."""
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        return False
+    return True
 
 
 def world_readable(path: Path) -> bool:

@@ -53,6 +53,7 @@ class Store(Table):
 
     url: str | None = None  # None: an embedded Valkey under data_dir
     url_file: Path | None = None  # holds the url, where it carries a password; ``load`` puts its content into ``url``
+    ca_file: Path | None = None  # of rediss: these authorities instead of the system's
     fleet: Name | None = None
     fleet_key_file: Path | None = None
     embedded: Flag = False  # allow an embedded store although a listener is not loopback or unix

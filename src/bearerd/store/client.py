@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     ClusterDownError,
     NoPermissionError,
     NoScriptError,
@@ -175,7 +176,10 @@ class Client:
         except BaseException as error:
             with contextlib.suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
-            if isinstance(error, (RedisError, OSError, TimeoutError)):
+            if isinstance(error, ResponseError | AuthenticationError):
+                # Not in its words: a server that has no AUTH quotes its arguments.
+                raise StoreError(f"the store refused the login: {type(error).__name__}") from None
+            if isinstance(error, RedisError | OSError | TimeoutError):
                 raise StoreError(f"the store is unreachable: {type(error).__name__}: {error}") from None
             raise
         link = Link(connection, self.timeout)
@@ -215,6 +219,11 @@ class Client:
         async with self.borrow() as link:
             return await link.call(*command)
 
+    async def renew(self) -> None:
+        """Close the idle connections: the server that takes writes may be another now."""
+        links, self._idle = self._idle, []
+        await asyncio.gather(*(link.close() for link in links))
+
     async def close(self) -> None:
         """Close every connection that was made here."""
         links, self._links, self._idle = self._links, set(), []
@@ -233,4 +242,4 @@ def connect(store: model.Store, *, url: str | None = None, timeout: float | None
     fleet = store.fleet or DEFAULT_FLEET
     key = seal.read_key(store.fleet_key_file) if store.fleet_key_file else None
     seconds = min(2.0, max(0.5, store.max_staleness / 10)) if timeout is None else timeout
-    return Client(address.parse(where), Names(fleet), seal.Seal(fleet, key), seconds)
+    return Client(address.parse(where, store.ca_file), Names(fleet), seal.Seal(fleet, key), seconds)
