@@ -31,7 +31,7 @@ cdef class Revocations:
     ) noexcept nogil
 
     cdef void changed(self) noexcept nogil
-    cdef bint insert(self, const Entry* entry) noexcept nogil
+    cdef bint insert(self, Cursor* where, const Entry* entry) noexcept nogil
     cdef void remove(self, Cursor* where) noexcept nogil
     cdef int put(self, const Entry* entry, list log) except -1
     cdef int drop_idle(self, const Entry* entry, list log) except -1

@@ -12,12 +12,13 @@ from bearerd._native.entry cimport (
     FOR_EVER, KEY, LIFTS, SIZE, Entry, covers, is_live, read_entry, saturated, write_entry,
 )
 from bearerd._native.slots cimport (
-    Cursor, SLOTS_END, hash_of, in_run, seek, slot, slots_free, slots_init, slots_insert, slots_memory, slots_move,
-    slots_position, slots_remove, slots_walk,
+    Cursor, SLOTS_END, first_read, hash_of, in_run, prefetch, seek, slot, slots_free, slots_init, slots_insert, slots_memory,
+    slots_move, slots_position, slots_remove, slots_walk,
 )
 
 cdef enum:
     ENOUGH = 0xFFFFFFFF  # as a budget: more slots than any table has
+    AHEAD = 8  # entries
 
 ENTRY_SIZE = SIZE
 FOREVER = <uint32_t>FOR_EVER
@@ -107,9 +108,8 @@ cdef class Revocations:
 
     # -- writing --
 
-    cdef bint insert(self, const Entry* entry) noexcept nogil:
-        cdef Cursor where = seek(&self.slots, hash_of(&self.slots, entry.key))
-        if not slots_insert(&self.slots, &where, entry):
+    cdef bint insert(self, Cursor* where, const Entry* entry) noexcept nogil:
+        if not slots_insert(&self.slots, where, entry):
             return False
         if memcmp(entry.key, every_key, KEY) == 0:
             self.everyone += 1
@@ -126,7 +126,8 @@ cdef class Revocations:
     cdef int put(self, const Entry* entry, list log) except -1:
         """Whether it makes a difference.  What it makes idle goes; ``log`` (or None) tells how to take both back."""
         cdef uint64_t hashed = hash_of(&self.slots, entry.key)
-        cdef Cursor here = seek(&self.slots, hashed)
+        cdef Cursor where = seek(&self.slots, hashed)
+        cdef Cursor here = where
         cdef const Entry* other = in_run(&self.slots, &here, hashed)
         cdef bint makes_idle = False
         while other != NULL:
@@ -136,7 +137,7 @@ cdef class Revocations:
                 makes_idle |= covers(entry, other)
             here.i += 1
             other = in_run(&self.slots, &here, hashed)
-        if not self.insert(entry):  # first: without memory nothing may be lost
+        if not self.insert(&where, entry):  # first: without memory nothing may be lost
             raise MemoryError
         if log is not None:
             log.append((True, packed(entry)))
@@ -171,11 +172,11 @@ cdef class Revocations:
         cdef bytes text
         for added, text in reversed(log):
             read_entry(<const unsigned char*>PyBytes_AS_STRING(text), &entry)
+            here = seek(&self.slots, hash_of(&self.slots, entry.key))
             if not added:
-                if not self.insert(&entry):
+                if not self.insert(&here, &entry):
                     raise MemoryError
                 continue
-            here = seek(&self.slots, hash_of(&self.slots, entry.key))
             while memcmp(slot(here.area, here.i), &entry, sizeof(Entry)) != 0:
                 here.i += 1
             self.remove(&here)
@@ -220,6 +221,8 @@ cdef class Revocations:
             log = []
         try:
             for i in range(count):
+                if i + AHEAD < count:
+                    prefetch(first_read(&self.slots, p + (i + AHEAD) * SIZE))
                 read_entry(p + i * SIZE, &entry)
                 if entry.expiry != 0 and is_live(&entry, time):
                     new += self.put(&entry, log)
@@ -314,6 +317,8 @@ cdef class Revocations:
         cdef Lift reset = self.last_reset(now)
         cdef uint32_t cutoff
         cdef size_t i
+        for i in range(count):
+            prefetch(first_read(&self.slots, keys + i * KEY))
         for i in range(count):
             cutoff = self.in_force(keys + i * KEY, now, &reset)
             if cutoff != 0 and (cutoff == <uint32_t>FOR_EVER or issued_at <= cutoff):

@@ -113,3 +113,4 @@ cdef void shelf_remove(Shelf* shelf, uint32_t index) noexcept nogil
 cdef uint32_t shelf_add(
     Shelf* shelf, const Token* like, const unsigned char* probes, const unsigned char* record
 ) noexcept nogil
+cdef size_t shelf_longest_chain(const Shelf* shelf) noexcept nogil

@@ -148,6 +148,19 @@ cdef void split(Shelf* shelf) noexcept nogil:
         index = following
 
 
+cdef size_t shelf_longest_chain(const Shelf* shelf) noexcept nogil:
+    cdef size_t chain, length, longest = 0
+    cdef uint32_t index
+    for chain in range(shelf.chains):
+        length = 0
+        index = shelf_head(shelf, chain)[0]
+        while index != <uint32_t>NOBODY:
+            length += 1
+            index = shelf_record(shelf, index).next
+        longest = max(longest, length)
+    return longest
+
+
 # ---- the list from newest to oldest ----
 
 

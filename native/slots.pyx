@@ -10,7 +10,7 @@ second table's memory.
 
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 cdef extern from "<stdlib.h>" nogil:
     void* aligned_alloc(size_t alignment, size_t size) noexcept
@@ -25,7 +25,7 @@ cdef extern from *:
     uint64_t bearerd_ceiling(uint64_t i, uint64_t homes) noexcept nogil
 
 cdef enum:
-    FULL_IN_32 = 29  # of 32 homes taken: grow by an eighth
+    FULL_IN_32 = 30  # of 32 homes taken: grow by a twelfth
     SPARSE_IN_32 = 12  # of 32 homes taken: shrink
     STEPS = 32  # slots walked for each entry inserted, while moving
     LINE = 64
@@ -50,8 +50,14 @@ cdef bint has_segment(Slots* slots, Area* area, size_t segment) noexcept nogil:
     return True
 
 
-cdef bint has_room(Slots* slots, Area* area, size_t i) noexcept nogil:
+cdef inline bint has_room(Slots* slots, Area* area, size_t i) noexcept nogil:
     """Makes every slot from the end to `i` real."""
+    if area.end & (SEGMENT - 1) != 0 and area.end >> SEGMENT_BITS == i >> SEGMENT_BITS:
+        return True
+    return has_segments(slots, area, i)
+
+
+cdef bint has_segments(Slots* slots, Area* area, size_t i) noexcept nogil:
     cdef size_t segment = area.end >> SEGMENT_BITS
     while segment <= i >> SEGMENT_BITS:
         if not has_segment(slots, area, segment):
@@ -96,7 +102,7 @@ cdef void maybe_resize(Slots* slots) noexcept nogil:
     if slots.moving:
         return
     if slots.count * 32 > homes * FULL_IN_32:
-        homes += homes // 8
+        homes += homes // 12
     elif homes > SEGMENT and slots.count * 32 < homes * SPARSE_IN_32:
         homes = max(<size_t>SEGMENT, slots.count + slots.count // 2)
     else:
@@ -104,6 +110,18 @@ cdef void maybe_resize(Slots* slots) noexcept nogil:
     if open_area(&slots.next, homes):
         slots.moving = True
         slots.frontier = 0
+
+
+cdef void shift_up(Area* area, size_t i, size_t gap) noexcept nogil:
+    """Moves the entries from slot `i` on by one, into the gap."""
+    cdef size_t low
+    while gap > i:
+        if gap & (SEGMENT - 1) == 0:
+            slot(area, gap)[0] = slot(area, gap - 1)[0]
+            gap -= 1
+        low = max(i, gap & ~<size_t>(SEGMENT - 1))
+        memmove(slot(area, low) + 1, slot(area, low), (gap - low) * sizeof(Entry))
+        gap = low
 
 
 cdef bint slots_insert(Slots* slots, Cursor* where, const Entry* entry) noexcept nogil:
@@ -119,10 +137,8 @@ cdef bint slots_insert(Slots* slots, Cursor* where, const Entry* entry) noexcept
         if not has_room(slots, area, gap):
             return False
         area.end = gap + 1
-    while gap > where.i:
-        slot(area, gap)[0] = slot(area, gap - 1)[0]
-        gap -= 1
-    slot(area, gap)[0] = entry[0]
+    shift_up(area, where.i, gap)
+    slot(area, where.i)[0] = entry[0]
     slots.count += 1
     slots_move(slots, STEPS)
     return True
@@ -146,7 +162,7 @@ cdef void slots_remove(Slots* slots, Cursor* where) noexcept nogil:
     slots.count -= 1
 
 
-cdef size_t run_length(const Slots* slots, const Area* area, size_t i, uint64_t hashed) noexcept nogil:
+cdef inline size_t run_length(const Slots* slots, const Area* area, size_t i, uint64_t hashed) noexcept nogil:
     cdef const Entry* entry
     cdef size_t start = i
     while True:
@@ -156,7 +172,7 @@ cdef size_t run_length(const Slots* slots, const Area* area, size_t i, uint64_t 
             return i - start
 
 
-cdef void give_up(Slots* slots, Area* area, size_t before) noexcept nogil:
+cdef inline void give_up(Slots* slots, Area* area, size_t before) noexcept nogil:
     """Frees the segments that lie wholly before slot `before`."""
     cdef size_t segment = area.first >> SEGMENT_BITS
     while segment < before >> SEGMENT_BITS:

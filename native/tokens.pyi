@@ -73,3 +73,6 @@ class TokenCache:
 
     def memory(self) -> int:
         """Bytes held, segments that wait for entries included."""
+
+    def longest_chain(self) -> int:
+        """How many entries must be compared at most: a few, however many there are.  Looks at all: for diagnosis."""

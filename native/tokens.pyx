@@ -17,8 +17,8 @@ from bearerd._native.entry cimport saturated
 from bearerd._native.generations cimport Generations
 from bearerd._native.revocations cimport Revocations
 from bearerd._native.shelf cimport (
-    NOBODY, PROBE, Token, shelf_add, shelf_block, shelf_clear, shelf_find, shelf_free, shelf_init, shelf_record,
-    shelf_remove, shelf_size, shelf_touch,
+    NOBODY, PROBE, Token, shelf_add, shelf_block, shelf_clear, shelf_find, shelf_free, shelf_init,
+    shelf_longest_chain, shelf_record, shelf_remove, shelf_size, shelf_touch,
 )
 
 cdef enum:
@@ -185,6 +185,10 @@ cdef class TokenCache:
     def memory(self):
         """Bytes held, segments that wait for entries included."""
         return self.shelf.kept + self.shelf.reserved
+
+    def longest_chain(self):
+        """How many entries must be compared at most: a few, however many there are.  Looks at all: for diagnosis."""
+        return shelf_longest_chain(&self.shelf)
 
     @property
     def evictions(self):

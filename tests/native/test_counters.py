@@ -172,6 +172,16 @@ def test_only_cells_that_were_given_can_be_written() -> None:
     assert bytes(buffer) == before
 
 
+def test_a_series_is_known_by_all_of_its_shape() -> None:
+    buffer, page = page_with_series()
+    before = bytes(buffer)
+    for kind, bounds in [(COUNTER, ()), (GAUGE, ()), (HISTOGRAM, (0.001, 0.1)), (HISTOGRAM, (0.001, 0.1, 2.6))]:
+        with pytest.raises(ValueError, match="another kind or other bounds"):
+            page.series(b"a histogram", kind, bounds)
+    assert page.series(b"a histogram", HISTOGRAM, [0.001, 0.1, 2.5]) > 0
+    assert bytes(buffer) == before
+
+
 @pytest.mark.parametrize("size", [0, 1, 8, 15])
 def test_a_page_without_room_for_its_header_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
@@ -236,6 +246,24 @@ def test_what_stands_behind_the_end_is_not_there() -> None:
         assert read(buffer) == WHOLE
     Page(buffer).series(b"next", COUNTER)
     assert read(buffer) == [*WHOLE, (b"next", COUNTER, (), (0.0,))]
+
+
+def test_a_series_that_contradicts_itself_ends_the_page() -> None:
+    buffer, _ = page_with_series()
+    first = size_of(*WHOLE[0][:3])
+    size = struct.unpack_from("<I", buffer, HEADER + first)[0]
+    struct.pack_into("<I", buffer, HEADER + first, size - 1)
+    assert read(buffer) == WHOLE[:1]
+    Page(buffer).series(b"next", COUNTER)
+    assert read(buffer) == [WHOLE[0], (b"next", COUNTER, (), (0.0,))]
+
+
+def test_series_of_something_that_is_no_page_are_not_taken_over() -> None:
+    buffer, _ = page_with_series()
+    buffer[:8] = b"bearerd0"
+    assert read(buffer) == []
+    Page(buffer)
+    assert read(buffer) == []
 
 
 @settings(max_examples=300)

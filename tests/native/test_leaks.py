@@ -109,7 +109,11 @@ def tokens(clears=True):
     cache.find(KEYS[-30], 10.0, 5.0, some, table)
     some.config += 1
     cache.find(KEYS[-31], 5.0, 5.0, some, table)
+    large = TokenCache(1 << 20, 1 << 30)
+    for key in KEYS:
+        large.put(key, b"", 0, 0, 0, 0, 10.0, 10.0, b"")
     if clears:
+        large.clear()
         cache.clear()
         cache.put(b"token", b"record", 0, 0, 0, 0, 1.0, 1.0, b"")
 

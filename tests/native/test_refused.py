@@ -63,6 +63,14 @@ def test_a_full_set_forgets_its_oldest() -> None:
     assert [table.find(token, 0.0, 0) for token in tokens] == [-1, -1, -1, *range(3, WAYS + 3)]
 
 
+def test_one_token_takes_one_place() -> None:
+    table = RefusedTokens(WAYS)
+    tokens = [b"token %d" % number for number in range(WAYS)]
+    for number, token in enumerate([*tokens, *[tokens[-1]] * 20]):
+        table.put(token, number, 10.0, 0)
+    assert [table.find(token, 0.0, 0) for token in tokens] == [*range(WAYS - 1), WAYS + 19]
+
+
 def test_it_never_grows() -> None:
     table = RefusedTokens(100)
     before = table.memory()

@@ -262,6 +262,10 @@ def test_at_the_limit_the_expired_make_room() -> None:
     assert table.apply(pack(KEYS[3], FOREVER, 50, 1), 10) == 1
     assert len(table) == 3
     assert [table.revoked(key, 0, 10) for key in KEYS] == [-1, 0, 0, 0]
+    with pytest.raises(Full):
+        table.apply(pack(KEYS[0], FOREVER, 50, 2), 10)
+    assert table.apply(pack(KEYS[0], FOREVER, 50, 2), 11) == 1
+    assert [table.revoked(key, 0, 11) for key in KEYS] == [0, -1, 0, 0]
 
 
 def test_one_subject_revoked_ever_again_is_one_entry() -> None:
