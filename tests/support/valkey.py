@@ -72,7 +72,7 @@ class Valkey:
                 )
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline and self.process.poll() is None:
-                with contextlib.suppress(OSError, ConnectionError):
+                with contextlib.suppress(OSError, ConnectionError, RuntimeError):  # -LOADING: not yet
                     if self.call("PING") == b"PONG":
                         return self
                 time.sleep(0.01)
@@ -87,7 +87,7 @@ class Valkey:
             self.process = subprocess.Popen([str(find_server()), *arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError, ConnectionError):
+            with contextlib.suppress(OSError, ConnectionError, RuntimeError):  # -LOADING: not yet
                 if self.call("PING") == b"PONG":
                     return self
             time.sleep(0.01)
