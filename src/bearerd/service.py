@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import platform
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -136,6 +137,7 @@ class Service:
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.writer: Writer | None = None
+        self.writer_problem = "the store has not been reached yet"  # while there is none
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
         self._refresher: Refresher | None = None
         self._running = contextlib.AsyncExitStack()
@@ -188,7 +190,8 @@ class Service:
     def health(self) -> dict[str, Any]:
         """How this process is, JSON-able.  Ready: a view that is fresh enough, and one key set ever loaded.
 
-        One issuer's outage is shown and makes nobody unready.
+        One issuer's outage is shown and makes nobody unready.  Tried: a view that is fresh enough, and of every key set it
+        is known what it is or why there is none; what is answered then is no worse for being answered now.
         """
         now, current = Now(clock.wall(), clock.boot()), self.current
         issuers = [issuer.status(now) for issuer in current.issuers]
@@ -197,6 +200,7 @@ class Service:
         fresh = age <= (current.max_staleness if strict else current.available_for)
         return {
             "ready": fresh and (not issuers or any(status.loaded for status in issuers)),
+            "tried": fresh and all(status.loaded or status.failing for status in issuers),
             "fresh": fresh,
             "view_age_seconds": age if math.isfinite(age) else None,
             "stale": age > current.max_staleness,  # ``available`` resources may go on; that, too, must be seen
@@ -284,8 +288,9 @@ class Service:
         while self.writer is None:
             try:
                 durability, warning, _ = await store_server.check(client, store.durability)
-            except StoreError:
-                await asyncio.sleep(RESTART_SECONDS)
+            except (StoreError, ConfigError) as error:  # a server that is not fit may be followed by one that is
+                self._cannot_revoke(log.told(error))
+                await asyncio.sleep(random.uniform(0.5, 1.0) * RESTART_SECONDS)  # noqa: S311 - jitter
                 continue
             if warning is not None:
                 _LOGGER.warning("the store's durability", extra={"detail": warning})
@@ -298,6 +303,11 @@ class Service:
                 slack=self._slack,
             )
         await asyncio.Event().wait()
+
+    def _cannot_revoke(self, why: str) -> None:
+        if why != self.writer_problem:
+            self.writer_problem = why
+            _LOGGER.error("nothing can be revoked through this process", extra={"detail": why})
 
     def _slack(self, iss: str) -> float:
         found = self.current.issuers.find(iss)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.proxy import Proxy
+from support.valkey import Valkey
 
 from bearerd.config import model
 from bearerd.errors import ConfigError, StoreError
@@ -16,8 +17,6 @@ from bearerd.store.script import PUBLISH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from support.valkey import Valkey
 
 
 @contextlib.asynccontextmanager
@@ -158,6 +157,16 @@ async def test_a_refused_login_names_no_password(server: Valkey) -> None:
         assert await client.call("PING") == b"PONG"
 
 
+async def test_a_server_that_quotes_the_login_in_its_error_is_not_repeated(tmp_path: Path) -> None:
+    with contextlib.closing(Valkey(tmp_path).start("--rename-command", "AUTH", "NOTHING")) as server:
+        with pytest.raises(RuntimeError, match="the-secret"):
+            server.call("AUTH", "me", "the-secret")
+        async with connected(f"redis://me:the-secret@127.0.0.1:{server.port}") as client:
+            with pytest.raises(StoreError, match="refused the login") as caught:
+                await client.call("PING")
+    assert "the-secret" not in str(caught.value)
+
+
 async def test_a_user_without_a_right_is_told_which(server: Valkey) -> None:
     server.call("ACL", "SETUSER", "poor", "on", ">pw", "~*", "+ping", "+client|setinfo")
     async with connected(f"redis://poor:pw@127.0.0.1:{server.port}") as client:
@@ -259,6 +268,14 @@ def test_an_old_server_lacks_waitaof_by_command_not_by_version() -> None:
     assert level.name == "memory"
     assert warning is not None
     assert "has no WAITAOF" in warning
+
+
+async def test_a_server_that_stopped_to_write_its_file_gives_less_than_fsync_and_says_so(server: Valkey) -> None:
+    """After a fail-over: what the successor writes was not asked again."""
+    async with connected(server.url) as client, client.borrow() as link:
+        await link.call("SET", "k", "v")
+        assert await servers.Durability(fsync=True).reached(link, 0.05) == "memory"
+        assert link.usable
 
 
 async def test_durability_names_the_level_that_was_got(shared_server: Valkey, server: Valkey) -> None:

@@ -71,6 +71,57 @@ async def test_a_sentinel_names_the_primary_and_its_successor(tmp_path: Path, pa
                 assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t2")).durability == "replicas=1"
 
 
+class Oracle:
+    """A Sentinel of ours, which names whom the test wants."""
+
+    def __init__(self, port: int) -> None:
+        self.named = port
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                count = await self._number(reader)
+                command = [(await reader.readexactly(await self._number(reader) + 2))[:-2] for _ in range(count)]
+                port = str(self.named).encode()
+                told = b"*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%s\r\n" % (len(port), port)
+                writer.write(told if command[0].upper() == b"SENTINEL" else b"+OK\r\n")
+        writer.close()
+
+    async def _number(self, reader: asyncio.StreamReader) -> int:
+        return int((await reader.readuntil(b"\r\n"))[1:])
+
+
+async def test_a_primary_that_lost_its_replicas_is_left_for_the_one_that_the_sentinels_name(
+    tmp_path: Path, pair: tuple[Valkey, Valkey]
+) -> None:
+    """The old one stays reachable, takes writes, and would look fresh; a worker must not stay with it, nor writers."""
+    one, two = pair
+    await until(lambda: b"state=online" in one.call("INFO", "replication"))
+    async with (
+        Oracle(one.port) as oracle,
+        worker(f"redis+sentinel://127.0.0.1:{oracle.port}/main", timeout=2.0) as here,
+    ):
+        await here.writer.revoke(Kind.TOKEN, ISSUER, "t1")
+        breaks = here.sync._breaks
+        two.call("REPLICAOF", "NO", "ONE")
+        assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t2", ack="stored")).acknowledged == "stored"
+        await until(lambda: here.revoked("t2"))  # only the old one has it
+        oracle.named = two.port
+        with running(tmp_path / "three", replicaof=f"127.0.0.1 {two.port}"):
+            await until(lambda: here.sync._breaks > breaks and not here.view.problem)
+            assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t3", ack="stored")).complete
+            async with worker(two.url) as other:
+                assert all(other.revoked(value) for value in ("t1", "t2", "t3"))
+
+
 async def test_an_unknown_master_is_named_in_the_error(tmp_path: Path, server: Valkey) -> None:
     with sentinel(tmp_path / "sentinel", server) as watcher:
         client = clients.connect(model.Store(url=f"redis+sentinel://127.0.0.1:{watcher.port}/other"), timeout=2)

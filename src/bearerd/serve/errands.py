@@ -76,7 +76,7 @@ async def reset(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
 async def listed(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
     """``GET /v1/revocations``: a page after a sequence."""
     if service.writer is None:
-        return _refused(503, "the store has not been reached yet")
+        return _refused(503, service.writer_problem)
     try:
         found = await service.writer.page(fields["after"], fields["most"])
     except StoreError as error:
@@ -88,7 +88,7 @@ async def listed(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
 async def _written(service: Service, act: str, fields: dict[str, Any]) -> dict[str, Any]:
     writer = service.writer
     if writer is None:
-        return _refused(503, "the store has not been reached yet")
+        return _refused(503, service.writer_problem)
     subject: dict[str, Any] = {}
     until: float | None = None
     if fields.get("token") is not None:

@@ -26,6 +26,7 @@ from bearerd.serve.hiring import Terms
 from bearerd.serve.http import serving
 from bearerd.serve.page import Pages
 from bearerd.store import client as store_client
+from bearerd.store import server as store_server
 from bearerd.store import sync
 from bearerd.store.embedded import Embedded
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 RECENTLY: Final = 60.0  # seconds: whoever asked for readiness within them will ask again
 NOTICE_SECONDS: Final = 1.0  # for it to learn that we are draining, before we stop to accept
+STORE_PATIENCE: Final = 3.0  # for its answer at the start
 STORE_PAUSE: Final = 1.0  # before an embedded store that ended is started again
 
 _LOGGER: Final = logging.getLogger("bearerd.supervisor")
@@ -92,6 +94,7 @@ class Supervisor:
             for sock in own[name]:
                 stack.callback(sock.close)
         await self._start_store(held, stack)
+        await self._check_store()
         stack.callback(self._cancel_tasks)
         self._pages = Pages()
         stack.callback(self._pages.close)
@@ -128,6 +131,17 @@ class Supervisor:
         stack.push_async_callback(self._store.stop)
         self._config = self._with_store(self._config)
         self._task(self._keep_store())
+
+    async def _check_store(self) -> None:
+        """A server that is not fit ends the start (ConfigError); one that does not answer does not: workers go on asking."""
+        client = store_client.connect(self._config.store)
+        try:
+            async with asyncio.timeout(STORE_PATIENCE):
+                await store_server.check(client, self._config.store.durability)
+        except (StoreError, TimeoutError) as error:
+            _LOGGER.error("starting without the store", extra={"detail": log.told(error)})
+        finally:
+            await client.close()
 
     def _with_store(self, config: Config) -> Config:
         """The same, with the embedded store's url."""

@@ -81,7 +81,12 @@ class Durability:
         """
         milliseconds = max(1, int(seconds * 1000))
         if self.fsync:
-            local, _ = await link.call("WAITAOF", 1, 0, milliseconds, blocks=seconds)
+            try:
+                local, _ = await link.call("WAITAOF", 1, 0, milliseconds, blocks=seconds)
+            except StoreError:
+                if not link.usable:
+                    raise
+                local = 0  # it answered with an error: after a fail-over, a server that writes no append-only file
             return "fsync" if local >= 1 else "memory"
         if self.replicas:
             got = await link.call("WAIT", self.replicas, milliseconds, blocks=seconds)

@@ -190,6 +190,7 @@ class Sync:
 
     async def _session(self) -> None:
         """One connection, until it fails."""
+        await self.client.renew()  # writers, too, are to meet the server that we meet
         link = await self.client.link()
         self._since = -math.inf if self._trusted else None
         self._skew = None
@@ -234,6 +235,8 @@ class Sync:
         if self._replicated and await self._confirmed(link, self.client.timeout / 2) < 1:
             # A cut-off primary still takes writes, and looks fresh for ever.
             self.view.problem = "no replica confirms the heartbeat"
+            if self.client.where.replicated:
+                raise StoreError(self.view.problem)  # the sentinels may have chosen another primary by now
             return False
         self.view.count(sent)
         if self._since is None:
