@@ -201,6 +201,7 @@ class Service:
         return {
             "ready": fresh and (not issuers or any(status.loaded for status in issuers)),
             "tried": fresh and all(status.loaded or status.failing for status in issuers),
+            "tried": fresh and all(status.loaded or status.failing for status in issuers),
             "fresh": fresh,
             "view_age_seconds": age if math.isfinite(age) else None,
             "stale": age > current.max_staleness,  # ``available`` resources may go on; that, too, must be seen

@@ -75,15 +75,21 @@ async def crew(tmp_path: Any) -> Crew:
 def join(crew: Crew, slot: int, channel: Channel | None = None, **state: Any) -> tuple[Member, Any, Any]:
     process: Any = Process(1000 + len(crew.members))
     spoken: Any = channel or Channel()
-    member = Member(slot, len(crew.members) + 1, process, crew._pages.new(4096), spoken, phase=Phase.UP, open=True)
+    open_ = frozenset({slot})
+    member = Member(slot, len(crew.members) + 1, process, crew._pages.new(4096), spoken, phase=Phase.UP, open=open_)
     for name, value in state.items():
         setattr(member, name, value)
     crew.members.append(member)
     return member, process, spoken
 
 
-READY = {"ready": True, "fresh": True, "store_up": True, "stale": False, "issuers": []}
-UNREADY = {**READY, "ready": False}
+READY = {"ready": True, "tried": True, "fresh": True, "store_up": True, "stale": False, "issuers": []}
+UNREADY = {**READY, "ready": False, "tried": False}
+
+
+def beat(crew: Crew, member: Member, health: dict[str, Any]) -> None:
+    """A worker's word, when it has done what it was told."""
+    crew._told(member, "beat", {"health": health, "open": sorted(member.share.slots)})
 
 
 # ---- reload
@@ -158,7 +164,7 @@ async def test_a_silent_worker_loses_its_slot_first_and_its_life_later(crew: Cre
     assert (stuck.share.slots, helper.share.slots) == ({0}, {1})
     for tick in range(1, watchdog.KILL_TICKS + 1):
         watchdog.look(crew)
-        crew._beat(helper, READY, accepts=True)
+        beat(crew, helper, READY)
         assert stuck.suspected == (tick >= watchdog.SUSPECT_TICKS)
         assert helper.share.slots == ({0, 1} if tick >= watchdog.SUSPECT_TICKS else {1})
         assert process.returncode == (-9 if tick >= watchdog.KILL_TICKS else None)
@@ -171,10 +177,10 @@ async def test_a_worker_that_speaks_again_gets_its_slot_back(crew: Crew) -> None
     crew.assign()
     for _ in range(watchdog.SUSPECT_TICKS):
         watchdog.look(crew)
-        crew._beat(helper, READY, accepts=True)
+        beat(crew, helper, READY)
     assert helper.share.slots == {0, 1}
     channel.told.clear()
-    crew._beat(slow, READY, accepts=True)
+    beat(crew, slow, READY)
     assert (slow.share.slots, helper.share.slots) == ({0}, {1})
     assert channel.told == [("serve", {"slots": [0], "unix": True})]
     assert process.returncode is None
@@ -189,23 +195,91 @@ async def test_a_worker_that_is_starting_is_given_longer(crew: Crew) -> None:
     assert process.returncode == -9
 
 
-async def test_a_worker_that_never_becomes_ready_gets_its_slot_in_the_end(crew: Crew) -> None:
+async def test_where_nobody_can_decide_all_serve_in_the_end_for_the_sake_of_open_rules(crew: Crew) -> None:
+    workers = [join(crew, slot, health=UNREADY)[0] for slot in range(2)]
+    for tick in range(1, watchdog.SETTLE_TICKS + 1):
+        watchdog.look(crew)
+        for worker in workers:
+            beat(crew, worker, UNREADY)
+        late = tick >= watchdog.SETTLE_TICKS
+        assert [worker.share.slots for worker in workers] == ([{0}, {1}] if late else [set(), set()])
+    assert not desk.readiness(desk_of(crew))[0]
+
+
+async def test_an_unready_worker_leaves_its_slot_to_a_sibling_that_can_decide_however_long_it_takes(crew: Crew) -> None:
     late, _, _ = join(crew, 0, health=UNREADY)
     helper, _, _ = join(crew, 1, settled=True, health=READY)
     crew.assign()
-    assert late.share == Share()
-    for _ in range(watchdog.SETTLE_TICKS):
+    for _ in range(watchdog.SETTLE_TICKS * 2):
         watchdog.look(crew)
-        crew._beat(late, UNREADY, accepts=True)
-        crew._beat(helper, READY, accepts=True)
+        beat(crew, late, UNREADY)
+        beat(crew, helper, READY)
+        assert (late.share, helper.share.slots) == (Share(), {0, 1})
+    watchdog.look(crew)
+    beat(crew, helper, UNREADY)  # now nobody can
+    watchdog.look(crew)
     assert late.share.slots == {0}
+
+
+async def test_a_worker_that_knows_why_it_has_no_keys_serves_though_it_is_not_ready(crew: Crew) -> None:
+    worker, _, channel = join(crew, 0, health=UNREADY)
+    beat(crew, worker, {**UNREADY, "tried": True})
+    assert channel.told == [("serve", {"slots": [0, 1], "unix": True})]
+    assert not worker.ready
+    assert not desk.readiness(desk_of(crew))[0]
+
+
+# ---- the start
+
+
+async def test_nobody_accepts_before_it_can_decide(crew: Crew) -> None:
+    first, _, channel = join(crew, 0, open=frozenset())
+    second, _, other = join(crew, 1, open=frozenset())
+    for _ in range(5):
+        beat(crew, first, UNREADY)
+        beat(crew, second, UNREADY)
+        crew.assign()
+    assert (channel.told, other.told) == ([], [])
+    beat(crew, first, READY)
+    assert channel.told == [("serve", {"slots": [0, 1], "unix": True})]  # the sibling's too, until it can decide itself
+    assert other.told == []
+    beat(crew, second, READY)
+    assert other.told == [("serve", {"slots": [1], "unix": True})]
+    assert channel.told[1:] == [("serve", {"slots": [0], "unix": True})]
+
+
+async def test_readiness_is_told_once_every_slot_is_served_by_a_worker_that_decides(crew: Crew) -> None:
+    at = desk_of(crew)
+    first, _, _ = join(crew, 0, open=frozenset())
+    late, _, _ = join(crew, 1, open=frozenset())
+    beat(crew, late, UNREADY)
+    crew._told(first, "beat", {"health": READY, "open": []})
+    assert not desk.readiness(at)[0]  # it decides, and was told whom to serve just now
+    crew._told(first, "beat", {"health": READY, "open": [0]})
+    ready, document = desk.readiness(at)
+    assert (ready, document["components"]["workers"]) == (False, "starting")
+    beat(crew, first, READY)
+    assert first.open == {0, 1}
+    assert desk.readiness(at)[0]
+
+
+async def test_once_begun_a_slot_that_changes_hands_makes_nobody_unready(crew: Crew) -> None:
+    at = desk_of(crew)
+    workers = [join(crew, slot, open=frozenset())[0] for slot in range(2)]
+    for worker in (*workers, *workers):
+        beat(crew, worker, READY)
+    assert crew.begun
+    workers[1].phase = Phase.LEAVING
+    await crew._gone(workers[1])
+    assert (workers[0].open, workers[0].share.slots) == ({0}, {0, 1})  # it has yet to say that it serves both
+    assert desk.readiness(at)[0]
 
 
 async def test_a_successor_on_trial_never_settles_by_waiting(crew: Crew) -> None:
     trial, _, _ = join(crew, 0, health=UNREADY, trial=True)
     for _ in range(watchdog.SETTLE_TICKS * 2):
         watchdog.look(crew)
-        crew._beat(trial, UNREADY, accepts=True)
+        beat(crew, trial, UNREADY)
     assert not trial.settled
 
 
@@ -249,7 +323,7 @@ async def test_a_worker_that_dies_while_its_successor_starts_gets_no_second_one(
     await asyncio.sleep(0.05)
     (successor,) = hired
     assert not successor.trial  # it is the slot's worker now, ready or not
-    crew._beat(successor, READY, accepts=True)
+    beat(crew, successor, READY)
     assert await replacing
     assert len(hired) == 1
     assert successor.share.slots == {0, 1}
@@ -303,8 +377,9 @@ async def test_a_configuration_that_no_worker_can_start_with_is_hopeless_at_the_
 # ---- readiness
 
 
-def desk_of(crew: Crew, **state: Any) -> desk.Desk:
+def desk_of(crew: Crew, *, begun: bool | None = None, **state: Any) -> desk.Desk:
     nothing: Any = None
+    crew.begun = crew.begun if begun is None else begun
     made = desk.Desk(crew, crew._pages, crew.terms.config, nothing, nothing)
     for name, value in state.items():
         setattr(made, name, value)
@@ -318,7 +393,7 @@ def issuer(name: str, **state: Any) -> dict[str, Any]:
 async def test_one_ready_worker_is_enough_and_the_others_faults_are_shown(crew: Crew) -> None:
     join(crew, 0, health=READY)
     join(crew, 1, health={**UNREADY, "fresh": False, "store_up": False})
-    ready, document = desk.readiness(desk_of(crew))
+    ready, document = desk.readiness(desk_of(crew, begun=True))
     assert ready
     assert document["components"]["store"] == "stale_state"
 
@@ -330,7 +405,7 @@ async def test_one_issuer_s_outage_is_shown_and_makes_nobody_unready(crew: Crew)
     known = SimpleNamespace(issuer=[SimpleNamespace(name=name, insecure_issuer=False) for name in names])
     join(crew, 0, health={**READY, "issuers": issuers})
     join(crew, 1, health={**READY, "issuers": [issuer("good"), issuer("down")]})
-    ready, document = desk.readiness(desk_of(crew, config=known))
+    ready, document = desk.readiness(desk_of(crew, begun=True, config=known))
     assert ready
     assert document["components"]["issuers"] == {
         "good": "ok",
@@ -343,7 +418,7 @@ async def test_one_issuer_s_outage_is_shown_and_makes_nobody_unready(crew: Crew)
 
 
 async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
-    assert desk.readiness(desk_of(crew)) == (
+    assert desk.readiness(desk_of(crew, begun=True)) == (
         False,
         {
             "ready": False,
@@ -356,15 +431,15 @@ async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
         },
     )
     join(crew, 0, health=READY, suspected=True)
-    assert not desk.readiness(desk_of(crew))[0]  # its last word may be long ago
-    join(crew, 0, health=READY, open=False)
-    assert not desk.readiness(desk_of(crew))[0]  # it can decide, and nobody reaches it yet
+    assert not desk.readiness(desk_of(crew, begun=True))[0]  # its last word may be long ago
+    join(crew, 0, health=READY, open=frozenset())
+    assert not desk.readiness(desk_of(crew, begun=True))[0]  # it can decide, and nobody reaches it yet
     join(crew, 0, health=READY, phase=Phase.LEAVING)
-    assert not desk.readiness(desk_of(crew))[0]
+    assert not desk.readiness(desk_of(crew, begun=True))[0]
     join(crew, 1, health=READY)
-    ready, document = desk.readiness(desk_of(crew))
+    ready, document = desk.readiness(desk_of(crew, begun=True))
     assert (ready, document["components"]["workers"]) == (True, "fewer_than_configured")
-    ready, document = desk.readiness(desk_of(crew, draining=True))
+    ready, document = desk.readiness(desk_of(crew, begun=True, draining=True))
     assert (ready, document["components"]["workers"]) == (False, "draining")
 
 
@@ -373,7 +448,7 @@ async def test_what_is_warned_of_is_named_without_words(crew: Crew, tmp_path: An
     join(crew, 1, health=READY)
     table = '[[issuer]]\nissuer = "http://127.0.0.1:1"\nname = "dev"\ninsecure_issuer = true\nalgorithms = ["ES256"]\n'
     config = configuration(tmp_path, issuers=table)
-    ready, document = desk.readiness(desk_of(crew, config=config, restart_for=["server.workers"]))
+    ready, document = desk.readiness(desk_of(crew, begun=True, config=config, restart_for=["server.workers"]))
     assert ready
     assert document["warnings"] == ["insecure_issuer:dev", "restart_needed", "serving_stale"]
     assert house.ISS not in str(document)

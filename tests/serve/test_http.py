@@ -29,7 +29,7 @@ async def listening(make: Any, outcome: Any = None) -> AsyncIterator[Wire]:
             raise outcome
         return outcome
 
-    crew: Any = SimpleNamespace(members=[], slots=1, ask_any=ask, ask_all=ask)
+    crew: Any = SimpleNamespace(members=[], slots=1, begun=False, ask_any=ask, ask_all=ask)
     nothing: Any = None
     config, pages = Config(), Pages()
     desk = Desk(crew, pages, config, nothing, nothing)

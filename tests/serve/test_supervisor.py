@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from support import house
 from support.bearerd import Bearerd, config, wait_for
+from support.bearerd import issuer as inline
 from support.load import Load
+from support.valkey import Valkey
 from support.wire import Wire, request
 
 ASKED = (("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", "/orders/1"), ("X-Forwarded-Host", "api.example"))
@@ -47,6 +49,54 @@ def test_it_starts_decides_and_ends_with_0(tmp_path: Path) -> None:
     assert not bearerd.addresses()
     assert not bearerd.events("a worker ended unasked")
     assert {event["status"] for event in bearerd.events("a worker ended")} == {0}
+
+
+async def test_nobody_who_gets_in_at_the_start_is_told_that_it_is_too_early(tmp_path: Path) -> None:
+    """Connections are refused until a worker can decide, and from then on each is answered by one that does."""
+    bearerd = Bearerd(tmp_path, config(workers=4), until_ready=False)
+    statuses: list[int] = []
+    await asyncio.to_thread(bearerd.start)
+    with bearerd:
+        while len(statuses) < 100 or not await asyncio.to_thread(bearerd.ready):
+            with contextlib.suppress(ConnectionRefusedError):
+                wire = await bearerd.wire()
+                statuses.append((await wire.ask("/auth/api", *allowed())).status)
+                await wire.close()
+    assert set(statuses) == {200}
+
+
+async def test_while_the_store_is_away_open_rules_are_served_after_a_while_and_no_others(tmp_path: Path) -> None:
+    store = Valkey(tmp_path / "store")
+    text = config(workers=2, more=f'[store]\nurl = "{store.unix_url}"')
+    bearerd = Bearerd(tmp_path / "bearerd", text, until_ready=False)
+    await asyncio.to_thread(bearerd.start)
+    with bearerd, contextlib.closing(store):
+        await eventually(lambda: not refuses(bearerd))
+        for path, status in (("/open", 200), ("/orders/1", 503)):
+            answer = await asyncio.to_thread(bearerd.decide, path, house.token())
+            assert (path, answer.status) == (path, status)
+        assert bearerd.probe("/readyz").status == 503
+        await asyncio.to_thread(store.start)
+        await eventually(bearerd.ready)
+        assert bearerd.decide(token=house.token()).status == 200
+
+
+async def test_a_lone_issuer_that_is_down_keeps_no_open_rule_waiting_for_its_keys(tmp_path: Path) -> None:
+    table = f'''
+[[issuer]]
+issuer = "{house.ISS}"
+name = "test"
+jwks_uri = "http://127.0.0.1:1/jwks"
+insecure_issuer = true
+'''
+    bearerd = Bearerd(tmp_path, config(workers=1, issuers=table), until_ready=False)
+    await asyncio.to_thread(bearerd.start)
+    with bearerd:
+        await eventually(lambda: not refuses(bearerd))
+        health = bearerd.api("GET", "/v1/health").json()
+        assert [(one["health"]["tried"], one["ready"]) for one in health["workers"]] == [(True, False)]
+        assert bearerd.decide("/open").status == 200
+        assert bearerd.probe("/readyz").status == 503
 
 
 def test_ctrl_c_ends_it_with_0_too(tmp_path: Path) -> None:
@@ -97,8 +147,7 @@ async def test_a_lone_worker_s_connections_wait_for_its_successor(tmp_path: Path
         for wire in wires:
             await wire.send(request("/auth/api", *allowed()))
         for wire in wires:
-            # A worker that has just started may have to say that its view is not fresh yet; it answers.
-            assert (await wire.read()).status in (200, 503)
+            assert (await wire.read()).status == 200
             await wire.close()
 
 
@@ -164,20 +213,12 @@ async def test_sigterm_lets_a_request_that_is_under_way_end(tmp_path: Path) -> N
 
     issuer = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = issuer.sockets[0].getsockname()[1]
-    table = f"""
-[[issuer]]
-issuer = "{house.ISS}"
-name = "test"
-algorithms = ["ES256"]
-jwks_uri = "http://127.0.0.1:{port}/jwks"
-insecure_issuer = true
-"""
+    table = fetched(port)
     bearerd = Bearerd(tmp_path, config(workers=1, issuers=table), until_ready=False)
     async with issuer:
         await asyncio.to_thread(bearerd.start)
         with bearerd:
-            await eventually(lambda: not refuses(bearerd))
-            assert bearerd.probe("/readyz").status == 503
+            await eventually(bearerd.ready)
             wire = await bearerd.wire()
             await wire.send(request("/auth/api", *allowed()))
             await eventually(lambda: waiting(bearerd) == 1)
@@ -189,6 +230,18 @@ insecure_issuer = true
             assert await wire.rest() == b""  # and the connection is closed
             assert bearerd.process is not None
             assert await asyncio.to_thread(bearerd.process.wait) == 0
+
+
+def fetched(port: int) -> str:
+    """An issuer whose keys are on a port, and one with keys in the file: for its sake nobody waits for the other."""
+    return f"""
+[[issuer]]
+issuer = "{house.ISS}"
+name = "test"
+algorithms = ["ES256"]
+jwks_uri = "http://127.0.0.1:{port}/jwks"
+insecure_issuer = true
+""" + inline().replace(house.ISS, "https://other.example").replace('"test"', '"other"')
 
 
 def refuses(bearerd: Bearerd) -> bool:
@@ -340,19 +393,12 @@ async def held_request(tmp_path: Path, server: str) -> AsyncIterator[tuple[Beare
         writer.close()
 
     issuer = await asyncio.start_server(silent, "127.0.0.1", 0)
-    table = f"""
-[[issuer]]
-issuer = "{house.ISS}"
-name = "test"
-algorithms = ["ES256"]
-jwks_uri = "http://127.0.0.1:{issuer.sockets[0].getsockname()[1]}/jwks"
-insecure_issuer = true
-"""
+    table = fetched(issuer.sockets[0].getsockname()[1])
     bearerd = Bearerd(tmp_path, config(workers=1, issuers=table, server=server), until_ready=False)
     async with issuer:
         await asyncio.to_thread(bearerd.start)
         with bearerd:
-            await eventually(lambda: not refuses(bearerd))
+            await eventually(bearerd.ready)
             wire = await bearerd.wire()
             await wire.send(request("/auth/api", *allowed()))
             await eventually(lambda: waiting(bearerd) == 1)

@@ -50,6 +50,7 @@ class Crew:
         self.terms: Final = terms
         self.members: list[Member] = []
         self.hopeless: asyncio.Future[str] = asyncio.get_running_loop().create_future()  # why none can ever start
+        self.begun = False  # every slot was once served by a worker that is ready
         self._listeners = listeners
         self._pages = pages
         self._on_gone = on_gone
@@ -167,19 +168,19 @@ class Crew:
                 member.channel.tell("serve", slots=sorted(share.slots), unix=share.unix)
 
     def settle(self, member: Member) -> None:
-        """It keeps its slot from now on, ready or not."""
+        """It serves its slot from now on, ready or not."""
         if not member.settled:
             member.settled = True
             self.assign()
 
     def _told(self, member: Member, what: str, fields: dict[str, Any]) -> None:
         if what == "beat":
-            self._beat(member, fields.get("health"), accepts=fields.get("open") is True)
+            self._beat(member, fields.get("health"), fields.get("open"))
         elif what == "leaving" and not self._ending and member.phase is Phase.UP:
             self._task(self.replace(member))
 
-    def _beat(self, member: Member, health: Any, *, accepts: bool) -> None:
-        member.silent, member.open = 0, accepts
+    def _beat(self, member: Member, health: Any, accepts: Any) -> None:
+        member.silent, member.open = 0, frozenset(accepts or ())
         if isinstance(health, dict):
             member.health = health
         if member.suspected:
@@ -188,8 +189,10 @@ class Crew:
             self.assign()
         if member.decides:
             member.news.set()
-            if not member.trial:
-                self.settle(member)
+        if (member.decides or member.tried) and not member.trial:
+            self.settle(member)
+        served = frozenset[int]().union(*(one.open for one in self.members if one.ready))
+        self.begun = self.begun or len(served) == self.slots
 
     # ---- asking
 

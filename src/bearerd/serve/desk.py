@@ -36,19 +36,18 @@ class Desk:
 def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     """Whether this bearerd should be asked, and why: names of components and faults, nothing else.
 
-    Ready is one worker with a fresh view and one key set ever loaded.  The outage of one issuer is shown, and so is every
-    fault of another worker, and neither makes bearerd unready.
+    Ready is one worker with a fresh view and one key set ever loaded; at the start, such a worker behind every slot: until
+    then a connection may find nobody.  The outage of one issuer is shown, and so is every fault of another worker, and
+    neither makes bearerd unready.
     """
     members = [member for member in desk.crew.members if member.health is not None and member.able]
     healths = [member.health for member in members if member.health is not None]
     able = any(member.ready for member in members)
-    ready = able and not desk.draining
-    few = sum(member.ready for member in members) < desk.crew.slots
-    workers = "draining" if desk.draining else "none_ready" if not able else "fewer_than_configured" if few else "ok"
+    ready = able and desk.crew.begun and not desk.draining
     document: dict[str, Any] = {
         "ready": ready,
         "components": {
-            "workers": workers,
+            "workers": _workers(desk, sum(member.ready for member in members)),
             "store": max(map(_store, healths), key=_STORE_STATES.index, default="unknown"),
             "configuration": "ok" if desk.reload_problem is None else "not_reloaded",
             "issuers": _issuers(desk, healths),
@@ -89,6 +88,16 @@ def _worker(member: Member) -> dict[str, Any]:
 
 _REASONS: Final = frozenset(map(str, Reason))
 _STORE_STATES: Final = ("ok", "unreachable", "stale_state")  # the later the worse
+
+
+def _workers(desk: Desk, ready: int) -> str:
+    if desk.draining:
+        return "draining"
+    if ready == 0:
+        return "none_ready"
+    if not desk.crew.begun:
+        return "starting"
+    return "ok" if ready >= desk.crew.slots else "fewer_than_configured"
 
 
 def _store(health: dict[str, Any]) -> str:

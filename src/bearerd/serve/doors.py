@@ -50,11 +50,6 @@ class Doors:
         self._open = wanted
         self._watch()
 
-    @property
-    def are_open(self) -> bool:
-        """Whether anybody can come in (or waits because it is full)."""
-        return bool(self._open)
-
     def shut(self) -> None:
         """Accept nothing more."""
         self.open(())

@@ -45,11 +45,11 @@ class Member:
     silent: int = 0  # ticks of the watchdog since its last beat
     ticks: int = 0  # ticks since it is up
     suspected: bool = False  # silent for so long that a sibling serves its slot
-    settled: bool = False  # it was ready once, or nobody waits for that any longer
+    settled: bool = False  # it may accept: it has tried all that it decides by, or nobody waits for that any longer
     trial: bool = False  # it is to replace a worker that still serves
     leaving: bool = False  # a successor is being hired
     health: dict[str, Any] | None = None  # its last word
-    open: bool = False  # by its last word it accepts from what it was told to
+    open: frozenset[int] = frozenset()  # the slots that by its last word it accepts from
     lease: str = ""  # its name among the store's leases
     share: Share = Share()
     news: asyncio.Event = field(default_factory=asyncio.Event)  # set once it can decide, or is gone
@@ -72,46 +72,35 @@ class Member:
     @property
     def ready(self) -> bool:
         """Whether it decides, and can be reached."""
-        return self.decides and self.open
+        return self.decides and bool(self.open)
+
+    @property
+    def tried(self) -> bool:
+        """Whether it said that it decides as well as it can for now: a fresh view, and keys or why there are none."""
+        return self.able and self.health is not None and self.health.get("tried") is True
 
 
 def assignment(members: Iterable[Member], slots: int) -> dict[Member, Share]:
     """Who accepts from what.
 
     A slot is its own worker's as soon as that one has settled; until then a settled sibling serves it, the one with the
-    least to do.  Where nobody has settled, whoever is up does: an answer of 503 is better than none.  Of two workers of
-    one slot (a rolling restart) the newer, once it has settled.
+    least to do.  Where nobody has settled nobody accepts: connections wait in the kernel for an answer that is worth
+    having.  Of two workers of one slot (a rolling restart) the newer, once it has settled.
     """
     able = [member for member in members if member.able]
-    some_settled = any(member.settled for member in able)
-    found: dict[Member, set[int]] = {member: set() for member in able}
+    found: dict[Member, set[int]] = {member: set() for member in able if member.settled}
     orphans = []
     for slot in range(slots):
-        own = [member for member in able if member.slot == slot and (member.settled or slot in member.share.slots)]
+        own = [member for member in found if member.slot == slot]
         if own:
-            found[max(own, key=lambda member: (member.settled, member.number))].add(slot)
+            found[max(own, key=lambda member: member.number)].add(slot)
         else:
             orphans.append(slot)
-    for slot in orphans:
-        helper = _helper(slot, found)
-        if helper is not None:
-            found[helper].add(slot)
-    return {
-        member: Share(frozenset(served), unix=bool(served) or member.settled or not some_settled)
-        for member, served in found.items()
-    }
+    for slot in orphans if found else ():
+        found[_helper(slot, found)].add(slot)
+    return {member: Share(frozenset(found.get(member, ())), unix=member.settled) for member in able}
 
 
-def _helper(slot: int, found: dict[Member, set[int]]) -> Member | None:
-    """For a slot without a settled worker: whoever serves it already, else a settled sibling, else its own, else any."""
-
-    def rank(member: Member) -> tuple[bool, bool, bool, int, int]:
-        return (
-            not (member.settled and slot in member.share.slots),
-            not member.settled,
-            member.slot != slot,
-            len(found[member]),
-            member.number,
-        )
-
-    return min(found, key=rank, default=None)
+def _helper(slot: int, found: dict[Member, set[int]]) -> Member:
+    """For a slot without a settled worker of its own: whoever serves it already, else whoever has the least to do."""
+    return min(found, key=lambda member: (slot not in member.share.slots, len(found[member]), member.number))

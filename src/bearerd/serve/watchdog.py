@@ -19,7 +19,7 @@ TICK_SECONDS: Final = 1.0
 SUSPECT_TICKS: Final = 3  # without a beat: a sibling serves its slot
 KILL_TICKS: Final = 10  # without a beat: killed and replaced
 START_TICKS: Final = 60  # the same for one that is still starting
-SETTLE_TICKS: Final = 30  # up and still not ready: it keeps its slot all the same
+SETTLE_TICKS: Final = 10  # up, and neither it nor a sibling decides: it serves all the same, for the open rules
 
 _LOGGER: Final = logging.getLogger("bearerd.watchdog")
 
@@ -46,5 +46,5 @@ def look(crew: Crew) -> None:
             _LOGGER.warning("a worker is silent: a sibling serves its slot", extra={"worker": member.pid})
             member.suspected = True
             crew.assign()
-        if member.ticks >= SETTLE_TICKS and not member.trial:
+        if member.ticks >= SETTLE_TICKS and not member.trial and not any(one.decides for one in crew.members):
             crew.settle(member)

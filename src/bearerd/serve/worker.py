@@ -65,6 +65,7 @@ class Worker:
         self._service: Service | None = None
         self._runner: web.ServerRunner | None = None
         self._doors: Doors | None = None
+        self._open: list[int] = []  # the slots that we accept from
         self._slots: list[list[socket.socket]] = []
         self._unix: list[socket.socket] = []
         self._order = asyncio.Lock()
@@ -141,6 +142,7 @@ class Worker:
         if self._doors is not None:
             shared = self._unix if unix else []
             self._doors.open([*shared, *(sock for slot in slots for sock in self._slots[slot])])
+            self._open = slots
             self._news.set()
 
     # ---- what the supervisor hears
@@ -150,7 +152,7 @@ class Worker:
         assert self._channel is not None  # noqa: S101 - begun with it
         while True:
             health = None if self._service is None else self._service.health()
-            self._channel.tell("beat", health=health, open=self._doors is not None and self._doors.are_open)
+            self._channel.tell("beat", health=health, open=self._open)
             self._news.clear()
             pause = BEAT_SECONDS if health is not None and health["ready"] else EAGER_SECONDS
             with contextlib.suppress(TimeoutError):
