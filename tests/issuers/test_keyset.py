@@ -92,6 +92,23 @@ def test_a_private_key_is_dropped_and_the_others_stay() -> None:
     assert "private" in keys.problems[0]
 
 
+@pytest.mark.parametrize(
+    "leaked",
+    [jose.jwk("P-256", kid="a", d="c2VjcmV0"), {"kty": "oct", "k": "c2VjcmV0"}, {"kty": "what", "dp": "c2VjcmV0"}],
+)
+def test_what_is_kept_of_a_set_holds_no_private_key(leaked: dict[str, Any]) -> None:
+    found = read(jose.jwk("RSA", kid="r"), leaked, {"kty": "unusable"})
+    assert b"c2VjcmV0" not in found.document
+    assert json.loads(found.document)["keys"] == [jose.jwk("RSA", kid="r"), {"kty": "unusable"}]
+    again = keyset.read(found.document, Origin.DISK, VALIDATORS, ALL, LIMITS)
+    assert (again.hash, again.keys) == (found.hash, found.keys)
+
+
+def test_a_set_without_private_keys_is_kept_to_the_byte() -> None:
+    document = b' {"keys" : [' + json.dumps(jose.jwk("RSA")).encode() + b',{"kty":"unusable"},7]}'
+    assert keyset.read(document, Origin.NETWORK, VALIDATORS, ALL, LIMITS).document == document
+
+
 def test_the_hash_tells_usable_keys_apart_and_nothing_else() -> None:
     one, other = jose.jwk("P-256", kid="a"), jose.jwk("RSA", kid="r")
     assert read(one, other).hash == read(other, one | {"x-note": 1}, {"kty": "unknown"}).hash

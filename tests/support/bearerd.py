@@ -81,6 +81,12 @@ def environment(**more: str) -> dict[str, str]:
     return own | more
 
 
+def hooked(**settings: str) -> dict[str, str]:
+    """For ``Bearerd.environ``: the hooks of ``support/hooks``, with these settings."""
+    path = [str(Path(__file__).parent / "hooks"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(path), **settings}
+
+
 def run(*arguments: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
     """One ``bearerd`` command to its end."""
     return subprocess.run(

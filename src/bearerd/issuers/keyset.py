@@ -10,9 +10,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from bearerd.errors import IssuerFault
 from bearerd.issuers.faults import Reason
 from bearerd.jws import keysets
+from bearerd.jws.keys import PRIVATE_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 SHORTEST_LIFE: Final = 10.0
 """Seconds: no Cache-Control makes us ask more often (unless ``key_set_refresh`` itself is shorter)."""
 
+_SECRET: Final = frozenset({*PRIVATE_MEMBERS, "k"})
 _HASH_KEY: Final = secrets.token_bytes(32)
 
 
@@ -119,7 +123,7 @@ def read(
         raise IssuerFault(
             Reason.NO_USABLE_KEY, f"no key is for any of the issuer's algorithms ({', '.join(algorithms)})"
         )
-    raw = document if isinstance(document, bytes) else b""
+    raw = _keepable(document, found.problems) if isinstance(document, bytes) else b""
     return KeySet(found.keys, origin, validators, raw, _hash(found.keys), found.problems, _index(found.keys))
 
 
@@ -132,6 +136,15 @@ def of_secret(key: Key, validators: Validators) -> KeySet:
 def lifetime(max_age: float | None, refresh: float) -> float:
     """Seconds until a set should be asked for again: Cache-Control's wish within [10 s, ``key_set_refresh``]."""
     return refresh if max_age is None else min(max(max_age, SHORTEST_LIFE), refresh)
+
+
+def _keepable(document: bytes, problems: Collection[str]) -> bytes:
+    """The document for the store and the disk: without private keys, which an issuer may have published by mistake."""
+    if not problems:
+        return document
+    entries = orjson.loads(document)["keys"]
+    public = [entry for entry in entries if not (isinstance(entry, dict) and _SECRET & entry.keys())]
+    return document if len(public) == len(entries) else orjson.dumps({"keys": public})
 
 
 def _index(keys: tuple[Key, ...]) -> Mapping[str, tuple[Key, ...]]:

@@ -39,22 +39,21 @@ class Remote:
         if self._config.jwks_uri is not None:
             return await self._from(self._config.jwks_uri, known)
         aged = clock.boot() - self._discovered_at > METADATA_LIFE
-        believed = None if aged else self._discovered
-        uri = believed or await self._discover()
-        try:
-            return await self._from(uri, known)
-        except IssuerFault as fault:
-            if believed is None or fault.reason not in _MOVED:
-                raise
-            if (uri := await self._discover()) == believed:
-                raise
-        return await self._from(uri, known)
-
-    async def _discover(self) -> str:
-        self._discovered = None
-        self._discovered = await discovery.discover(self._config.issuer, self._fetcher, self._limits)
-        self._discovered_at = clock.boot()
-        return self._discovered
+        believed, moved = None if aged else self._discovered, None
+        if believed is not None:
+            try:
+                return await self._from(believed, known)
+            except IssuerFault as fault:
+                if fault.reason not in _MOVED:
+                    raise
+                moved = fault
+        uri = await discovery.discover(self._config.issuer, self._fetcher, self._limits)
+        if moved is not None and uri == believed:
+            raise moved
+        key_set = await self._from(uri, known)
+        # Only now: an answer that named a place without keys, or one that may not be asked, is not believed for an hour.
+        self._discovered, self._discovered_at = uri, clock.boot()
+        return key_set
 
     async def _from(self, uri: str, known: KeySet | None) -> KeySet:
         known = known if known is not None and known.validators.jwks_uri == uri and known.document else None

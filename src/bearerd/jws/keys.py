@@ -26,7 +26,7 @@ RSA_LEAST_BITS: Final = 2048  # RFC 7518 sections 3.3 and 3.5
 RSA_MOST_BITS: Final = 8192  # beyond it one verification costs a millisecond: a key set must not slow a worker down
 RSA_MOST_EXPONENT: Final = 2**32 - 1  # likewise; every exponent in the field is 3 or 65537
 
-_PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi", "oth")  # RFC 7518 section 6.3.2, RFC 8037 section 2
+PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi", "oth")  # RFC 7518 section 6.3.2, RFC 8037 section 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def from_jwk(jwk: Mapping[str, Any], *, symmetric: bool = False) -> Key:
     another purpose by ``use``, ``key_ops`` or ``alg`` (RFC 7517 section 4).
     """
     kid = _optional_text(jwk, "kid")
-    if private := [name for name in _PRIVATE_MEMBERS if name in jwk]:
+    if private := [name for name in PRIVATE_MEMBERS if name in jwk]:
         raise UnusableKey(f"the key is private: it has {', '.join(private)}")
     _check_purpose(jwk)
     kty = jwk.get("kty")
