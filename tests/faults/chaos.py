@@ -16,10 +16,12 @@ import os
 import random
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from faults.checker import told
 from faults.generator import plan
+from faults.nursery import Nursery
 from faults.run import Outcome, execute
 from faults.tally import Tally, report
 
@@ -35,13 +37,21 @@ async def main() -> int:
     kept = ROOT / "build" / "chaos"
     kept.mkdir(parents=True, exist_ok=True)
     tally, start = Tally(), time.monotonic()
+    nursery = Nursery()
     print(f"first seed {first}, for {seconds:g} s", flush=True)
     while tally.runs < most and (tally.runs == 0 or time.monotonic() - start < seconds):
         seed = first + tally.runs
         path = kept / f"{seed}.jsonl"
-        outcome = await execute(plan(seed), path, mutants)
+        try:
+            outcome = await execute(plan(seed), path, mutants, nursery)
+        except Exception:  # noqa: BLE001 - no verdict: counted, told, and not the end of the hour
+            tally.broken.append(seed)
+            traceback.print_exc()
+            continue
+        finally:
+            tally.runs += 1
+            tally.seconds = time.monotonic() - start
         tally.add(outcome)
-        tally.seconds = time.monotonic() - start
         print(_line(outcome), flush=True)
         if outcome.violations:
             print(told(outcome.violations, outcome.history.events), flush=True)
@@ -49,7 +59,8 @@ async def main() -> int:
             path.unlink()
         target.write_text(report(tally, first, os.cpu_count() or 1), encoding="utf-8")
     print(report(tally, first, os.cpu_count() or 1))
-    return 1 if tally.found else 0
+    nursery.close()
+    return 1 if tally.found or tally.broken else 0
 
 
 def _line(outcome: Outcome) -> str:

@@ -8,7 +8,8 @@
     P3, P5    no acknowledged lift, no acknowledged reset is lost; an opposite change made after it is ordered after it
     P4        a view never claims to be younger than it is: whatever was acknowledged before that time is in it
     P4-stale  no allow from a view that is older than ``max_staleness`` by its own word
-    P6        after settling all views and the store agree, decisions follow from them, everybody serves, nothing moves on
+    P6        after settling all views and the store agree, decisions follow from them, everybody serves, nothing moves on;
+              and nobody ever holds an entry that nobody wrote
 
 An answer is judged by what its question could know (numbers), never by comparing clocks of two machines; the times of P4 are one
 machine's boot clock.  "-after-loss": a fault between the write and the answer took away more than the durability covers.
@@ -112,6 +113,16 @@ class Run:
             found.setdefault(op.key, []).append(op)
         return found
 
+    @cached_property
+    def settled(self) -> int:
+        """From which event on all views and the store must agree."""
+        return next((event["n"] for event in self.events if event["e"] == "store" and event["phase"] == "end"), NEVER)
+
+    @cached_property
+    def final(self) -> frozenset[Entry]:
+        """What the store holds at the end."""
+        return frozenset(map(entry, self.events[self.settled]["entries"])) if self.settled < NEVER else frozenset()
+
     def against(self, op: Op) -> list[Op]:
         """What may undo or redo this operation: of the same key or of all, and of the other sort."""
         same = self.by_key.get(op.key, []) if op.key != EVERY_KEY else list(self.ops.values())
@@ -153,7 +164,7 @@ def check(events: list[Event]) -> list[Violation]:
     """Every violation in a history, the first of each property and operation only."""
     run = Run(events)
     found: dict[tuple[str, str], Violation] = {}
-    for violation, about in (*_decisions(run), *_views(run), *_order(run), *_end(run)):
+    for violation, about in (*_decisions(run), *_views(run), *_made_up(run), *_order(run), *_end(run)):
         found.setdefault((violation.property, about), violation)
     return list(found.values())
 
@@ -205,24 +216,32 @@ def _allowed(run: Run, op: Op, answer: Event, asked: int) -> Iterator[Found]:
 
 def _still_revoked(run: Run, ops: list[Op], answer: Event, asked: int) -> Iterator[Found]:
     """Refused as revoked, although each revocation of it was lifted, and that is in force everywhere."""
-    revocations = [op for op in ops if not op.lifts and not op.sure and op.invoked < answer["n"]]
-    if not revocations:
-        yield Violation("P1-lift", f"{answer['token']} was never revoked", (asked, answer["n"])), answer["token"]
-    for op in revocations:
-        if not any(_lifted(run, op, lift, answer, asked) for lift in run.lifts):
+    where = (asked, answer["n"])
+    lifts = []
+    for op in ops:
+        if op.lifts or op.sure or op.invoked > answer["n"]:
+            continue
+        lift = next((lift for lift in run.lifts if _lifted(run, op, lift, answer, asked)), None)
+        if lift is None:
             return
-    text = f"{answer['node']} refuses {answer['token']} as revoked after all that revoked it was lifted"
-    yield Violation("P1-lift", text, (asked, answer["n"])), answer["token"]
+        lifts.append(lift)
+    name, text = "P1-lift", f"{answer['node']} refuses {answer['token']} as revoked: "
+    if not lifts:
+        text += "it never was"
+    else:
+        text += f"all that revoked it was lifted by op {', '.join(str(lift.number) for lift in lifts)}"
+        if asked > run.settled:
+            name = "P5" if all(lift.do == "reset" for lift in lifts) else "P3"
+    yield Violation(name, text, (*where, *(lift.ended for lift in lifts))), answer["token"]
 
 
 def _lifted(run: Run, op: Op, lift: Op, answer: Event, asked: int) -> bool:
-    return (
-        op.undone_by(lift)
-        and lift.acknowledged == "enforced"
-        and op.ended < lift.invoked  # also: it did not fail, so it cannot take effect later
-        and lift.ended < asked
-        and not run.lost(lift, answer["n"])
-    )
+    """Whether this revocation was over before that lift began, and the answer must know of the lift."""
+    if not (op.undone_by(lift) and op.ended < lift.invoked and lift.ended < asked):
+        return False
+    if asked > run.settled:
+        return lift.members[0] in run.final
+    return lift.acknowledged == "enforced" and not run.lost(lift, answer["n"])
 
 
 def _views(run: Run) -> Iterator[Found]:
@@ -244,6 +263,17 @@ def _views(run: Run) -> Iterator[Found]:
             text = f"{view['node']} claims an age of {view['age']:.3f} s and lacks op {op.number} ({op.do}), stored"
             text += f" {view['boot'] - op.boot:.3f} s before"
             yield Violation("P4", text, (op.invoked, op.ended, view["n"])), f"{op.number}"
+
+
+def _made_up(run: Run) -> Iterator[Found]:
+    """Nobody holds what nobody wrote."""
+    written = {member for op in run.ops.values() for member in op.members}
+    # Of a writer that was killed nobody knows what it wrote in the end: some entry of that key and sort.
+    unknown = {(op.key, op.lifts) for op in run.ops.values() if not op.members and not op.sure}
+    for event in of(run.events, "view", "store"):
+        for one in map(entry, event["entries"]):
+            if one not in written and (one.key, one.lifts) not in unknown:
+                yield Violation("P6", f"{one} was never written", (event["n"],)), str(one)
 
 
 def _order(run: Run) -> Iterator[Found]:
@@ -268,11 +298,10 @@ def _order(run: Run) -> Iterator[Found]:
 def _end(run: Run) -> Iterator[Found]:
     for event in of(run.events, "unsettled"):
         yield Violation("P6", event["why"], (event["n"],)), "unsettled"
-    stores = [event for event in of(run.events, "store") if event["phase"] == "end"]
-    if not stores:
+    if run.settled == NEVER:
         return
-    store = stores[-1]
-    held = [entry(text) for text in store["entries"]]
+    store = run.events[run.settled]
+    held = sorted(run.final)
     yield from _lost(run, store, held)
     yield from _agreement(run, store, held)
 

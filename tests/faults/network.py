@@ -5,12 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from support.proxy import Proxy
 
 if TYPE_CHECKING:
     from support.valkey import Valkey
+
+
+@dataclass
+class _Trap:
+    """What is done when a certain request passes for the so many-eth time."""
+
+    request: bytes
+    time: int
+    spring: Callable[[], None]
+    sprung: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Gate(Proxy):
@@ -23,8 +35,7 @@ class Gate(Proxy):
         super().__init__(server.port)
         self.server = server
         self.jitter = 0.0  # seconds, at most, for each piece of either direction
-        self.cut_at: bytes | None = None  # cuts, once, before a request that holds these bytes is passed on
-        self.cuts = 0  # that ``cut_at`` made
+        self._traps: list[_Trap] = []
         self._refusing = False
         self._requests = asyncio.Event()
         self._requests.set()
@@ -55,9 +66,22 @@ class Gate(Proxy):
         self._refusing = True
         self.cut()
 
+    def cut_at(self, request: bytes) -> asyncio.Event:
+        """Cut, once, instead of passing on a request that holds these bytes; the event tells when."""
+        return self._trap(request, 1, self.cut)
+
+    def hold_at(self, request: bytes, time: int = 1) -> asyncio.Event:
+        """Keep back that request, and all after it, until ``heal``; the event tells when it came."""
+        return self._trap(request, time, self.hold_requests)
+
+    def _trap(self, request: bytes, time: int, spring: Callable[[], None]) -> asyncio.Event:
+        trap = _Trap(request, time, spring)
+        self._traps.append(trap)
+        return trap.sprung
+
     def heal(self) -> None:
         """As good as new."""
-        self._refusing, self.jitter, self.cut_at = False, 0.0, None
+        self._refusing, self.jitter = False, 0.0
         self._requests.set()
         self.release()
 
@@ -77,10 +101,8 @@ class Gate(Proxy):
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if not back and self.cut_at is not None and self.cut_at in data:
-                    self.cut_at, self.cuts = None, self.cuts + 1
-                    self.cut()
-                    return
+                if not back:
+                    self._watch(data)
                 if self.jitter:
                     await asyncio.sleep(self._random.uniform(0, self.jitter))
                 await (self._open if back else self._requests).wait()
@@ -88,3 +110,11 @@ class Gate(Proxy):
                 await writer.drain()
         with contextlib.suppress(OSError):
             writer.close()
+
+    def _watch(self, data: bytes) -> None:
+        for trap in tuple(self._traps):
+            trap.time -= data.count(trap.request)
+            if trap.time <= 0:
+                self._traps.remove(trap)
+                trap.spring()
+                trap.sprung.set()

@@ -1,4 +1,4 @@
-"""One worker as a process of its own, so that it can be stopped and killed: JSON lines on standard input and output.
+"""One worker as a process of its own, so that it can be stopped and killed: JSON lines on standard input and output (a socket).
 
 It is ``bearerd.service.Service`` and ``bearerd.flow.Flow`` as every worker runs them, over the configuration that it is given,
 with a quicker pace and a shorter grace (all clocks of a run are one machine's).  The first line sets it up; ``mutants`` names
@@ -13,7 +13,9 @@ import contextvars
 import json
 import math
 import os
+import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,17 +152,13 @@ def _told(at: Now, age: float) -> dict[str, Any]:
 
 
 async def _serve() -> None:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 20)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=os.dup(0)), limit=1 << 20)
     node = Node(json.loads(await reader.readline()))
     await node.service.start()
     tasks: set[asyncio.Task[None]] = set()
 
     def say(message: dict[str, Any]) -> None:
-        text = json.dumps(message, separators=(",", ":")).encode() + b"\n"
-        while text:
-            text = text[os.write(1, text) :]
+        writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
     async def run(command: dict[str, Any]) -> None:
         number, what = command.pop("id"), command.pop("do")
@@ -170,7 +168,7 @@ async def _serve() -> None:
             answer = {"broken": f"{type(error).__name__}: {error}"}
         say({"id": number} | answer)
 
-    say({"id": 0, "pid": os.getpid(), "lease": node.service.lease})
+    say({"id": 0, "lease": node.service.lease})
     while line := await reader.readline():
         task = asyncio.create_task(run(json.loads(line)))
         tasks.add(task)
@@ -178,5 +176,16 @@ async def _serve() -> None:
     os._exit(0)  # the driver is gone, or wants us gone as if killed
 
 
+def main() -> None:
+    """The whole life of the process."""
+    try:
+        uvloop.run(_serve())
+    except BaseException:  # noqa: BLE001 - it is the end, and the driver reads the log
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(1)
+
+
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    main()

@@ -8,8 +8,6 @@ import itertools
 import json
 import os
 import signal
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bearerd._native.revocations import EVERY_KEY
@@ -18,10 +16,11 @@ from bearerd.store.entries import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from faults.history import History
+    from faults.nursery import Nursery
 
-_TESTS = Path(__file__).parents[1]
 _LIMIT = 1 << 24  # bytes of a line: an exported view
 _numbers = itertools.count(1)
 
@@ -33,67 +32,47 @@ class Gone(Exception):
 class Node:
     """A worker with a name; ``start`` begins a new life of it."""
 
-    def __init__(self, name: str, setup: Mapping[str, Any], history: History, home: Path) -> None:
+    def __init__(self, name: str, setup: Mapping[str, Any], history: History, home: Path, nursery: Nursery) -> None:
         self.name = name
         self.setup = dict(setup)
         self.history = history
         self.home = home
         self.life = 0
         self.stopped = False
+        self.up = False  # a process runs (it may be stopped)
         self.lease = ""
         self.delays: list[tuple[float, float]] = []
         self.lagging = 0  # questions that it has not answered yet
-        self.process: asyncio.subprocess.Process | None = None
+        self._nursery = nursery
+        self._process = -1  # a descriptor that signals can be sent by: no other process ever gets them
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reading: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
+        self._writer: asyncio.StreamWriter
 
-    @property
-    def up(self) -> bool:
-        """A process runs (it may be stopped)."""
-        return self.process is not None and self.process.returncode is None and self._ready.is_set()
-
-    async def start(self, **changes: Any) -> None:
+    async def start(self) -> None:
         """Begin a new life, and wait until it answers; it may not have met the store yet."""
         self.life += 1
-        self.setup |= changes
-        self._ready.clear()
-        self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / f"{self.name}.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(Path(__file__).with_name("node.py")),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                limit=_LIMIT,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, (str(_TESTS), os.environ.get("PYTHONPATH")))),
-                },
-            )
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(self.setup | {"data_dir": str(self.home)}).encode() + b"\n")
-        self._reading = asyncio.create_task(self._read(self.process))
+        log = self.home / f"{self.name}.log"
+        sock, self._process = await self._nursery.born(log)
+        reader, self._writer = await asyncio.open_connection(sock=sock, limit=_LIMIT)
+        self._writer.write(json.dumps(self.setup | {"data_dir": str(self.home)}).encode() + b"\n")
         async with asyncio.timeout(60):
-            await self._ready.wait()
-        if self._reading.done():
-            raise RuntimeError((self.home / f"{self.name}.log").read_text()[-3000:])
-        self.history.note("node", node=self.name, life=self.life, pid=self.process.pid)
+            first = await reader.readline()
+        if not first:
+            raise RuntimeError(log.read_text()[-3000:])
+        self.lease = json.loads(first)["lease"]
+        self.up = True
+        self._reading = asyncio.create_task(self._read(reader))
+        self.history.note("node", node=self.name, life=self.life)
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
+    async def _read(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError, ValueError):
-            while line := await process.stdout.readline():
+            while line := await reader.readline():
                 message = json.loads(line)
-                if message["id"] == 0:
-                    self.lease = message["lease"]
-                    self._ready.set()
-                    continue
                 future = self._waiting.pop(message.pop("id"), None)
                 if future is not None and not future.done():
                     future.set_result(message)
-        self._ready.set()
+        self.up = False
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
@@ -103,13 +82,11 @@ class Node:
         """One command.  Raises Gone."""
         if not self.up:
             raise Gone(self.name)
-        assert self.process is not None
-        assert self.process.stdin is not None
         number = next(_numbers)
         future = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            self.process.stdin.write(json.dumps({"id": number, "do": do} | fields).encode() + b"\n")
+            self._writer.write(json.dumps({"id": number, "do": do} | fields).encode() + b"\n")
             answer: dict[str, Any] = await future
         except OSError:
             raise Gone(self.name) from None
@@ -167,27 +144,24 @@ class Node:
     def stop(self) -> None:
         """SIGSTOP."""
         if self.up and not self.stopped:
-            assert self.process is not None
             self.stopped = True
-            os.kill(self.process.pid, signal.SIGSTOP)
+            signal.pidfd_send_signal(self._process, signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT."""
         if self.up and self.stopped:
-            assert self.process is not None
-            os.kill(self.process.pid, signal.SIGCONT)
+            signal.pidfd_send_signal(self._process, signal.SIGCONT)
         self.stopped = False
 
     async def kill(self) -> None:
         """SIGKILL; whoever waits for an answer is told that it is gone."""
-        process = self.process
-        if process is None:
+        if self._process < 0:
             return
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        os.close(self._process)
+        self._process = -1
         self.stopped = False
-        await process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
         if self._reading is not None:
             await self._reading
+        self._writer.close()

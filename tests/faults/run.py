@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faults.generator import Plan
+    from faults.nursery import Nursery
 
 _LOOK = 0.7  # seconds between two looks at the views
 _STILL = 4  # looks in a row at which nothing may have moved
@@ -126,11 +127,13 @@ def _keep(tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
     task.add_done_callback(lambda done: (tasks.discard(done), done.cancelled() or done.result()))
 
 
-async def execute(plan: Plan, path: Path | None = None, mutants: tuple[str, ...] = ()) -> Outcome:
+async def execute(
+    plan: Plan, path: Path | None = None, mutants: tuple[str, ...] = (), nursery: Nursery | None = None
+) -> Outcome:
     """Run a plan and check its history."""
     history = History(path)
     try:
-        async with World(plan.topology, history, mutants, plan.seed) as world:
+        async with World(plan.topology, history, mutants, plan.seed, nursery=nursery) as world:
             load = Load(world, plan)
             loading = asyncio.create_task(load.run())
             await _faults(world, plan)

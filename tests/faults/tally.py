@@ -32,12 +32,14 @@ class Tally:
     settling: list[float] = field(default_factory=list)
     quiet: list[float] = field(default_factory=list)
     faulted: list[float] = field(default_factory=list)
+    broken: list[int] = field(
+        default_factory=list
+    )  # seeds whose run came to no verdict: a fault of the tests themselves
     found: list[tuple[int, Violation]] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """Count one run in."""
         events = outcome.history.events
-        self.runs += 1
         self.topologies[outcome.plan.topology.name] += 1
         for event in events:
             if event["e"] == "fault":
@@ -96,7 +98,7 @@ def report(tally: Tally, first: int, processors: int) -> str:
         f"- revocations: {tally.revocations}; writes of all sorts: {_counted(tally.writes)}",
         f"- decisions: {sum(tally.answers.values())}: {_counted(tally.answers)}",
         f"- from the last fault mended to everybody in step: {_spread(tally.settling)}",
-        f"- violations: {len(tally.found)}",
+        f"- violations: {len(tally.found)}; runs that came to no verdict: {len(tally.broken)}",
         "",
         "Propagation: from a revocation's write in the store to each worker's table, through a proxy in Python.",
         "",

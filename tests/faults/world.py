@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from faults.network import Gate
 from faults.nodes import Node
+from faults.nursery import Nursery
 from support import house, jose
 from support.valkey import Valkey
 
@@ -94,6 +95,7 @@ class World:
     ours: bool = True  # the first workers trust the empty store, so that they begin at once
     home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp")))
     keep: bool = False
+    nursery: Nursery | None = None  # one of its own, if none is given
 
     def __post_init__(self) -> None:
         self.servers: list[Valkey] = []
@@ -109,6 +111,9 @@ class World:
         top = self.topology
         said = {"topology": top.name, "durability": top.durability, "replica": top.replica, "lease": top.lease}
         self.history.note("world", seed=self.seed, mutants=list(self.mutants), grace=top.grace, **said)
+        if self.nursery is None:
+            self.nursery = Nursery()
+            self._stack.callback(self.nursery.close)
         try:
             await self._servers()
             for number in range(top.nodes):
@@ -162,7 +167,8 @@ class World:
         gate = await self._stack.enter_async_context(Gate(self.primary, self.seed + len(self.gates)))
         self.gates[name] = gate
         setup = self._setup(gate.url) | {"ours": ours, "mutants": self.mutants if mutants is None else mutants}
-        node = Node(name, setup, self.history, self.home)
+        assert self.nursery is not None
+        node = Node(name, setup, self.history, self.home, self.nursery)
         self.nodes[name] = node
         self.history.note("route", node=name, server=self.servers.index(gate.server))
         await node.start()
