@@ -12,7 +12,7 @@ from support import jose
 
 from bearerd.config import model
 from bearerd.errors import IssuerFault
-from bearerd.issuers import disk, keyset
+from bearerd.issuers import disk, keyset, place
 from bearerd.issuers.keyset import KeySet, Origin, Validators
 from bearerd.jws import keys
 from bearerd.limits import Limits
@@ -29,8 +29,16 @@ def key_set(validators: Validators | None = None) -> KeySet:
     )
 
 
+def issuer(**settings: Any) -> model.Issuer:
+    return model.Issuer(**({"issuer": ISS, "name": "test"} | settings))
+
+
+def save(folder: Path, validators: Validators | None = None, **settings: Any) -> None:
+    disk.save(folder, ISS, key_set(validators), place.of(issuer(**settings)))
+
+
 def load(folder: Path, wall: float = 1500.0, **settings: Any) -> KeySet | None:
-    return disk.load(folder, model.Issuer(**({"issuer": ISS, "name": "test"} | settings)), LIMITS, wall)
+    return disk.load(folder, issuer(**settings), LIMITS, wall)
 
 
 def rewrite(folder: Path, **members: Any) -> None:
@@ -40,7 +48,7 @@ def rewrite(folder: Path, **members: Any) -> None:
 
 
 def test_what_was_saved_comes_back_with_its_validators(tmp_path: Path) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     found = load(tmp_path)
     assert found is not None
     assert found.origin is Origin.DISK
@@ -48,8 +56,8 @@ def test_what_was_saved_comes_back_with_its_validators(tmp_path: Path) -> None:
 
 
 def test_the_file_is_for_its_owner_only_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
-    disk.save(tmp_path, ISS, key_set())
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
+    save(tmp_path)
     (path,) = (tmp_path / "keysets").iterdir()
     assert path == disk.path_of(tmp_path, ISS)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -62,7 +70,7 @@ def test_no_issuer_can_choose_the_files_name(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     before = disk.path_of(tmp_path, ISS).read_bytes()
 
     def broken(_: int) -> None:
@@ -70,14 +78,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="No space"):
-        disk.save(tmp_path, ISS, key_set(Validators(URI, None, 2000.0, 2060.0)))
+        save(tmp_path, Validators(URI, None, 2000.0, 2060.0))
     assert [path.read_bytes() for path in (tmp_path / "keysets").iterdir()] == [before]
 
 
 def test_a_secret_is_never_saved(tmp_path: Path) -> None:
     secret = keyset.of_secret(keys.from_secret(bytes(32)), Validators(None, None, 1000.0, 1060.0))
     with pytest.raises(ValueError, match="secret"):
-        disk.save(tmp_path, ISS, secret)
+        disk.save(tmp_path, ISS, secret, "anywhere")
 
 
 def test_nothing_saved_is_nothing(tmp_path: Path) -> None:
@@ -89,6 +97,7 @@ def test_nothing_saved_is_nothing(tmp_path: Path) -> None:
     [
         {"version": 2},
         {"issuer": "https://other.test"},
+        {"place": ...},
         {"document": 1},
         {"document": ...},
         {"fetched_at": ...},
@@ -104,7 +113,7 @@ def test_nothing_saved_is_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_record_that_is_not_what_was_written_is_a_fault(tmp_path: Path, members: dict[str, Any]) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     rewrite(tmp_path, **members)
     with pytest.raises(IssuerFault):
         load(tmp_path)
@@ -112,7 +121,7 @@ def test_a_record_that_is_not_what_was_written_is_a_fault(tmp_path: Path, member
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b" " * 2_000_000])
 def test_a_file_that_is_no_record_is_a_fault(tmp_path: Path, text: bytes) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     disk.path_of(tmp_path, ISS).write_bytes(text)
     with pytest.raises(IssuerFault) as caught:
         load(tmp_path)
@@ -121,7 +130,7 @@ def test_a_file_that_is_no_record_is_a_fault(tmp_path: Path, text: bytes) -> Non
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_could_have_written_is_not_read(tmp_path: Path, mode: int) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     disk.path_of(tmp_path, ISS).chmod(mode)
     with pytest.raises(IssuerFault, match="only this user can write"):
         load(tmp_path)
@@ -129,14 +138,14 @@ def test_a_file_that_others_could_have_written_is_not_read(tmp_path: Path, mode:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_file_of_another_user_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     os.chown(disk.path_of(tmp_path, ISS), 12345, 12345)
     with pytest.raises(IssuerFault, match="only this user can write"):
         load(tmp_path)
 
 
 def test_neither_a_link_nor_a_pipe_nor_a_folder_is_followed(tmp_path: Path) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     path = disk.path_of(tmp_path, ISS)
     path.rename(tmp_path / "elsewhere")
     for make in (lambda: path.symlink_to(tmp_path / "elsewhere"), lambda: os.mkfifo(path), path.mkdir):
@@ -150,14 +159,14 @@ def test_neither_a_link_nor_a_pipe_nor_a_folder_is_followed(tmp_path: Path) -> N
 
 
 def test_a_stamp_in_the_future_counts_as_now(tmp_path: Path) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     found = load(tmp_path, wall=500.0)
     assert found is not None
     assert (found.fetched_at, found.expires_at) == (500.0, 560.0)
 
 
 def test_a_kept_set_is_not_fresh_for_longer_than_key_set_refresh(tmp_path: Path) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     rewrite(tmp_path, expires_at=1e12)
     found = load(tmp_path, key_set_refresh=30.0)
     assert found is not None
@@ -165,18 +174,27 @@ def test_a_kept_set_is_not_fresh_for_longer_than_key_set_refresh(tmp_path: Path)
 
 
 def test_keys_are_kept_for_the_place_that_they_came_from(tmp_path: Path) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
+    assert load(tmp_path) is not None
+    assert load(tmp_path, jwks_uri=URI) is None
+    save(tmp_path, jwks_uri=URI)
     assert load(tmp_path, jwks_uri=URI) is not None
-    assert load(tmp_path, jwks_uri=f"{URI}/other") is None
-    rewrite(tmp_path, jwks_uri="http://auth.test/jwks")
     assert load(tmp_path) is None
-    assert load(tmp_path, insecure_issuer=True) is not None
-    rewrite(tmp_path, jwks_uri=None)
-    assert load(tmp_path) is None
+    assert len(list((tmp_path / "keysets").iterdir())) == 1  # the last place's
+
+
+def test_a_record_that_contradicts_its_place_is_not_used(tmp_path: Path) -> None:
+    save(tmp_path, jwks_uri=URI)
+    rewrite(tmp_path, jwks_uri=f"{URI}/other")
+    assert load(tmp_path, jwks_uri=URI) is None
+    save(tmp_path)
+    for uri in ("http://auth.test/jwks", None):
+        rewrite(tmp_path, jwks_uri=uri)
+        assert load(tmp_path) is None
 
 
 def test_an_entity_tag_that_cannot_be_sent_is_forgotten(tmp_path: Path) -> None:
-    disk.save(tmp_path, ISS, key_set())
+    save(tmp_path)
     rewrite(tmp_path, etag='"a"\r\nX-Evil: yes')
     found = load(tmp_path)
     assert found is not None

@@ -100,11 +100,11 @@ async def test_the_store_and_the_disk_give_whichever_keys_are_newer(tmp_path: An
     async with ScriptedIssuer() as server:
         await Worker(table(server), data_dir=tmp_path).resolve(server.issuer)
         newer = Worker(table(server), data_dir=tmp_path, fleet=fleet)
-        fleet.documents[server.issuer] = stored(server, at=1000.0)
+        fleet.documents[newer.only().place] = stored(server, at=1000.0)
         await newer.refresher.load()
         assert newer.only().key_set
         assert newer.only().key_set.origin is Origin.DISK
-        fleet.documents[server.issuer] = stored(server, at=clock.wall())
+        fleet.documents[newer.only().place] = stored(server, at=clock.wall())
         await newer.refresher.load()
         assert newer.only().key_set.origin is Origin.STORE
 
@@ -168,7 +168,7 @@ async def test_what_the_store_holds_is_checked_like_what_comes_from_the_network(
     fleet = Fleet()
     async with ScriptedIssuer() as server:
         worker = Worker(table(server, jwks_uri=f"{server.url}{JWKS}"), fleet=fleet)
-        fleet.documents[server.issuer] = stored(server, **({"at": clock.wall()} | change))
+        fleet.documents[worker.only().place] = stored(server, **({"at": clock.wall()} | change))
         await worker.refresher.load()
         assert isinstance(worker.select(server.issuer), Pending)
         assert isinstance(await worker.resolve(server.issuer), Key)
@@ -178,7 +178,7 @@ async def test_keys_fetched_over_http_do_not_reach_a_worker_that_demands_https()
     fleet = Fleet()
     server = ScriptedIssuer()
     worker = Worker({"issuer": "https://auth.test"}, fleet=fleet)
-    fleet.documents["https://auth.test"] = Stored(
+    fleet.documents[worker.only().place] = Stored(
         json.dumps(server.jwks()).encode(), "http://auth.test/jwks", None, clock.wall(), 2e10
     )
     await worker.refresher.load()
@@ -194,7 +194,7 @@ async def test_an_older_set_in_the_store_replaces_nothing() -> None:
         assert key_set is not None
         old = ScriptedIssuer()
         old.rotate("older", overlap=False)
-        fleet.documents[server.issuer] = stored(server, at=key_set.fetched_at - 1, document=old.jwks())
+        fleet.documents[worker.only().place] = stored(server, at=key_set.fetched_at - 1, document=old.jwks())
         await worker.refresher.load()
         assert worker.only().key_set is key_set
 
@@ -203,7 +203,7 @@ async def test_a_stamp_in_the_future_counts_as_now_and_is_looked_at_once() -> No
     fleet = Fleet()
     async with ScriptedIssuer() as server:
         worker = Worker(table(server), fleet=fleet)
-        fleet.documents[server.issuer] = stored(server, at=clock.wall() + 1e6)
+        fleet.documents[worker.only().place] = stored(server, at=clock.wall() + 1e6)
         for _ in range(3):
             await worker.refresher.load()
         assert len(worker.witness.hashes) == 1
@@ -217,7 +217,7 @@ async def test_too_old_a_set_in_the_store_is_not_adopted() -> None:
     fleet = Fleet()
     async with ScriptedIssuer() as server:
         worker = Worker(table(server), fleet=fleet)
-        fleet.documents[server.issuer] = stored(server, at=clock.wall() - 100 * 3600)
+        fleet.documents[worker.only().place] = stored(server, at=clock.wall() - 100 * 3600)
         await worker.refresher.load()
         assert worker.only().key_set is None
 
@@ -232,7 +232,7 @@ async def test_an_answer_that_a_peers_later_one_has_overtaken_is_dropped() -> No
         fetching = asyncio.create_task(worker.refresher.want(server.issuer, "second"))
         await gate.entered.wait()
         server.rotate("second", overlap=False)
-        fleet.documents[server.issuer] = stored(server, at=clock.wall())
+        fleet.documents[worker.only().place] = stored(server, at=clock.wall())
         await worker.refresher.load()
         gate.open.set()
         await fetching
@@ -276,10 +276,11 @@ async def test_a_failing_follow_does_not_end_the_background(monkeypatch: pytest.
 
 async def test_what_was_published_while_the_lease_was_taken_is_not_fetched_again() -> None:
     async with ScriptedIssuer() as server:
+        where = Worker(table(server)).only().place
 
         class Quick(Fleet):
             async def lease(self, issuer: str, seconds: float) -> bool:
-                self.documents[server.issuer] = stored(server, at=clock.wall())  # a peer was done just now
+                self.documents[where] = stored(server, at=clock.wall())  # a peer was done just now
                 return await super().lease(issuer, seconds)
 
         fleet = Quick()
@@ -314,6 +315,6 @@ async def test_in_the_fleets_cool_down_the_store_is_asked_again_soon_and_the_iss
         await until(lambda: isinstance(other.select(server.issuer, "second"), Pending))
         assert code(one.select(server.issuer, "second")) is Code.UNKNOWN_KEY  # it has asked, and knows
         server.rotate("second")
-        fleet.documents[server.issuer] = stored(server, at=clock.wall())
+        fleet.documents[other.only().place] = stored(server, at=clock.wall())
         assert isinstance(await other.resolve(server.issuer, "second"), Key)
         assert server.count() == 2

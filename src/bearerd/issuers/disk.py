@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from bearerd.errors import IssuerFault
-from bearerd.issuers import kept
+from bearerd.issuers import kept, place
 from bearerd.issuers.faults import Reason
 from bearerd.issuers.keyset import Origin
 
@@ -35,8 +35,11 @@ def path_of(data_dir: Path, issuer: str) -> Path:
     return data_dir / "keysets" / f"{hashlib.sha256(issuer.encode()).hexdigest()[:32]}.json"
 
 
-def save(data_dir: Path, issuer: str, key_set: KeySet) -> None:
-    """Write a key set that came from the network (or from a peer that had it there).  Blocks; raises OSError."""
+def save(data_dir: Path, issuer: str, key_set: KeySet, where: str) -> None:
+    """Write a key set that came from the network (or from a peer that had it there), from the place ``where``.
+
+    Blocks; raises OSError.
+    """
     if not key_set.document:
         raise ValueError("a secret or an inline key set is not for the disk")
     path = path_of(data_dir, issuer)
@@ -45,6 +48,7 @@ def save(data_dir: Path, issuer: str, key_set: KeySet) -> None:
     record = {
         "version": _VERSION,
         "issuer": issuer,
+        "place": where,
         "jwks_uri": known.jwks_uri,
         "etag": known.etag,
         "fetched_at": known.fetched_at,
@@ -65,7 +69,10 @@ def save(data_dir: Path, issuer: str, key_set: KeySet) -> None:
 
 
 def load(data_dir: Path, issuer: Issuer, limits: Limits, wall: float) -> KeySet | None:
-    """Read the last saved key set; None where there is none.  Blocks.  Raises IssuerFault for a file that is unusable."""
+    """Read the last saved key set; None where there is none, or from another place.
+
+    Blocks.  Raises IssuerFault for a file that is unusable.
+    """
     path = path_of(data_dir, issuer.issuer)
     text = _own_file(path, 6 * limits.max_key_set_bytes + _BESIDE)  # JSON may write one byte as six
     if text is None:
@@ -74,6 +81,8 @@ def load(data_dir: Path, issuer: Issuer, limits: Limits, wall: float) -> KeySet 
         record = orjson.loads(text)
         if record["version"] != _VERSION or record["issuer"] != issuer.issuer:
             raise ValueError("another version or issuer")
+        if record["place"] != place.of(issuer):
+            return None
         document = record["document"].encode()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IssuerFault(Reason.LOCAL_FILE, f"{path}: not a saved key set ({type(error).__name__})") from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from bearerd._native import clock
 from bearerd.decision import Now
 from bearerd.errors import IssuerFault, StoreError
-from bearerd.issuers import disk, kept, local
+from bearerd.issuers import disk, kept, local, place
 from bearerd.issuers.faults import Reason, reason_of
 from bearerd.issuers.fetch import TIMEOUT
 from bearerd.issuers.keyset import Origin
@@ -104,7 +104,8 @@ class Keeper:
 
     async def follow(self) -> None:
         """Adopt what a peer has published since."""
-        stored = await self._asked(self._shared.load(self.issuer.iss)) if self._shared else None
+        where = place.of(self.issuer.config)
+        stored = await self._asked(self._shared.load(where)) if self._shared else None
         if stored is None or stored.fetched_at == self._followed:
             return
         self._followed = stored.fetched_at
@@ -119,7 +120,7 @@ class Keeper:
             return
         if key_set is not None and now.wall - key_set.fetched_at < issuer.config.key_set_max_stale:
             self._adopt(key_set, None)
-            await self._save(key_set)
+            await self._save(key_set, where)
 
     def close(self) -> asyncio.Task[None] | None:
         """Stop what is under way, which is returned; nobody is kept waiting."""
@@ -191,7 +192,7 @@ class Keeper:
         return False
 
     async def _fetch(self) -> None:
-        ticket, before = self.issuer.ticket(), self.issuer.key_set
+        ticket, before, where = self.issuer.ticket(), self.issuer.key_set, place.of(self.issuer.config)
         key_set = await self._source.fetch(before)
         now = self.issuer.key_set
         if now is not None and now is not before and now.fetched_at > key_set.fetched_at:
@@ -202,7 +203,7 @@ class Keeper:
             known = key_set.validators
             await self._asked(
                 self._shared.publish(
-                    self.issuer.iss,
+                    where,
                     key_set.document,
                     jwks_uri=known.jwks_uri,
                     etag=known.etag,
@@ -210,7 +211,7 @@ class Keeper:
                     expires_at=known.expires_at,
                 )
             )
-        await self._save(key_set)
+        await self._save(key_set, where)
 
     async def _followed_enough(self, kid: str | None) -> bool:
         """Whether what the store holds makes a fetch needless."""
@@ -256,11 +257,11 @@ class Keeper:
         due = keys.expires_at - self._early * (keys.expires_at - keys.fetched_at)
         return max(backing_off, due - now.wall)
 
-    async def _save(self, key_set: KeySet) -> None:
+    async def _save(self, key_set: KeySet, where: str) -> None:
         if self._data_dir is None:
             return
         try:
-            await asyncio.to_thread(disk.save, self._data_dir, self.issuer.iss, key_set)
+            await asyncio.to_thread(disk.save, self._data_dir, self.issuer.iss, key_set, where)
         except OSError as error:
             _log.warning("key_set_not_saved", extra={"issuer": self.issuer.name, "detail": error.strerror})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bearerd._native import clock
 from bearerd.decision import Now, Pending, Wait
 from bearerd.errors import IssuerFault
-from bearerd.issuers import local
+from bearerd.issuers import local, place
 from bearerd.issuers.faults import Reason, reason_of
 from bearerd.issuers.keyset import KeySet, Miss, Origin
 from bearerd.issuers.observer import NOBODY
@@ -66,6 +66,7 @@ class Issuer:
         self.limits: Final = limits
         self.name: Final = config.name
         self.iss: Final = config.issuer
+        self.place: Final = place.of(config)  # when it was loaded
         self.key_set: KeySet | None = None
         self.fault: IssuerFault | None = None  # of the last attempt, if it failed
         self.failures = 0  # in a row
@@ -218,22 +219,23 @@ class Issuers:
     def reloaded(self, config: model.Config) -> Issuers:
         """The issuers of a new configuration.
 
-        An issuer whose table did not change keeps its object; one whose keys still come from the same place keeps its
-        keys.  The others start without: what the old place said is not what the operator asks for now.  Indices may be
+        An issuer whose table and place did not change keeps its object; one whose keys still come from the same place keeps
+        its keys.  The others start without: what the old place said is not what the operator asks for now.  Indices may be
         given anew: the caller must raise ``generations.config`` with the swap, so that no cached token is found by one.
         """
         return Issuers(config, self._generations, self._observer, before=self)
 
     def _made(self, index: int, config: model.Issuer, before: Issuers | None) -> Issuer:
         old = before.find(config.issuer) if before is not None else None
-        if old is not None and (old.index, old.config, old.limits) == (index, config, self.limits):
+        where = place.of(config)
+        if old is not None and (old.index, old.config, old.limits, old.place) == (index, config, self.limits, where):
             return old
         new = Issuer(index, config, self.limits, self._generations, self._observer)
         if before is not None:
             self._generations.bump_key_set(index)  # the index may have been another issuer's
         if local.origin_of(config) is not Origin.NETWORK:
             load_local(new)
-        elif old is not None and old.key_set is not None and _same_place(old.config, config):
+        elif old is not None and old.key_set is not None and _same_place(old, new):
             new.adopt(old.key_set, Now(clock.wall(), clock.boot()))
             new.quiet_boot = old.quiet_boot  # a reload is no way around the cool-down
         return new
@@ -248,9 +250,6 @@ def load_local(issuer: Issuer) -> None:
         issuer.fail(fault, now.boot + 1.0)
 
 
-def _same_place(old: model.Issuer, new: model.Issuer) -> bool:
-    """Whether both look for the keys at the same place and trust the same to bring them."""
-    return local.origin_of(old) is Origin.NETWORK and all(
-        getattr(old, field) == getattr(new, field)
-        for field in ("issuer", "jwks_uri", "ca_file", "proxy", "connect_to", "insecure_issuer")
-    )
+def _same_place(old: Issuer, new: Issuer) -> bool:
+    """Whether both look on the network, and trust the same to bring the keys."""
+    return local.origin_of(old.config) is Origin.NETWORK and old.place == new.place

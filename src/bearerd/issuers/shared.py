@@ -1,4 +1,4 @@
-"""What the rooms above the store need of it for key sets: one document an issuer, and one lease to fetch it.
+"""What the rooms above the store need of it for key sets: one document a place, and one lease an issuer to fetch it.
 
 ``bearerd.store.keysets.Shared`` is one; tests bring others.  Every method may raise StoreError.
 """
@@ -33,14 +33,14 @@ class StoredKeySet(Protocol):
 
 
 class SharedKeySets(Protocol):
-    """Key sets that a fleet shares, by ``iss``."""
+    """Key sets that a fleet shares, each by the name of its place (``place.of``)."""
 
-    async def load(self, issuer: str) -> StoredKeySet | None:
+    async def load(self, where: str) -> StoredKeySet | None:
         """The last published document, if there is one."""
 
     async def publish(
         self,
-        issuer: str,
+        where: str,
         document: bytes,
         *,
         jwks_uri: str | None,
