@@ -77,10 +77,12 @@ asan: prerequisites   ## the native tests under AddressSanitizer and UBSan (gcc)
 	@# -s: a report goes to standard error just before the process stops; captured, it would be lost with it.
 	@$(UNDER_SANITIZERS) -m pytest tests/native -n auto -s -p no:cacheprovider
 
-hooks: prerequisites  ## the native tests on a build with the clock's test hook
+hooks: prerequisites  ## the native tests, and those that set the clock, on a build with the clock's test hook
 	$(call installed,.venv-test,BEARERD_TEST)
 	@.venv-test/bin/python -c "$(OURS)"
-	@.venv-test/bin/python -m pytest tests/native -n auto -p no:cacheprovider
+	@.venv-test/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > build/needs.txt
+	@.venv-test/bin/python -m pip install -q --disable-pip-version-check -r build/needs.txt
+	@.venv-test/bin/python -m pytest tests/native tests/test_time.py tests/test_timekeeper.py tests/system/test_clock_steps.py -n auto -p no:cacheprovider
 
 # ---- Faults: real servers and workers, killed, stopped, cut off and restored, and a checker over what happened ----
 

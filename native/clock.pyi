@@ -6,6 +6,12 @@ def wall() -> float:
 def boot() -> float:
     """Seconds since boot, suspended time included (CLOCK_BOOTTIME)."""
 
+def synchronised() -> bool:
+    """Whether the kernel says that a time service keeps CLOCK_REALTIME (adjtimex(2)); False where it may not be asked.
+
+    Setting the clock by hand makes it False until the time service has seen to it.
+    """
+
 HAS_TEST_HOOK: bool
 
 def shift(wall: float, boot: float) -> None:

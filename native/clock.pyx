@@ -7,6 +7,8 @@ from posix.time cimport CLOCK_REALTIME, clock_gettime, clockid_t, timespec
 # for an hour is an hour old.  In a release build the offsets are constants and the setter does not exist.
 cdef extern from *:
     """
+    #include <string.h>
+    #include <sys/timex.h>
     #include <time.h>
     #ifdef BEARERD_TEST
     #define BEARERD_TEST_HOOK 1
@@ -18,12 +20,20 @@ cdef extern from *:
     #define bearerd_boot_offset 0.0
     #define bearerd_shift(wall, boot) ((void)(wall), (void)(boot))
     #endif
+    /* To set the clock by hand makes the kernel call it unsynchronised until a time service has seen to it (ntp_adjtime). */
+    static inline int bearerd_synchronised(void) {
+        struct timex state;
+        memset(&state, 0, sizeof state);
+        int answer = adjtimex(&state);
+        return answer >= 0 && answer != TIME_ERROR && !(state.status & STA_UNSYNC);
+    }
     """
     const clockid_t CLOCK_BOOTTIME
     const bint BEARERD_TEST_HOOK
     const double bearerd_wall_offset
     const double bearerd_boot_offset
     void bearerd_shift(double wall, double boot) noexcept nogil
+    bint bearerd_synchronised() noexcept nogil
 
 
 cdef inline double seconds(clockid_t clock) noexcept nogil:
@@ -52,6 +62,11 @@ def wall():
 def boot():
     """Seconds since boot, suspended time included (CLOCK_BOOTTIME)."""
     return boot_now()
+
+
+def synchronised():
+    """Whether the kernel says that a time service keeps CLOCK_REALTIME (adjtimex(2)); False where it may not be asked."""
+    return bearerd_synchronised()
 
 
 def shift(double wall, double boot):

@@ -21,6 +21,7 @@ FLOORS = (
     ("refusals", "limits"),
     ("errors",),
     ("decision", "request"),
+    ("timekeeper",),
     ("log", "metrics"),
     ("jws",),
     ("config",),

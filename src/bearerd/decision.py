@@ -11,10 +11,30 @@ from bearerd.refusals import Code, Outcome
 
 
 class Now(NamedTuple):
-    """The time of one request, read once (seconds): a process that was suspended has a ``boot`` that ran on."""
+    """The time of one request, read once (seconds): a process that was suspended has a ``boot`` that ran on.
 
-    wall: float  # CLOCK_REALTIME: what exp, nbf and iat are compared with
+    The wall clock may have been set since it was last right, so it has a latest and an earliest reading, too
+    (``bearerd.timekeeper``).  They differ from it only while it lies behind or ahead of what it said before.
+    """
+
+    wall: float  # CLOCK_REALTIME: for logs, and the age of what is stamped by it
     boot: float  # CLOCK_BOOTTIME: what ages are measured by
+    behind: float = 0.0  # seconds from ``wall`` to ``latest``
+    ahead: float = 0.0  # seconds from ``earliest`` to ``wall``
+
+    @property
+    def latest(self) -> float:
+        """What ``exp``, ``nbf`` and ``iat`` are compared with: a wall clock that was set back revives no token."""
+        return self.wall + self.behind
+
+    @property
+    def earliest(self) -> float:
+        """By what revocations are forgotten: one that was set forward drops none that is needed yet."""
+        return self.wall - self.ahead
+
+    def at_the_earliest(self) -> Now:
+        """The same moment by the earliest time, for whoever calls a token expired only where it cannot be good again."""
+        return self._replace(behind=-self.ahead)
 
 
 class Wait(StrEnum):
@@ -54,7 +74,7 @@ class Reuse:
     config_generation: int
     key_generation: int  # of the token's issuer; 0 where no token was looked at
     revocation_sequence: int
-    until_wall: float  # seconds: exp + leeway, or the end of a lifetime
+    until_wall: float  # seconds: exp + leeway, or the end of a lifetime; compared with ``Now.latest``
     until_boot: float  # seconds: the same by CLOCK_BOOTTIME, and never past the view's staleness
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import request as view
 from bearerd.decision import Decision, Now, Pending
-from bearerd.flow import ROUNDS, now, rule_step
+from bearerd.flow import ROUNDS, rule_step
 from bearerd.log import redact
 from bearerd.policy import decide, rules
 from bearerd.refusals import Code, Refusal
@@ -118,12 +118,12 @@ async def explain(
     else:
         refusal = Refusal(Code.OVERLOADED, "the key that was waited for has changed again and again")
     asked = service.current.policy.resources[resource]
-    steps = [_resource_step(asked), *_token_steps(service, refusal, request, now())]
+    steps = [_resource_step(asked), *_token_steps(service, refusal, request, service.time.now())]
     return _whole(decide.refused(asked, refusal, request), steps)
 
 
 def _told(service: Service, name: str, request: Request) -> Explanation | Pending:
-    current, at = service.current, now()
+    current, at = service.current, service.time.now()
     resource = current.policy.resources.get(name)
     if resource is None:
         return _whole(decide.unknown_resource(name), [_unknown_step(name, current)])

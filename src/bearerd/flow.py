@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bearerd import request as view
-from bearerd._native import clock
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Trail
-from bearerd.decision import Decision, Now, Pending
+from bearerd.decision import Decision, Pending
 from bearerd.errors import BearerdError
 from bearerd.issuers.keyset import Miss
 from bearerd.policy import decide, rules
@@ -23,6 +22,7 @@ from bearerd.refusals import TABLE, Code, Outcome, Refusal
 from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
+    from bearerd.decision import Now
     from bearerd.policy.resource import Resource
     from bearerd.request import Request
     from bearerd.service import Current, Service
@@ -43,11 +43,6 @@ class Decided:
     request_id: str
 
 
-def now() -> Now:
-    """The time, read once for a request."""
-    return Now(clock.wall(), clock.boot())
-
-
 class Flow:
     """Decides for one process.  Every face, and the Python API, calls the same."""
 
@@ -66,7 +61,7 @@ class Flow:
         resource = current.policy.resources.get(name)
         if resource is None:
             return decide.unknown_resource(name)
-        at = at or now()
+        at = at or self._service.time.now()
         selected = rules.select_rule(resource, request)
         subject = self._subject(selected, request, at, current, trail)
         if isinstance(subject, Pending):
@@ -111,13 +106,16 @@ class Flow:
     async def verify(self, token: bytes, *, to_revoke: bool = False, trail: Trail | None = None) -> Verified | Refusal:
         """Verify a token that no request goes with (introspection, revocation).
 
-        ``to_revoke``: a token that is revoked already is what it says; and one of an unknown ``kid``, where the issuer was
+        ``to_revoke``: a token that is revoked already is what it says; one is called expired only if it has by any clock,
+        for nobody will ask again; and one of an unknown ``kid``, where the issuer was
         asked moments ago and is not asked again yet, is not called unknown: it may turn out to be good.
         """
         waited = False
         try:
             for _ in range(ROUNDS):
-                found = self._verified(token, now(), self._service.current, to_revoke=to_revoke, trail=trail)
+                found = self._verified(
+                    token, self._service.time.now(), self._service.current, to_revoke=to_revoke, trail=trail
+                )
                 if not isinstance(found, Pending):
                     return _ASK_LATER if to_revoke and not waited and _unknown_kid(found) else found
                 refusal = await self._service.flights.wait(found)
@@ -155,7 +153,10 @@ class Flow:
         self, token: bytes, at: Now, current: Current, *, to_revoke: bool = False, trail: Trail | None
     ) -> Verified | Refusal | Pending:
         if to_revoke:
-            return current.verifier.examine(token, at, revoked_too=True)
+            found = current.verifier.examine(token, at, revoked_too=True)
+            if isinstance(found, Refusal) and found.code is Code.EXPIRED and at.earliest < at.latest:
+                found = current.verifier.examine(token, at.at_the_earliest(), revoked_too=True)
+            return found
         if trail is None:
             return current.verifier.verify_now(token, at)
         hits = self._service.cache.hits

@@ -107,6 +107,9 @@ _ROWS: Final = (
         bounds=SLOW,
     ),
     _gauge("bearerd_view_age_seconds", "Age of the oldest view of the revocations among the workers."),
+    _gauge(
+        "bearerd_clock_behind_seconds", "How far the wall clock lies behind what it said before; exp is judged by that."
+    ),
     _gauge("bearerd_store_up", "1 while every worker reaches the store.", fold=Fold.SMALLEST),
     _gauge("bearerd_config_last_reload_successful", "1 while the configuration on disk is in use.", fold=Fold.SMALLEST),
     _gauge("bearerd_config_last_reload_timestamp_seconds", "When a configuration was last taken into use."),

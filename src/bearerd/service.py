@@ -24,8 +24,8 @@ from bearerd.audit.recorder import Recorder, subject_key
 from bearerd.audit.watch import Watch
 from bearerd.callers import Callers
 from bearerd.config import files
-from bearerd.config.effective import RELOADABLE
-from bearerd.decision import Now, Pending
+from bearerd.config.effective import RELOADABLE, clock_hold
+from bearerd.decision import Pending
 from bearerd.errors import ConfigError, StoreError
 from bearerd.issuers.faults import Reason
 from bearerd.issuers.refresh import Refresher
@@ -37,16 +37,18 @@ from bearerd.store.keysets import Shared
 from bearerd.store.revocations import DEFAULT_SLACK, Writer
 from bearerd.store.sync import Sync
 from bearerd.store.view import View
+from bearerd.timekeeper import Timekeeper
 from bearerd.verify.flights import Flights
 from bearerd.verify.verifier import TokenVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from typing_extensions import Buffer
 
     from bearerd.config.model import Config
+    from bearerd.decision import Now
     from bearerd.store.client import Client
 
 SAMPLE_SECONDS: Final = 1.0  # how often gauges are brought up to date
@@ -106,10 +108,12 @@ class Service:
         page: Buffer | None = None,
         offline: bool = False,
         store_is_ours: bool = False,
+        seen: Sequence[float] | None = None,
     ) -> None:
         """``config.store.url`` is set by now, unless ``offline``.  ``page``: shared memory for the metrics.
 
         ``store_is_ours``: this process tree has just started the store, so nobody else knows more than it holds.
+        ``seen``: what the parent process knows of the clocks (``Timekeeper.seen``).
         Raises ConfigError where something that the configuration names cannot be read.
         """
         if config.store.url is None and not offline:
@@ -128,12 +132,14 @@ class Service:
             subject_key=_subject_key(config, data_dir),
         )
         self.watch: Final = Watch(self.metrics)
+        self.time: Final = Timekeeper(clock_hold(config), seen=seen)
         self.generations: Final = Generations()
         self.cache: Final = TokenCache(limits.token_cache_entries, limits.token_cache_bytes)
         self.refused: Final = RefusedTokens(limits.refused_tokens)
-        self.view: Final = (OfflineView if offline else View)(limits.max_revocations)
+        self.view: Final = (OfflineView if offline else View)(limits.max_revocations, self.time)
         callers, policy = Callers(config), Policy(config, self.generations.config + 1)
-        self.current = self._assembled(config, policy, callers, Issuers(config, self.generations, self.watch))
+        issuers = Issuers(config, self.generations, self.watch, now=self.time.now)
+        self.current = self._assembled(config, policy, callers, issuers)
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.writer: Writer | None = None
@@ -172,6 +178,7 @@ class Service:
             self._told_reload(good=False)
             raise
         self.generations.config, self.current = policy.generation, current
+        self.time.hold = clock_hold(config)
         if self._refresher is not None:
             self._refresher.replace(issuers)
         self.recorder.configure(log_allows=config.server.log_allows, subject_key=key)
@@ -193,14 +200,13 @@ class Service:
         One issuer's outage is shown and makes nobody unready.  Tried: a view that is fresh enough, and of every key set it
         is known what it is or why there is none; what is answered then is no worse for being answered now.
         """
-        now, current = Now(clock.wall(), clock.boot()), self.current
+        now, current = self.time.now(), self.current
         issuers = [issuer.status(now) for issuer in current.issuers]
         age = self.view.age(now)
         strict = any(resource.strict for resource in current.policy.resources.values())
         fresh = age <= (current.max_staleness if strict else current.available_for)
         return {
             "ready": fresh and (not issuers or any(status.loaded for status in issuers)),
-            "tried": fresh and all(status.loaded or status.failing for status in issuers),
             "tried": fresh and all(status.loaded or status.failing for status in issuers),
             "fresh": fresh,
             "view_age_seconds": age if math.isfinite(age) else None,
@@ -210,6 +216,7 @@ class Service:
             "revocations": len(self.view.table),
             "config_generation": current.policy.generation,
             "waiting": self.flights.waiting,
+            "clock_behind_seconds": now.behind,
             "issuers": [
                 {
                     "name": status.name,
@@ -226,8 +233,8 @@ class Service:
         }
 
     def sample(self) -> None:
-        """Bring the metrics that something else counts up to date."""
-        cache, to = self.cache, self.metrics
+        """Look whether the clock was set, and bring the metrics that something else counts up to date."""
+        cache, to, now = self.cache, self.metrics, self._reviewed()
         to.follow(cache.hits, "bearerd_token_cache_hits_total")
         to.follow(cache.misses, "bearerd_token_cache_misses_total")
         to.follow(cache.evictions, "bearerd_token_cache_evictions_total")
@@ -236,10 +243,17 @@ class Service:
         to.set(cache.entries, "bearerd_token_cache_entries")
         to.set(cache.bytes, "bearerd_token_cache_bytes")
         to.set(len(self.view.table), "bearerd_revocations_active")
-        to.set(self.view.age(Now(clock.wall(), clock.boot())), "bearerd_view_age_seconds")
+        to.set(self.view.age(now), "bearerd_view_age_seconds")
+        to.set(now.behind, "bearerd_clock_behind_seconds")
         to.set(float(self.view.problem is None), "bearerd_store_up")
 
     # ---- within ----
+
+    def _reviewed(self) -> Now:
+        falls, now = self.time.falls, self.time.review()
+        if self.time.falls != falls:
+            self.cache.clear()  # a token that had begun by the wrong clock may not have by this one
+        return now
 
     def _assembled(self, config: Config, policy: Policy, callers: Callers, issuers: Issuers) -> Current:
         verifier = TokenVerifier(

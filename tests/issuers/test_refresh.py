@@ -376,7 +376,7 @@ async def test_a_restart_serves_the_last_good_keys_while_issuer_and_store_are_aw
     worker = Worker(table(server), data_dir=tmp_path, fleet=fleet)
     await worker.refresher.load()
     assert isinstance(worker.select(server.issuer), Key)
-    assert worker.only().status(keeper._now()).origin == Origin.DISK
+    assert worker.only().status(worker.only().now()).origin == Origin.DISK
 
 
 async def test_keys_from_the_disk_are_confirmed_in_the_background(tmp_path: Path) -> None:

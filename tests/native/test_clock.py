@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_the_c_entry_points_tell_the_same_time() -> None:
     first, second, third = clock.boot(), boot(), clock.boot()
     assert first <= second <= third
     assert abs(wall() - clock.wall()) < 60
+
+
+def test_whether_a_time_service_keeps_the_clock_is_the_kernels_word() -> None:
+    state = ctypes.create_string_buffer(512)  # struct timex, with room to spare; its status is an int at byte 40
+    answer = ctypes.CDLL(None).adjtimex(state)
+    status = int.from_bytes(state.raw[40:44], sys.byteorder)
+    unsynchronised, error = 0x40, 5
+    assert clock.synchronised() == (answer not in (-1, error) and not status & unsynchronised)
 
 
 @released

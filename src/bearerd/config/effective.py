@@ -152,6 +152,11 @@ def _open_rules(key: str, resource: Resource) -> Iterator[Opening]:
             yield Opening(place, " ".join(rule.methods or ("any",)), path, why)
 
 
+def clock_hold(config: Config) -> float:
+    """Seconds for which a wall clock that was set back is not believed: whatever it revived would have expired by then."""
+    return config.store.revocation_retention + max((issuer.leeway for issuer in config.issuer), default=0.0)
+
+
 def needs_restart(old: Config, new: Config) -> list[str]:
     """The dotted keys that differ and take effect only with a restart."""
     return [

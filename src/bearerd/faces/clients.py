@@ -10,7 +10,6 @@ from bearerd.audit.recorder import Trail
 from bearerd.decision import Decision
 from bearerd.errors import StoreError, StoreFull
 from bearerd.faces import answer, credential, form, introspect, revoke
-from bearerd.flow import now
 from bearerd.policy import decide
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.verify.verified import Verified
@@ -92,7 +91,7 @@ class Clients:
 
     def _judged(self, verified: Verified, own: list[Resource]) -> tuple[Verified | Refusal, Resource | None]:
         """The first of the caller's resources that the token is good for; else why it is not, of the first."""
-        at, first = now(), None
+        at, first = self._service.time.now(), None
         for resource in own:
             why = decide.judge_for_introspection(resource, verified, at, self._service.current)
             if why is None:

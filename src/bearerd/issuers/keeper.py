@@ -14,7 +14,6 @@ import random
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bearerd._native import clock
-from bearerd.decision import Now
 from bearerd.errors import IssuerFault, StoreError
 from bearerd.issuers import disk, kept, local, place
 from bearerd.issuers.faults import Reason, reason_of
@@ -75,7 +74,7 @@ class Keeper:
         await self.follow()
         if self._data_dir is None:
             return
-        issuer, now = self.issuer, _now()
+        issuer, now = self.issuer, self.issuer.now()
         try:
             saved = await asyncio.to_thread(disk.load, self._data_dir, issuer.config, issuer.limits, now.wall)
         except IssuerFault as fault:
@@ -99,7 +98,7 @@ class Keeper:
 
         At most one fetch per cool-down, however many tokens wait; a caller that goes away leaves the fetch running.
         """
-        while not self._closed and self.issuer.wanting(kid, _now()):
+        while not self._closed and self.issuer.wanting(kid, self.issuer.now()):
             await self._join(kid)
 
     async def follow(self) -> None:
@@ -109,7 +108,7 @@ class Keeper:
         if stored is None or stored.fetched_at == self._followed:
             return
         self._followed = stored.fetched_at
-        issuer, now = self.issuer, _now()
+        issuer, now = self.issuer, self.issuer.now()
         if issuer.key_set is not None and stored.fetched_at <= issuer.key_set.fetched_at:
             return
         known = {name: getattr(stored, name) for name in ("jwks_uri", "etag", "fetched_at", "expires_at")}
@@ -146,7 +145,7 @@ class Keeper:
             _log.exception("key_set_refresh_failed", extra={"issuer": self.issuer.name})
             self._failed(IssuerFault(Reason.INTERNAL, "a fault of bearerd; see the log"))
         finally:
-            now, quiet = _now(), self.issuer.config.unknown_kid_cooldown
+            now, quiet = self.issuer.now(), self.issuer.config.unknown_kid_cooldown
             if kid is not None and (asked or self.issuer.wanting(kid, now)):
                 self.issuer.quiet_boot = now.boot + (quiet if asked else min(quiet, BRIEF))
             if self._due_in() <= 0 or not self.issuer.usable(now):  # another worker holds the lease, or nothing helped
@@ -156,7 +155,7 @@ class Keeper:
     async def _attempt(self, kid: str | None) -> bool:
         """Get newer keys; False where the issuer was not asked.  Raises IssuerFault."""
         if not self.remote:
-            now = _now()
+            now = self.issuer.now()
             read = await asyncio.to_thread(local.read, self.issuer.config, self.issuer.limits, now.wall)
             self._adopt(read, None)
             return True
@@ -165,7 +164,7 @@ class Keeper:
         try:
             if await self._followed_enough(kid):  # published since we looked
                 return False
-            strange = kid is not None and self.issuer.usable(_now())
+            strange = kid is not None and self.issuer.usable(self.issuer.now())
             if strange and not await self._leased(
                 f"{self.issuer.iss} unknown-kid", self.issuer.config.unknown_kid_cooldown
             ):
@@ -180,7 +179,7 @@ class Keeper:
         """Take the fleet's fetch lease; wait for it where somebody waits for us, unless its holder's fetch is enough."""
         if await self._leased(self.issuer.iss, LEASE):
             return True
-        if kid is None and self.issuer.usable(_now()):
+        if kid is None and self.issuer.usable(self.issuer.now()):
             return False  # the background comes again
         until = clock.boot() + OTHER_PATIENCE
         while clock.boot() < until:
@@ -217,14 +216,14 @@ class Keeper:
         """Whether what the store holds makes a fetch needless."""
         await self.follow()
         keys = self.issuer.key_set
-        if keys is None or not self.issuer.usable(_now()):
+        if keys is None or not self.issuer.usable(self.issuer.now()):
             return False
         return self._due_in() > 0 if kid is None else keys.holds(kid)
 
     def _adopt(self, key_set: KeySet, ticket: int | None) -> bool:
         issuer, before = self.issuer, self.issuer.key_set
         failed = issuer.failures
-        if not issuer.adopt(key_set, _now(), ticket):
+        if not issuer.adopt(key_set, issuer.now(), ticket):
             return False
         self._early = random.uniform(0.05, 0.25)  # noqa: S311 - spreads load, keeps no secret
         if failed or before is None or before.hash != key_set.hash or before.problems != key_set.problems:
@@ -234,7 +233,7 @@ class Keeper:
 
     def _failed(self, fault: IssuerFault) -> None:
         """Back off; the keys that there are stay."""
-        issuer, now = self.issuer, _now()
+        issuer, now = self.issuer, self.issuer.now()
         news = issuer.fault is None or issuer.fault.reason != fault.reason
         most = _LAST_RETRY if issuer.usable(now) else _LAST_RETRY_WITHOUT_KEYS
         most = min(most if self.remote else FILE_POLL, issuer.config.key_set_refresh)
@@ -244,18 +243,25 @@ class Keeper:
         _log.log(logging.WARNING if news else logging.DEBUG, "key_set_fetch_failed", extra=told)
 
     def _due_in(self) -> float:
-        """Seconds until the next attempt; not positive: now."""
-        issuer, now, keys = self.issuer, _now(), self.issuer.key_set
+        """Seconds until the next attempt; not positive: now.
+
+        By either clock: a wall clock that was set back must not put off the moment at which a key that is gone is missed.
+        """
+        issuer, now, keys = self.issuer, self.issuer.now(), self.issuer.key_set
         backing_off = issuer.retry_boot - now.boot
         if keys is None:
             return backing_off
         if keys.origin is Origin.INLINE:
             return _LONGEST_SLEEP
+        fetched = keys.fetched_at
+
+        def left(life: float) -> float:
+            return min(fetched + life - now.wall, issuer.adopted_boot + life - now.boot)
+
         if not self.remote:
-            return max(backing_off, keys.fetched_at + min(FILE_POLL, issuer.config.key_set_refresh) - now.wall)
+            return max(backing_off, left(min(FILE_POLL, issuer.config.key_set_refresh)))
         # Early by a share that differs between workers, so that not all ask in the moment of expiry.
-        due = keys.expires_at - self._early * (keys.expires_at - keys.fetched_at)
-        return max(backing_off, due - now.wall)
+        return max(backing_off, left((1.0 - self._early) * (keys.expires_at - keys.fetched_at)))
 
     async def _save(self, key_set: KeySet, where: str) -> None:
         if self._data_dir is None:
@@ -278,7 +284,3 @@ class Keeper:
                 return await call
         except (StoreError, TimeoutError):
             return None
-
-
-def _now() -> Now:
-    return Now(clock.wall(), clock.boot())

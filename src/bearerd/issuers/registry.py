@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bearerd._native import clock
-from bearerd.decision import Now, Pending, Wait
+from bearerd import timekeeper
+from bearerd.decision import Pending, Wait
 from bearerd.errors import IssuerFault
 from bearerd.issuers import local, place
 from bearerd.issuers.faults import Reason, reason_of
@@ -16,10 +16,11 @@ from bearerd.issuers.observer import NOBODY
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bearerd._native.generations import Generations
     from bearerd.config import model
+    from bearerd.decision import Now
     from bearerd.issuers.observer import Observer
     from bearerd.jws.algorithms import Algorithm
     from bearerd.jws.keys import Key
@@ -59,7 +60,13 @@ class Issuer:
     """
 
     def __init__(
-        self, index: int, config: model.Issuer, limits: Limits, generations: Generations, observer: Observer = NOBODY
+        self,
+        index: int,
+        config: model.Issuer,
+        limits: Limits,
+        generations: Generations,
+        observer: Observer = NOBODY,
+        now: Callable[[], Now] = timekeeper.plain,
     ) -> None:
         self.index: Final = index
         self.config: Final = config
@@ -67,6 +74,7 @@ class Issuer:
         self.name: Final = config.name
         self.iss: Final = config.issuer
         self.place: Final = place.of(config)  # when it was loaded
+        self.now: Final = now
         self.key_set: KeySet | None = None
         self.fault: IssuerFault | None = None  # of the last attempt, if it failed
         self.failures = 0  # in a row
@@ -75,7 +83,8 @@ class Issuer:
         self._algorithms = frozenset(config.algorithms)
         self._generations = generations
         self._observer = observer
-        self._stale_boot = -math.inf
+        self._stale = -math.inf, -math.inf
+        self.adopted_boot = -math.inf  # boot time at which the keys were fetched or confirmed, as far as is known
         self._tickets = 0
         self._adopted = 0
 
@@ -108,17 +117,15 @@ class Issuer:
     def usable(self, now: Now) -> bool:
         """Whether there are keys, and they are not older than ``key_set_max_stale`` by either clock."""
         wall, boot = self.usable_until
-        return now.wall < wall and now.boot < boot
+        return now.latest < wall and now.boot < boot
 
     @property
     def usable_until(self) -> tuple[float, float]:
-        """When (wall and boot time, seconds) the keys become too old unless they are confirmed before.
+        """When (wall time at its latest, and boot time, seconds) the keys become too old unless they are confirmed before.
 
         A cached token must not outlive this: else the issuer's silence would be noticed by new tokens only.
         """
-        if self.key_set is None:
-            return -math.inf, -math.inf
-        return self.key_set.fetched_at + self._max_stale, self._stale_boot
+        return self._stale
 
     def wanting(self, kid: str | None, now: Now) -> bool:
         """Whether a fetch on behalf of a token is called for: what makes ``select`` say Pending."""
@@ -144,13 +151,27 @@ class Issuer:
                 return False
             self._adopted = ticket
         before, self.key_set = self.key_set, key_set
-        self._stale_boot = now.boot + self._max_stale - max(0.0, now.wall - key_set.fetched_at)
+        age = max(0.0, now.wall - key_set.fetched_at)
+        self.adopted_boot = now.boot - age
+        self._stale = now.latest + self._max_stale - age, now.boot + self._max_stale - age
         if before is None or before.hash != key_set.hash:
             self._generations.bump_key_set(self.index)
         if key_set.origin is not Origin.DISK:
             self.fault, self.failures, self.retry_boot = None, 0, 0.0
         self._observer.loaded(self.name, key_set)
         return True
+
+    def take_over(self, old: Issuer) -> None:
+        """The keys of the same issuer under its old configuration, as old as they are: by the boot clock, for the wall
+        clock may have been set back since.  A reload is no way around the cool-down, either.
+        """
+        if old.key_set is None:
+            return
+        self.adopt(old.key_set, self.now())
+        self.adopted_boot = min(self.adopted_boot, old.adopted_boot)
+        wall, boot = self._stale
+        self._stale = wall, min(boot, self.adopted_boot + self._max_stale)
+        self.quiet_boot = old.quiet_boot
 
     def fail(self, fault: IssuerFault, retry_boot: float) -> None:
         """An attempt failed; the keys that there are stay (G3)."""
@@ -199,10 +220,12 @@ class Issuers:
         observer: Observer = NOBODY,
         *,
         before: Issuers | None = None,
+        now: Callable[[], Now] = timekeeper.plain,
     ) -> None:
         self.limits: Final = config.limits
         self._generations = generations
         self._observer = observer
+        self._now = now
         self._issuers = tuple(self._made(index, issuer, before) for index, issuer in enumerate(config.issuer))
         self._by_iss = {issuer.iss: issuer for issuer in self._issuers}
 
@@ -223,27 +246,26 @@ class Issuers:
         its keys.  The others start without: what the old place said is not what the operator asks for now.  Indices may be
         given anew: the caller must raise ``generations.config`` with the swap, so that no cached token is found by one.
         """
-        return Issuers(config, self._generations, self._observer, before=self)
+        return Issuers(config, self._generations, self._observer, before=self, now=self._now)
 
     def _made(self, index: int, config: model.Issuer, before: Issuers | None) -> Issuer:
         old = before.find(config.issuer) if before is not None else None
         where = place.of(config)
         if old is not None and (old.index, old.config, old.limits, old.place) == (index, config, self.limits, where):
             return old
-        new = Issuer(index, config, self.limits, self._generations, self._observer)
+        new = Issuer(index, config, self.limits, self._generations, self._observer, self._now)
         if before is not None:
             self._generations.bump_key_set(index)  # the index may have been another issuer's
         if local.origin_of(config) is not Origin.NETWORK:
             load_local(new)
         elif old is not None and old.key_set is not None and _same_place(old, new):
-            new.adopt(old.key_set, Now(clock.wall(), clock.boot()))
-            new.quiet_boot = old.quiet_boot  # a reload is no way around the cool-down
+            new.take_over(old)
         return new
 
 
 def load_local(issuer: Issuer) -> None:
     """Read inline keys, a key file or a secret at once; what is wrong with them stops only this issuer's tokens."""
-    now = Now(clock.wall(), clock.boot())
+    now = issuer.now()
     try:
         issuer.adopt(local.read(issuer.config, issuer.limits, now.wall), now)
     except IssuerFault as fault:

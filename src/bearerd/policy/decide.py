@@ -333,7 +333,7 @@ def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now,
         state.key_generation(verified.issuer),
         state.revocation_sequence,
         until_wall=until,
-        until_boot=min(now.boot + (until - now.wall), fresh),
+        until_boot=min(now.boot + (until - now.latest), fresh),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.issuers.faults import Reason
+from bearerd.timekeeper import STEP
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,6 +57,7 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     warnings = [f"insecure_issuer:{issuer.name}" for issuer in desk.config.issuer if issuer.insecure_issuer]
     warnings += ["restart_needed"] if desk.restart_for else []
     warnings += ["serving_stale"] if able and any(health.get("stale") is True for health in healths) else []
+    warnings += ["clock_set_back"] if any(_behind(health) > STEP for health in healths) else []
     if warnings:
         document["warnings"] = warnings
     return ready, document
@@ -72,6 +74,12 @@ def report(desk: Desk) -> dict[str, Any]:
         "restart_needed_for": desk.restart_for,
         "workers": [_worker(member) for member in desk.crew.members],
     }
+
+
+def _behind(health: dict[str, Any]) -> float:
+    """By how many seconds a worker's wall clock lies behind what it said before."""
+    found = health.get("clock_behind_seconds")
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def _worker(member: Member) -> dict[str, Any]:

@@ -11,9 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import log
-from bearerd._native import clock
 from bearerd._native.revocations import EVERY_KEY, FOREVER, TOMBSTONE
-from bearerd.decision import Now
 from bearerd.errors import StoreError, StoreFull
 from bearerd.explain import explain
 from bearerd.faces import revoke
@@ -40,7 +38,7 @@ async def decision(service: Service, fields: dict[str, Any]) -> dict[str, Any] |
 
 async def keys(service: Service, fields: dict[str, Any]) -> list[dict[str, Any]]:
     """Every issuer's key set."""
-    now = Now(clock.wall(), clock.boot())
+    now = service.time.now()
     return [dataclasses.asdict(issuer.status(now)) for issuer in service.current.issuers]
 
 

@@ -6,12 +6,13 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bearerd import metrics
 from bearerd.serve.worker import Orders
 from bearerd.service import labels
+from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ class Terms:
     config: Config  # with store.url
     data_dir: Path
     store_is_ours: bool  # nobody knows more than the store: it was started by us and has not been lost since
+    time: Timekeeper = field(default_factory=Timekeeper)  # what the clocks have said, for those that start late
 
     def page_size(self) -> int:
         """Bytes of a metrics page for this configuration."""
@@ -40,6 +42,7 @@ class Terms:
             config=dump(self.config),
             data_dir=str(self.data_dir),
             store_is_ours=self.store_is_ours,
+            clocks=self.time.seen(),
             page=page.descriptor,
             slots=[[sock.fileno() for sock in sockets] for sockets in listeners.slots],
             unix=[sock.fileno() for sock in listeners.unix],

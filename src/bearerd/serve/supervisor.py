@@ -29,6 +29,7 @@ from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store import sync
 from bearerd.store.embedded import Embedded
+from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -71,6 +72,7 @@ class Supervisor:
             loop.add_signal_handler(signal.SIGHUP, lambda: self._task(self._reload()))
             loop.add_signal_handler(signal.SIGUSR2, lambda: self._task(self._crew.roll()))
             self._task(watchdog.run(self._crew))
+            self._task(self._keep_time())
             self._task(reload.watch(self._source.path, self._changed))
             await self._until_stopped()
 
@@ -100,7 +102,7 @@ class Supervisor:
         stack.callback(self._pages.close)
         self._told_reload(None)
         ours = self._store is not None
-        terms = Terms(self._config, held.folder, ours)
+        terms = Terms(self._config, held.folder, ours, Timekeeper(effective.clock_hold(self._config)))
         self._crew = Crew(slots, public, self._pages, terms, self._released)
         self._desk = Desk(self._crew, self._pages, self._config, self._reload, self._crew.roll)
         await stack.enter_async_context(serving(probes.app(self._desk), own["probes"], config.limits))
@@ -196,6 +198,12 @@ class Supervisor:
             while not await self._crew.roll():  # noqa: ASYNC110 - a successor may need the store that just started
                 await asyncio.sleep(STORE_PAUSE)
 
+    async def _keep_time(self) -> None:
+        """So that a worker that starts after the wall clock was set back knows of it."""
+        while True:
+            self._crew.terms.time.review()
+            await asyncio.sleep(watchdog.TICK_SECONDS)
+
     async def _released(self, member: Member) -> None:
         """Give a killed worker's lease back: nobody need wait for it to acknowledge a revocation."""
         if not member.lease or member.process.returncode == 0:
@@ -230,6 +238,7 @@ class Supervisor:
             except NotDone as error:
                 return self._told_reload(str(error))
             self._config = self._desk.config = config
+            self._crew.terms.time.hold = effective.clock_hold(config)
             self._desk.restart_for = found.waiting
             if found.waiting:
                 _LOGGER.warning("keys that need a restart are as they were", extra={"keys": found.waiting})

@@ -47,6 +47,7 @@ class Orders:
     config: dict[str, Any]
     data_dir: str
     store_is_ours: bool
+    clocks: tuple[float, ...]  # what the supervisor has seen of them (Timekeeper.seen)
     page: int  # descriptor of the metrics page
     slots: list[list[int]]  # TCP sockets, by worker slot
     unix: list[int]
@@ -126,7 +127,13 @@ class Worker:
         config = Config.model_validate(orders.config)
         page = mmap.mmap(orders.page, 0)
         os.close(orders.page)
-        service = Service(config, data_dir=Path(orders.data_dir), page=page, store_is_ours=orders.store_is_ours)
+        service = Service(
+            config,
+            data_dir=Path(orders.data_dir),
+            page=page,
+            store_is_ours=orders.store_is_ours,
+            seen=orders.clocks,
+        )
         runner = public_runner(service)
         await runner.setup()
         server = runner.server

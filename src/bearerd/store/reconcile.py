@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from bearerd._native import clock
 from bearerd._native.revocations import ENTRY_SIZE, Revocations, unpack
 from bearerd.errors import StoreFull
 from bearerd.store import lives
@@ -44,7 +43,7 @@ async def everything(link: Link, log: Log, view: View, now: float) -> list[bytes
         return []
     store = Revocations(view.capacity)
     await _pages(link, log, view, 0, store)
-    wall, place = int(clock.wall()), 0
+    wall, place = view.time.forgetting(), 0
     lacking: list[bytes] = []  # not one object an entry: to free a million of them is a pause
     while True:
         own, place = view.table.page(wall, place, _SLOTS)
@@ -53,6 +52,13 @@ async def everything(link: Link, log: Log, view: View, now: float) -> list[bytes
         if place == 0:
             return [piece for piece in lacking if piece]
         await asyncio.sleep(0)
+
+
+async def again(link: Link, log: Log, view: View) -> None:
+    """Read the whole store once more: what was left out or dropped while the wall clock was ahead is needed yet."""
+    since = view.time.now().earliest
+    await _pages(link, log, view, 0, None)
+    view.time.remembered(since)
 
 
 async def put_back(link: Link, log: Log, view: View, pieces: list[bytes]) -> int:

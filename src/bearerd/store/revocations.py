@@ -134,7 +134,8 @@ class Writer:
 
     def in_force(self, kind: Kind, issuer: str, value: str) -> int:
         """The cut-off in force for a key by this process's view (0: none)."""
-        return self._sync.view.table.cutoff(entries.key(kind, issuer, value), int(clock.wall()))
+        view = self._sync.view
+        return view.table.cutoff(entries.key(kind, issuer, value), int(view.time.now().latest))
 
     # ---- one write
 

@@ -215,7 +215,7 @@ class Sync:
             async with asyncio.timeout(pause):
                 await self._wake.wait()
         except TimeoutError:
-            self.view.table.expire(int(clock.wall()), 10_000)
+            self.view.table.expire(self.view.time.forgetting(), 10_000)
 
     async def _round(self, link: Link) -> bool:
         """Bring the view up to date and count it; returns whether there is more to confirm at once."""
@@ -259,6 +259,8 @@ class Sync:
                 before, self._last_beat = self._last_beat, beat.now
                 news = beat.position != self.view.position
                 await reconcile.catch_up(link, self.log, self.view, beat)
+                if self.view.time.forgot_too_much:
+                    await reconcile.again(link, self.log, self.view)
                 self._report(beat, before, sent)
                 self._settled = sent
                 self._progress.set()

@@ -6,8 +6,8 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
-from bearerd._native import clock
 from bearerd._native.revocations import ENTRY_SIZE, Revocations
+from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from bearerd.decision import Now
@@ -23,7 +23,9 @@ class View:
     Position and age are set by ``Sync`` alone.  A view that was never counted is infinitely old.
     """
 
-    def __init__(self, max_revocations: int) -> None:
+    def __init__(self, max_revocations: int, time: Timekeeper | None = None) -> None:
+        """``time``: by which entries are forgotten; None makes one."""
+        self.time = time or Timekeeper()
         self.capacity = max_revocations + RESERVE
         self.table = Revocations(self.capacity)
         self.position: Position | None = None
@@ -58,7 +60,7 @@ class View:
         for start in range(0, len(entries), step):
             if start:
                 await asyncio.sleep(0)
-            chunk, now = entries[start : start + step], int(clock.wall())
+            chunk, now = entries[start : start + step], self.time.forgetting()
             self.table.apply(chunk, now)
             if also is not None:
                 also.apply(chunk, now)

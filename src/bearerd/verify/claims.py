@@ -88,13 +88,17 @@ def _check_shapes(claims: Claims, issuer: Issuer) -> Refusal | None:
 
 
 def _check_times(claims: Claims, issuer: Issuer, now: Now) -> Refusal | None:
-    """``exp``, ``nbf`` and ``iat`` against the clock, with leeway; ``exp - iat`` against the longest lifetime, without."""
-    expires, issued = claims["exp"], claims["iat"]
-    if now.wall >= expires + issuer.leeway:
-        return Refusal(Code.EXPIRED, "exp has passed", hints.late(now.wall - expires, issuer.leeway))
+    """``exp``, ``nbf`` and ``iat`` against the clock, with leeway; ``exp - iat`` against the longest lifetime, without.
+
+    The clock is the latest that it may be: one that was set back revives nothing, and makes no token that was good one
+    that is not yet, so that a known token and the same one seen anew come to the same.
+    """
+    expires, issued, time = claims["exp"], claims["iat"], now.latest
+    if time >= expires + issuer.leeway:
+        return Refusal(Code.EXPIRED, "exp has passed", hints.late(time - expires, issuer.leeway))
     for name in ("nbf", "iat"):
-        if now.wall < claims.get(name, now.wall) - issuer.leeway:
-            ahead = hints.early(claims[name] - now.wall, issuer.leeway)
+        if time < claims.get(name, time) - issuer.leeway:
+            ahead = hints.early(claims[name] - time, issuer.leeway)
             return Refusal(Code.NOT_YET_VALID, f"{name} lies in the future", ahead)
     if expires < issued:
         return Refusal(Code.EXPIRED, "exp lies before iat: the token had expired when it was issued")

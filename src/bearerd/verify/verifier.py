@@ -101,7 +101,7 @@ class TokenVerifier:
             return None
         verified = Verified.decode(record)
         if found is Found.REVOKED:
-            at = self._view.table.revoked(verified.probes(), verified.issued_second, int(now.wall))
+            at = self._view.table.revoked(verified.probes(), verified.issued_second, int(now.latest))
             return _revoked(verified, at)
         issuer = self._issuers.find(verified.issuer)
         if found is not Found.HIT or issuer is None:
@@ -110,7 +110,7 @@ class TokenVerifier:
         return verified.under(issuer.generation)
 
     def _find(self, token: bytes, now: Now) -> tuple[Found, bytes | None]:
-        return self._cache.find(token, now.wall, now.boot, self._generations, self._view.table)
+        return self._cache.find(token, now.latest, now.boot, self._generations, self._view.table)
 
     def _renewed(self, token: bytes, record: bytes, now: Now) -> bool:
         """Whether the issuer's new key set would choose the very key that verified this token; if so the entry stands.
@@ -130,7 +130,7 @@ class TokenVerifier:
     def _keep(self, token: bytes, verified: Verified, probes: bytes, now: Now) -> None:
         """Into the cache, also if it is revoked: that is asked at each hit.
 
-        Until ``exp`` plus leeway by either clock, and not beyond the keys' own time: else an issuer's long silence would
+        Until ``exp`` plus leeway by either clock (the wall clock at its latest), and not beyond the keys' own time: else an issuer's long silence would
         be noticed by new tokens only.
         """
         issuer = self._issuers.find(verified.issuer)
@@ -146,12 +146,12 @@ class TokenVerifier:
             self._generations.config,
             verified.issued_second,
             min(until, keys_wall),
-            min(now.boot + (until - now.wall), keys_boot),
+            min(now.boot + (until - now.latest), keys_boot),
             probes,
         )
 
     def _unless_revoked(self, verified: Verified, probes: bytes, now: Now) -> Verified | Refusal:
-        at = self._view.table.revoked(probes, verified.issued_second, int(now.wall))
+        at = self._view.table.revoked(probes, verified.issued_second, int(now.latest))
         return verified if at < 0 else _revoked(verified, at)
 
     def _generation(self) -> int:
