@@ -6,19 +6,26 @@ import asyncio
 import time
 from collections import Counter
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from support.bearerd import PATIENCE, Bearerd
+from support.bearerd import PATIENCE
 from support.wire import Wire
+
+
+class Listening(Protocol):
+    """What is asked: a bearerd, or a gateway before one."""
+
+    @property
+    def port(self) -> int: ...
 
 
 class Load:
     """So many clients.  A client opens a new connection when the server says that it closes the old one, or did."""
 
     def __init__(
-        self, bearerd: Bearerd, *headers: tuple[str, str], clients: int = 8, target: str = "/auth/api"
+        self, asked: Listening, *headers: tuple[str, str], clients: int = 8, target: str = "/auth/api"
     ) -> None:
-        self.port = bearerd.port
+        self.port = asked.port
         self.headers = headers
         self.target = target
         self.clients = clients
