@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 _TESTS = Path(__file__).parents[1]
@@ -26,7 +27,7 @@ class Nursery:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
-        self._turn = asyncio.Lock()
+        self._turn = threading.Lock()
         paths = os.pathsep.join(filter(None, (str(_TESTS), os.environ.get("PYTHONPATH"))))
         with theirs:
             self._process = subprocess.Popen(
@@ -37,10 +38,13 @@ class Nursery:
         """A new worker process: its standard input and output, and a descriptor to signal it by."""
         ours, theirs = socket.socketpair()
         with theirs:
-            async with self._turn:
-                socket.send_fds(self._socket, [str(log).encode()], [theirs.fileno()])
-                pid = int(await asyncio.to_thread(self._socket.recv, 64))
+            pid = await asyncio.to_thread(self._asked, str(log).encode(), theirs.fileno())
         return ours, os.pidfd_open(pid)
+
+    def _asked(self, log: bytes, end: int) -> int:
+        with self._turn:
+            socket.send_fds(self._socket, [log], [end])
+            return int(self._socket.recv(64))
 
     def close(self) -> None:
         """Its children are gone with it."""
