@@ -218,6 +218,35 @@ def test_a_secret_that_everybody_may_read_is_warned_of(tmp_path: Path, mode: int
     assert keys == (["issuer[0].secret_file", "caller[0].secret_file"] if warned else [])
 
 
+@pytest.mark.parametrize(
+    ("gateway", "names", "warned"),
+    [
+        ('"envoy"', ["X-Auth-Subject", "X-User", "Principal"], "X-User, Principal"),
+        ('["nginx", "envoy"]', ["x-user"], "x-user"),
+        ('"envoy"', ["X-Auth-Subject", "x-auth-team"], None),
+        ('"envoy"', ["X-Authority"], "X-Authority"),
+        ('"nginx"', ["X-User"], None),
+    ],
+)
+def test_identity_that_envoy_would_hide_from_bearerd_is_warned_of(
+    gateway: str, names: list[str], warned: str | None
+) -> None:
+    identity = ", ".join(
+        f'"{name}" = "{claim}"' for name, claim in zip(names, ("sub", "client", "scopes"), strict=False)
+    )
+    text = f"""
+        [[issuer]]
+        issuer = "https://a.example.com"
+        [resource.api]
+        audience = "x"
+        gateway = {gateway}
+        identity = {{ {identity} }}
+    """
+    told = warnings(parsed(text))
+    assert [line.partition(": add")[0] for line in told] == ([f"resource.api.identity: {warned}"] if warned else [])
+    assert all("allowed_headers" in line for line in told)
+
+
 def test_an_empty_configuration_is_warned_of() -> None:
     assert [line.partition(": ")[0] for line in warnings(parsed(""))] == ["issuer", "resource"]
 

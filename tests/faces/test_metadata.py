@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 RESOURCES = {
-    "root": {"identifier": "https://api.example", "scopes": ["read"], "rule": [{"scopes": ["read", "write"]}]},
+    "root": {
+        "identifier": "https://api.example",
+        "scopes": ["read"],
+        "rule": [{"enforce": "shadow", "scopes": ["on-trial"]}, {"scopes": ["read", "write"]}],
+    },
     "slash": {"identifier": "https://slash.example/", "audience": ["urn:slash"]},
     "path": {"identifier": "https://api.example/mcp/v1"},
     "other": {"identifier": "https://other.example:8443/mcp/v1"},
@@ -53,7 +57,7 @@ async def test_a_document_stands_where_the_challenge_says(
         assert reply.json()["bearer_methods_supported"] == ["header"]
 
 
-async def test_scopes_are_the_resources_and_its_rules(tmp_path: Path) -> None:
+async def test_scopes_are_the_resources_and_its_rules_but_not_those_of_rules_on_trial(tmp_path: Path) -> None:
     async with made(tmp_path) as house:
         assert (await house.ask(WELL_KNOWN, host="api.example")).json()["scopes_supported"] == ["read", "write"]
         assert "scopes_supported" not in (await house.ask(WELL_KNOWN, host="slash.example")).json()

@@ -232,6 +232,12 @@ def _warn_of_resources(config: Config) -> Iterator[str]:
     for name, resource in config.resource.items():
         if resource.enforce == "shadow":
             yield f"resource.{name}.enforce: shadow: nothing is refused to a gateway"
+        hidden = [header for header in resource.identity if not header.lower().startswith("x-auth-")]
+        if "envoy" in resource.gateways and hidden:
+            yield (
+                f"resource.{name}.identity: {', '.join(hidden)}: add to Envoy's allowed_headers what does not begin with "
+                "x-auth-, or bearerd does not see that a client sent it, and cannot refuse it"
+            )
 
 
 def _loopback(host: str) -> bool:

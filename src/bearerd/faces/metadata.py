@@ -57,7 +57,8 @@ class Metadata:
 
 def document(resource: Resource) -> dict[str, Any]:
     """The metadata document (RFC 9728 section 2)."""
-    scopes = dict.fromkeys((*resource.scopes, *(scope for rule in resource.rules for scope in rule.scopes)))
+    # A shadow rule is on trial: nobody should ask its users' consent to scopes that nothing needs yet.
+    scopes = dict.fromkeys((*resource.scopes, *(scope for rule in resource.enforced for scope in rule.scopes)))
     described: dict[str, Any] = {
         "resource": resource.identifier,
         "authorization_servers": list(resource.issuers),
