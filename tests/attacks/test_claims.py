@@ -42,6 +42,24 @@ async def test_a_claim_of_an_odd_type_grants_nothing(tmp_path: Path, claim: str)
             assert (await house.post("/introspect", token=odd)).status == 200, value
 
 
+async def test_a_role_in_a_sentence_is_not_that_role(tmp_path: Path) -> None:
+    """A scope string is a list by its own specification; a role string may be whatever a directory lets one be called."""
+    async with House(config(tmp_path, **TABLES), tmp_path) as house:
+        for value in ("not admin", "admin of nothing", "a admin", " admin", "admin\tx", "x,admin"):
+            for claims in ({"roles": value}, {"roles": [value]}, {"realm_access": {"roles": value}}):
+                assert (await house.auth(token(**claims), "GET", "/role")).status == 403, claims
+        for claims in ({"roles": "admin"}, {"realm_access": {"roles": ["x", "admin"]}}):
+            assert (await house.auth(token(**claims), "GET", "/role")).status == 200, claims
+        assert (await house.auth(token(scope="not admin"), "GET", "/scope")).status == 200
+
+
+async def test_a_payload_type_that_is_no_string_marks_no_access_token(tmp_path: Path) -> None:
+    async with House(config(tmp_path, **TABLES), tmp_path) as house:
+        for value in (value for value in ODD if not isinstance(value, str)):
+            reply = await house.auth(token(typ=value))
+            assert (reply.status, house.why(reply)) == (401, "wrong_type"), value
+
+
 ESSENTIAL = [(claim, value) for claim in ("iss", "aud", "exp", "iat") for value in ODD]
 MARKS = [(claim, value) for claim in ("cnf", "at_hash", "c_hash", "events") for value in ODD]
 

@@ -52,17 +52,36 @@ def test_a_path_is_a_whole_name_first_and_then_split_at_dots(path: str, value: o
         ({}, ()),
     ],
 )
-def test_words_of_strings_and_lists_are_united_in_order(claims: dict[str, Any], words: tuple[str, ...]) -> None:
-    assert paths.words(claims, ("scope", "scp")) == words
+def test_scopes_of_strings_and_lists_are_united_in_order(claims: dict[str, Any], words: tuple[str, ...]) -> None:
+    assert paths.scopes(claims, ("scope", "scp")) == words
+
+
+@pytest.mark.parametrize(
+    ("claims", "roles"),
+    [
+        ({"roles": "Domain Admins"}, ("Domain Admins",)),
+        ({"roles": "not admin"}, ("not admin",)),
+        ({"roles": " admin "}, (" admin ",)),
+        ({"roles": "admin,ops"}, ("admin,ops",)),
+        ({"roles": ["Domain Admins", "ops"]}, ("Domain Admins", "ops")),
+        ({"roles": "ops", "realm_access": {"roles": ["admin", "ops"]}}, ("ops", "admin")),
+        ({"roles": ""}, ()),
+        ({}, ()),
+    ],
+)
+def test_a_string_is_one_role_whatever_it_holds(claims: dict[str, Any], roles: tuple[str, ...]) -> None:
+    assert paths.roles(claims, ("roles", "realm_access.roles")) == roles
 
 
 @pytest.mark.parametrize("value", [None, 7, True, {"admin": {"org": "x"}}, [7, None, ["admin"]]])
 def test_any_other_shape_grants_nothing(value: object) -> None:
-    assert paths.words({"roles": value}, ("roles",)) == ()
+    for read in (paths.scopes, paths.roles):
+        assert read({"roles": value}, ("roles",)) == ()
 
 
 def test_of_a_mixed_list_the_strings_count() -> None:
-    assert paths.words({"roles": ["admin", 7, {"x": 1}]}, ("roles",)) == ("admin",)
+    for read in (paths.scopes, paths.roles):
+        assert read({"roles": ["admin", 7, {"x": 1}]}, ("roles",)) == ("admin",)
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -73,7 +92,8 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(claims=st.dictionaries(st.sampled_from(["a", "b", "a.b", "."]), json_values), path=st.text("ab.", max_size=5))
-def test_no_claims_and_no_path_make_it_fail_or_repeat_a_word(claims: dict[str, Any], path: str) -> None:
-    words = paths.words(claims, (path, "a"))
-    assert len(set(words)) == len(words)
-    assert all(isinstance(word, str) and word for word in words)
+def test_no_claims_and_no_path_make_it_fail_or_repeat_a_name(claims: dict[str, Any], path: str) -> None:
+    for read in (paths.scopes, paths.roles):
+        names = read(claims, (path, "a"))
+        assert len(set(names)) == len(names)
+        assert all(isinstance(name, str) and name for name in names)

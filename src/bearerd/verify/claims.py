@@ -63,7 +63,7 @@ def _check_type(claims: Claims, header: Mapping[str, Any], issuer: Issuer) -> Re
     elif not isinstance(typ, str) or typ.lower() not in allowed:
         return Refusal(Code.WRONG_TYPE, f"typ is {hints.quoted(typ)}, not {' or '.join(sorted(allowed))}")
     kind = claims.get("typ")
-    if isinstance(kind, str) and kind.lower() in _OTHER_KINDS:
+    if "typ" in claims and (not isinstance(kind, str) or kind.lower() in _OTHER_KINDS):
         return Refusal(Code.WRONG_TYPE, f"the payload's typ is {hints.quoted(kind)}: not an access token")
     for name in _OTHER_MARKS:
         if name in claims:

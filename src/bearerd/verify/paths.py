@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 def at(claims: Mapping[str, Any], path: str) -> Any:
@@ -24,16 +24,26 @@ def at(claims: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def words(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
-    """The words at all of these paths, united, in order: of a string those between spaces, of a list its strings.
+def scopes(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
+    """The scopes at all of these paths, united, in order: a string holds those between its spaces (RFC 6749 section 3.3)."""
+    return _united(claims, paths, lambda text: text.split(" "))
 
-    Any other shape (an object keyed by role, a number) holds no word: it grants nothing.
+
+def roles(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
+    """The roles at all of these paths, united, in order: a string is one role.
+
+    Who is "not admin" is no admin; and a directory's groups have spaces in their names.
     """
+    return _united(claims, paths, lambda text: [text])
+
+
+def _united(claims: Mapping[str, Any], paths: Iterable[str], read: Callable[[str], list[str]]) -> tuple[str, ...]:
+    """Of a list the strings count.  Any other shape (an object keyed by role, a number) grants nothing."""
     found: dict[str, None] = {}
     for path in paths:
         value = at(claims, path)
         if isinstance(value, str):
-            found.update(dict.fromkeys(word for word in value.split(" ") if word))
-        elif isinstance(value, list):
-            found.update(dict.fromkeys(word for word in value if isinstance(word, str) and word))
+            value = read(value)
+        if isinstance(value, list):
+            found.update(dict.fromkeys(name for name in value if isinstance(name, str) and name))
     return tuple(found)
