@@ -88,6 +88,11 @@ _ROWS: Final = (
     _gauge("bearerd_token_cache_bytes", "Bytes that they take.", fold=Fold.SUM),
     _counter("bearerd_verifications_total", "Signature checks; result is ok or the refusal's code.", "alg", "result"),
     _counter("bearerd_token_lifetime_over_hour_total", "Tokens verified whose exp - iat is above an hour.", "issuer"),
+    _counter(
+        "bearerd_issuer_clock_ahead_total",
+        "Tokens verified whose iat was ahead of our clock by more than cutoff_slack: cut-offs do not bind such a clock.",
+        "issuer",
+    ),
     _gauge("bearerd_key_set_last_success_timestamp_seconds", "When the key set was last fetched; 0: never.", "issuer"),
     _gauge(
         "bearerd_key_set_info", "1 for the key set in use, by the head of its hash.", "issuer", "hash", hide_zero=True
@@ -154,6 +159,7 @@ def closed(
             yield "bearerd_would_refuse_total", resource, code
     for issuer in issuers:
         yield "bearerd_token_lifetime_over_hour_total", issuer
+        yield "bearerd_issuer_clock_ahead_total", issuer
         yield "bearerd_key_set_last_success_timestamp_seconds", issuer
         yield "bearerd_unknown_kid_total", issuer
         for reason in reasons:

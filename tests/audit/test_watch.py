@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from support.house import key
 
 from bearerd import metrics
+from bearerd._native import clock
 from bearerd.audit.watch import Watch
 from bearerd.errors import IssuerFault
 from bearerd.issuers import keyset
@@ -52,6 +53,19 @@ def test_reports_become_counts(caplog: pytest.LogCaptureFixture) -> None:
     assert found[("bearerd_key_set_info", "dev", one.hash[:16])] == (0.0,)
     assert found[("bearerd_key_set_info", "dev", other.hash[:16])] == (1.0,)
     assert [record.getMessage() for record in caplog.records] == ["tokens of this issuer live longer than an hour"]
+
+
+def test_an_issuer_whose_clock_is_ahead_is_counted_and_told_of_once_an_hour(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = metrics.Metrics(None, {}, ("dev",))
+    watch = Watch(counted)
+    boot = clock.boot()
+    for seconds in (0, 1, 3599, 3600, 3601):
+        monkeypatch.setattr(clock, "boot", lambda seconds=seconds: boot + seconds)
+        watch.clock_ahead("dev", 3.04)
+    assert metrics.gather([counted.buffer])[("bearerd_issuer_clock_ahead_total", "dev")] == (5.0,)
+    assert [record.seconds for record in caplog.records] == [3.0, 3.0]  # type: ignore[attr-defined]
 
 
 def test_an_issuer_that_left_leaves_no_gauge() -> None:

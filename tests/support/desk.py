@@ -66,12 +66,16 @@ class Counts:
     def __init__(self) -> None:
         self.checks: Counter[tuple[str, str]] = Counter()
         self.long_lived: Counter[str] = Counter()
+        self.ahead: dict[str, float] = {}
 
     def verification(self, alg: str, result: str) -> None:
         self.checks[alg, result] += 1
 
     def lifetime_over_hour(self, issuer: str) -> None:
         self.long_lived[issuer] += 1
+
+    def clock_ahead(self, issuer: str, seconds: float) -> None:
+        self.ahead[issuer] = seconds
 
 
 @dataclass

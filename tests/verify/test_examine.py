@@ -232,6 +232,16 @@ def test_a_lifetime_above_an_hour_is_counted_by_the_issuers_name(desk: Desk) -> 
     assert desk.observer.long_lived == {"main": 1}
 
 
+def test_an_issuer_whose_clock_leads_by_more_than_the_slack_is_told_of_once_its_signature_is_good() -> None:
+    desk = Desk(issuer={"cutoff_slack": 2.0})
+    desk.verified(token(iat=WALL + 2))
+    assert not desk.observer.ahead
+    desk.code(token(iat=WALL + 3, number=1, header={"kid": "ES256-0"}))  # whose it is, nobody knows
+    assert not desk.observer.ahead
+    desk.verified(token(iat=WALL + 3))
+    assert desk.observer.ahead == {"main": 3}
+
+
 def test_hs_works_for_an_issuer_with_a_secret_only(tmp_path: Any) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(jose.SECRET)

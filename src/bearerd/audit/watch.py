@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from bearerd._native import clock
 from bearerd.issuers.faults import reason_of
 from bearerd.refusals import Code
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from bearerd.errors import IssuerFault
     from bearerd.issuers.keyset import KeySet
     from bearerd.metrics import Metrics
+
+QUIET: Final = 3600.0  # seconds
 
 _LOGGER: Final = logging.getLogger("bearerd.watch")
 
@@ -23,6 +26,7 @@ class Watch:
         self._metrics = metrics
         self._hashes: dict[str, str] = {}
         self._warned: set[str] = set()
+        self._quiet: dict[str, float] = {}  # boot time until which a clock that is ahead is not told of again
 
     def verification(self, alg: str, result: Code | str) -> None:
         """A signature was checked.  ``alg`` is a name of ours by then, not the token's."""
@@ -34,6 +38,17 @@ class Watch:
         if issuer not in self._warned:
             self._warned.add(issuer)
             _LOGGER.warning("tokens of this issuer live longer than an hour", extra={"issuer": issuer})
+
+    def clock_ahead(self, issuer: str, seconds: float) -> None:
+        """This issuer's clock leads ours by more than its ``cutoff_slack``: each token is counted, one an hour is told."""
+        self._metrics.inc("bearerd_issuer_clock_ahead_total", issuer)
+        now = clock.boot()
+        if now >= self._quiet.get(issuer, now):
+            self._quiet[issuer] = now + QUIET
+            _LOGGER.warning(
+                "the clock of this issuer is ahead by more than cutoff_slack: cut-offs do not bind its latest tokens",
+                extra={"issuer": issuer, "seconds": round(seconds, 1)},
+            )
 
     def loaded(self, issuer: str, key_set: KeySet) -> None:
         """A key set was adopted or confirmed."""

@@ -30,13 +30,16 @@ LONG_LIVED: Final = 3600.0  # seconds; tokens that live longer are counted and w
 
 
 class Observer(Protocol):
-    """Who counts what happens here (``bearerd_verifications_total``, ``bearerd_token_lifetime_over_hour_total``)."""
+    """Who counts what happens here (``bearerd_verifications_total`` and the like)."""
 
     def verification(self, alg: str, result: str) -> None:
         """A signature was checked; ``result`` is ``ok`` or ``bad_signature``."""
 
     def lifetime_over_hour(self, issuer: str) -> None:
         """A token of that issuer (its name in the configuration) verified whose ``exp - iat`` is above an hour."""
+
+    def clock_ahead(self, issuer: str, seconds: float) -> None:
+        """A token verified whose ``iat`` lies so far ahead of our clock, which is more than ``cutoff_slack``."""
 
 
 class Silent:
@@ -46,6 +49,9 @@ class Silent:
         """See ``Observer``."""
 
     def lifetime_over_hour(self, issuer: str) -> None:
+        """See ``Observer``."""
+
+    def clock_ahead(self, issuer: str, seconds: float) -> None:
         """See ``Observer``."""
 
 
@@ -86,6 +92,7 @@ class Examiner:
         if not isinstance(key, Key):
             return self._without_key(key, head, issuer)
         self._check_signature(head, key, compact)
+        self._tell_of(said, issuer, now)
         return self._read(said, head, key, issuer, compact.signing_input)
 
     def _issuer(self, said: claims.Claims) -> Issuer | Refusal:
@@ -113,7 +120,7 @@ class Examiner:
 
     def _read(self, said: claims.Claims, head: Header, key: Key, issuer: Issuer, signing_input: bytes) -> Verified:
         """What the policy needs of claims that may now be believed."""
-        verified = Verified(
+        return Verified(
             issuer=said["iss"],
             subject=said.get("sub"),
             client=claims.client(said),
@@ -131,9 +138,14 @@ class Examiner:
             claims=said,
             key_generation=issuer.generation,
         )
-        if verified.lifetime > LONG_LIVED:
+
+    def _tell_of(self, said: claims.Claims, issuer: Issuer, now: Now) -> None:
+        """What an operator should know of an issuer, now that it is certain that these claims are its own."""
+        if said["exp"] - said["iat"] > LONG_LIVED:
             self._observer.lifetime_over_hour(issuer.name)
-        return verified
+        ahead = said["iat"] - now.latest
+        if ahead > issuer.config.cutoff_slack:  # a cut-off "as of now" would not hold for it
+            self._observer.clock_ahead(issuer.name, ahead)
 
 
 def _payload(text: bytes) -> dict[str, Any]:
