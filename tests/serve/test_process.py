@@ -104,8 +104,35 @@ def test_a_process_that_forbids_dumps_cannot_be_dumped() -> None:
         "assert libc.prctl(3, 0, 0, 0, 0) == 1\n"  # PR_GET_DUMPABLE
         "process.forbid_dumps()\n"
         "assert libc.prctl(3, 0, 0, 0, 0) == 0\n"
+        "import resource; assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_an_abort_of_a_process_that_forbids_dumps_leaves_no_core(tmp_path: Path) -> None:
+    """Though the limit allowed one when it was started."""
+    script = (
+        "import os, resource, sys; from bearerd.serve import process\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "if sys.argv[1] == 'forbid': process.forbid_dumps()\n"
+        "os.abort()\n"
+    )
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] != resource.RLIM_INFINITY:
+        pytest.skip("core dumps are limited here already")
+    dumped = {}
+    for how in ("allow", "forbid"):
+        file = str(tmp_path / how)
+        Path(file).mkdir()
+        pid = os.posix_spawn(
+            "/bin/sh", ["sh", "-c", 'cd "$0" && exec "$@"', file, sys.executable, "-c", script, how], os.environ
+        )
+        _, status = os.waitpid(pid, 0)
+        assert os.WTERMSIG(status) == 6
+        dumped[how] = os.WCOREDUMP(status)
+        assert how == "allow" or list(Path(file).iterdir()) == []
+    assert not dumped["forbid"]
+    if not dumped["allow"]:
+        pytest.skip("this machine writes no core dumps at all")
 
 
 def test_what_the_kernel_refuses_is_an_error() -> None:

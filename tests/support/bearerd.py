@@ -144,6 +144,7 @@ class Bearerd:
     text: str = field(default_factory=config)
     environ: dict[str, str] = field(default_factory=dict)
     until_ready: bool = True
+    prefix: tuple[str, ...] = ()  # a command that runs it (setpriv)
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -181,7 +182,7 @@ class Bearerd:
         """Start, and wait until it listens (and is ready, unless told otherwise)."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bearerd", "serve", "--config", str(self.file)],
+                [*self.prefix, sys.executable, "-m", "bearerd", "serve", "--config", str(self.file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -65,9 +65,15 @@ def launch(page: Page, listeners: Listeners, profile: str) -> tuple[subprocess.P
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
                 command,
                 stdin=subprocess.DEVNULL,
+                env=environment(),
                 pass_fds=(theirs.fileno(), page.descriptor, *listeners.descriptors()),
             )
         except BaseException:
             ours.close()
             raise
     return process, ours
+
+
+def environment() -> dict[str, str]:
+    """Ours without the configuration in it, which may hold a password: a worker is given what it needs over the channel."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("BEARERD_")}

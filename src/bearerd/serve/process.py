@@ -91,11 +91,12 @@ def die_with_parent(parent: int) -> None:
 
 
 def forbid_dumps() -> None:
-    """No core dump, and no reading of this process's memory by others of the same user (ptrace, /proc/PID/mem).
+    """No core dump, and no reading of this process's memory by others of the same user (ptrace, /proc/PID/mem and environ).
 
-    An exec switches dumps on again, so call it after one.
+    An exec switches dumps on again, so call it after one; the limit stays, and is that of every child.
     """
     _prctl(_PR_SET_DUMPABLE, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _prctl(option: int, value: int) -> None:
