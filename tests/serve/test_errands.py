@@ -42,7 +42,7 @@ class Writer:
 
 
 def service(outcome: Any) -> Any:
-    return SimpleNamespace(writer=None if outcome is None else Writer(outcome))
+    return SimpleNamespace(writer=None if outcome is None else Writer(outcome), writer_problem="the store is away")
 
 
 @pytest.mark.parametrize(
