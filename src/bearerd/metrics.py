@@ -30,6 +30,15 @@ NO_CODE: Final = "none"  # the code label of an allow
 FACES: Final = ("forward_auth", "ext_authz", "introspect", "revoke", "python")
 """The ``face`` label.  A resource's decisions are pre-created for the faces that it answers."""
 
+SNAPSHOT_REASONS: Final = (
+    *("unreadable", "truncated", "corrupt", "forged", "wrong_schema", "foreign_fleet"),
+    *("future", "too_old", "too_large"),
+)
+"""Why a snapshot of the revocations is refused (``store.snapshot.Reason``)."""
+
+SERVING: Final = ("fresh", "stale", "refused")
+"""How a resource is served (``policy.staleness.Serving``)."""
+
 FAST: Final = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
 SLOW: Final = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0)
 
@@ -113,6 +122,19 @@ _ROWS: Final = (
     ),
     _gauge("bearerd_view_age_seconds", "Age of the oldest view of the revocations among the workers."),
     _gauge(
+        "bearerd_resource_serving",
+        "Workers that serve a resource so: by a fresh view, by a stale one (available), or not at all.",
+        "resource",
+        "state",
+        fold=Fold.SUM,
+    ),
+    _gauge(
+        "bearerd_snapshot_timestamp_seconds",
+        "When the revocations were as the snapshot on disk has them; 0: there is none that is any good.",
+    ),
+    _counter("bearerd_snapshot_writes_total", "Snapshots written; result: ok or failed.", "result"),
+    _counter("bearerd_snapshot_refused_total", "Snapshots that were there at a start and not used.", "reason"),
+    _gauge(
         "bearerd_clock_behind_seconds", "How far the wall clock lies behind what it said before; exp is judged by that."
     ),
     _gauge("bearerd_store_up", "1 while every worker reaches the store.", fold=Fold.SMALLEST),
@@ -150,7 +172,13 @@ def closed(
         yield "bearerd_decision_duration_seconds", face
     for result in ("enforced", "stored", "none", "full"):
         yield "bearerd_revocation_requests_total", result
+    for result in ("ok", "failed"):
+        yield "bearerd_snapshot_writes_total", result
+    for reason in SNAPSHOT_REASONS:
+        yield "bearerd_snapshot_refused_total", reason
     for resource, faces in resources.items():
+        for state in SERVING:
+            yield "bearerd_resource_serving", resource, state
         for face in faces:
             yield "bearerd_decisions_total", resource, face, Outcome.ALLOW, NO_CODE
             for code in _CODES:

@@ -196,6 +196,22 @@ def test_a_careful_configuration_is_not_warned_of(tmp_path: Path) -> None:
     assert warnings(parsed(text)) == []
 
 
+def test_a_data_dir_that_nothing_seals_is_warned_of_where_the_store_is_not_in_it(tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("k" * 32)
+    secret.chmod(0o600)
+
+    def told(store: str) -> list[str]:
+        text = f'[store]\n{store}\n[[issuer]]\nissuer = "https://a.example.com"\n[resource.api]\naudience = "x"'
+        return [line.partition(": ")[0] for line in warnings(parsed(text))]
+
+    remote = 'url = "rediss://store.example"\nfleet = "f"\n'
+    assert told(remote) == ["store.fleet_key_file", "store.snapshot_key_file"]
+    assert told(f'{remote}snapshot_key_file = "{secret}"') == ["store.fleet_key_file"]
+    assert told(f'{remote}fleet_key_file = "{secret}"') == []
+    assert told("") == []
+
+
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False)])
 def test_a_secret_that_everybody_may_read_is_warned_of(tmp_path: Path, mode: int, warned: bool) -> None:
     secret = tmp_path / "secret"

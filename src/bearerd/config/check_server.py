@@ -118,6 +118,18 @@ def check_store(store: Store, server: Server, problems: Problems) -> None:
         )
 
 
+def check_snapshot_key(store: Store, data_dir: Path, problems: Problems) -> None:
+    """Whoever can write data_dir must not be able to write the key to what is in it."""
+    key = store.snapshot_key_file
+    if key is not None and key.resolve().is_relative_to(data_dir.resolve()):
+        problems.add(
+            "store.snapshot_key_file",
+            f"{key} is within data_dir: whoever can write a snapshot could write its key, too",
+            "keep it elsewhere",
+            given=("store.snapshot_key_file", "server.data_dir"),
+        )
+
+
 def check_store_url_file(store: Store, problems: Problems) -> str | None:
     """The url from ``url_file``; None where there is none, or it cannot be used."""
     if store.url_file is None or store.url is not None or files.trouble(store.url_file):

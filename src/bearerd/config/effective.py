@@ -188,13 +188,15 @@ def _warn_of_server(config: Config) -> Iterator[str]:
 
 
 def _warn_of_store(config: Config) -> Iterator[str]:
-    url, key_file = config.store.url, config.store.fleet_key_file
+    url, key_file, production = config.store.url, config.store.fleet_key_file, config.server.profile == "production"
     if url is not None and _in_the_clear(url):
         yield "store.url: redis:// is not encrypted: its password and the revocations cross the network in the clear"
-    if url is not None and key_file is None and config.server.profile == "production":
+    if url is not None and key_file is None and production:
         yield "store.fleet_key_file: without it, whoever can write the store owns the fleet"
-    for key, path in (("store.fleet_key_file", key_file), ("store.url_file", config.store.url_file)):
-        yield from _warn_of_file(key, path)
+    if url is not None and key_file is None and config.store.snapshot_key_file is None and production:
+        yield "store.snapshot_key_file: without it, whoever can write data_dir can lift revocations, and bring keys"
+    for name in ("fleet_key_file", "snapshot_key_file", "url_file"):
+        yield from _warn_of_file(f"store.{name}", getattr(config.store, name))
 
 
 def _in_the_clear(url: str) -> bool:

@@ -6,7 +6,7 @@ import os
 import ssl
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 MAX_SECRET_BYTES: Final = 64 * 1024
 
@@ -26,6 +26,23 @@ def read(path: Path, most: int) -> bytes:
     if len(content) > most:
         raise ValueError(f"it is longer than {most} bytes")
     return content
+
+
+def open_own(path: Path) -> BinaryIO:
+    """Open a regular file that only this user (or root) can have written, following no link at its end.
+
+    What bearerd keeps for itself is believed for its owner and mode, not for its name: others may be able to write to the
+    folder (a Kubernetes emptyDir has mode 0777).  Raises OSError, and ValueError for any other file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
+            raise ValueError("not a file that only this user can write")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def trouble(path: Path) -> tuple[str, str] | None:

@@ -59,11 +59,13 @@ def check(tree: Mapping[str, Any], environ: Mapping[str, str], folder: Path, sou
 
 def data_dir(config: Config, path: str | os.PathLike[str]) -> Path:
     """Where state is kept: as configured, else /var/lib/bearerd, in development ``.bearerd`` beside the file."""
-    if config.server.data_dir is not None:
-        return config.server.data_dir
-    if config.server.profile == "production":
-        return PRODUCTION_DATA_DIR
-    return Path(path).absolute().parent / DEVELOPMENT_DATA_DIR
+    return _data_dir(config.server, Path(path).absolute().parent)
+
+
+def _data_dir(server: Server, folder: Path) -> Path:
+    if server.data_dir is not None:
+        return server.data_dir
+    return PRODUCTION_DATA_DIR if server.profile == "production" else folder / DEVELOPMENT_DATA_DIR
 
 
 def parse(path: Path) -> dict[str, Any]:
@@ -123,6 +125,7 @@ class _Draft:
         problems = self._problems
         check_server.check_server(self.server, problems)
         check_server.check_store(self.store, self.server, problems)
+        check_server.check_snapshot_key(self.store, _data_dir(self.server, self._folder), problems)
         check_server.check_retention(self.store, self.issuers, problems)
         check_server.check_trust(self.trust, problems)
         check_server.check_limits(self.limits, problems)

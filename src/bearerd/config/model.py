@@ -56,6 +56,7 @@ class Store(Table):
     ca_file: Path | None = None  # of rediss: these authorities instead of the system's
     fleet: Name | None = None
     fleet_key_file: Path | None = None
+    snapshot_key_file: Path | None = None  # seals what is kept in data_dir; None: the fleet key, where there is one
     embedded: Flag = False  # allow an embedded store although a listener is not loopback or unix
     max_staleness: Duration = 30.0
     available_for: Duration = 3600.0

@@ -239,7 +239,6 @@ def connect(store: model.Store, *, url: str | None = None, timeout: float | None
     where = store.url or url
     if not where:
         raise ConfigError("config", [("store.url", "is not given", "start the embedded store first")])
-    fleet = store.fleet or DEFAULT_FLEET
-    key = seal.read_key(store.fleet_key_file) if store.fleet_key_file else None
+    fleet = Names(store.fleet or DEFAULT_FLEET)
     seconds = min(2.0, max(0.5, store.max_staleness / 10)) if timeout is None else timeout
-    return Client(address.parse(where, store.ca_file), Names(fleet), seal.Seal(fleet, key), seconds)
+    return Client(address.parse(where, store.ca_file), fleet, seal.of_fleet(store), seconds)

@@ -2,16 +2,23 @@
 
 Without a fleet key every seal is empty and whoever can write the store owns the fleet.  With one, revocations and key sets
 carry a MAC.  It does not keep anyone from *deleting*; the position, put-back and leases are there for that.
+
+What lies in data_dir (the snapshot of the revocations, key sets) is sealed in the same way, with a key of its own or with the
+fleet key: it is a way into the fleet, for what a snapshot holds is put back into a store that lacks it.
 """
 
 from __future__ import annotations
 
 import hmac
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bearerd.errors import ConfigError
 from bearerd.store import names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bearerd.config import model
 
 SIZE: Final = 16  # bytes of a MAC
 _LEAST_KEY: Final = 32  # bytes
@@ -46,14 +53,31 @@ class Seal:
         return hmac.compare_digest(mac, self.make(purpose, *parts))
 
 
-def read_key(path: Path) -> bytes:
-    """The content of ``store.fleet_key_file`` without surrounding white space.  Raises ConfigError."""
+def of_fleet(store: model.Store) -> Seal:
+    """For what is kept in the store.  Raises ConfigError."""
+    path = store.fleet_key_file
+    return _sealed(store, None if path is None else read_key(path))
+
+
+def of_data_dir(store: model.Store) -> Seal:
+    """For what is kept in data_dir: by ``snapshot_key_file``, else by the fleet key.  Raises ConfigError."""
+    if store.snapshot_key_file is None:
+        return of_fleet(store)
+    return _sealed(store, read_key(store.snapshot_key_file, "store.snapshot_key_file"))
+
+
+def _sealed(store: model.Store, key: bytes | None) -> Seal:
+    return Seal(store.fleet or names.DEFAULT_FLEET, key)
+
+
+def read_key(path: Path, name: str = "store.fleet_key_file") -> bytes:
+    """The content of a key file without surrounding white space; ``name`` is its dotted key.  Raises ConfigError."""
     try:
         key = path.read_bytes().strip()
     except OSError as error:
         wrong = f"cannot be read: {error.strerror}"
-        raise ConfigError("config", [("store.fleet_key_file", wrong, "make it readable to bearerd")]) from None
+        raise ConfigError("config", [(name, wrong, "make it readable to bearerd")]) from None
     if len(key) < _LEAST_KEY:
         wrong = f"holds {len(key)} bytes, at least {_LEAST_KEY} are needed"
-        raise ConfigError("config", [("store.fleet_key_file", wrong, "openssl rand -base64 48 > FILE")])
+        raise ConfigError("config", [(name, wrong, "openssl rand -base64 48 > FILE")])
     return key

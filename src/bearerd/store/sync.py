@@ -182,6 +182,7 @@ class Sync:
                 except Exception as error:  # noqa: BLE001 - an answer of another shape: the view ages, and the loop must outlive it
                     _log.exception("sync failed")
                     self.view.problem = f"sync failed: {type(error).__name__}"
+                self.view.asked = True
                 pause = _FIRST_PAUSE if self.view.counted > before else min(self.pace.heartbeat, 2 * pause)
                 await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
         finally:
@@ -235,8 +236,9 @@ class Sync:
         if self._replicated and await self._confirmed(link, self.client.timeout / 2) < 1:
             # A cut-off primary still takes writes, and looks fresh for ever.
             self.view.problem = "no replica confirms the heartbeat"
-            if self.client.where.replicated:
-                raise StoreError(self.view.problem)  # the sentinels may have chosen another primary by now
+            if self.client.where.replicated or self._lapsed():
+                # The sentinels may have chosen another primary by now, or the address leads to one.
+                raise StoreError(self.view.problem)
             return False
         self.view.count(sent)
         if self._since is None:
@@ -262,7 +264,7 @@ class Sync:
                 if self.view.time.forgot_too_much:
                     await reconcile.again(link, self.log, self.view)
                 self._report(beat, before, sent)
-                self._settled = sent
+                self._settled, self.view.asked = sent, True
                 self._progress.set()
                 return sent, news
             await self._mend(link, beat)
@@ -279,6 +281,8 @@ class Sync:
         self.view.position = None
         self._last_beat = beat.now
         lacking = await reconcile.everything(link, self.log, self.view, beat.now / 1e6)
+        if lacking:  # we know more than the store (by a snapshot, perhaps), and so may others
+            self._trusted, self._since = False, None
         if lacking or not beat.marked:
             added = await reconcile.put_back(link, self.log, self.view, lacking)
             if added:

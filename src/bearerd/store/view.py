@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,8 @@ from bearerd._native.revocations import ENTRY_SIZE, Revocations
 from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bearerd.decision import Now
     from bearerd.store.protocol import Position
 
@@ -20,7 +23,9 @@ _CHUNK: Final = 2048  # entries applied before others get the loop: well under a
 class View:
     """The table, the position up to which it is complete, and its age.
 
-    Position and age are set by ``Sync`` alone.  A view that was never counted is infinitely old.
+    Position and age are set by ``Sync``, and before it by the snapshot that the process starts from (``store.archive``).
+    There are two ages.  ``age`` is by this process's own heartbeats: strict resources and leases go by it, and a snapshot
+    never makes it younger, for nobody waited for a process that had no lease.  ``known_age`` counts the snapshot, too.
     """
 
     def __init__(self, max_revocations: int, time: Timekeeper | None = None) -> None:
@@ -31,14 +36,30 @@ class View:
         self.position: Position | None = None
         self.problem: str | None = "the store was not read yet"
         self.refused = 0  # members of the store without the fleet's seal: each is somebody else's
+        self.asked = False  # the store was asked since the start, and answered or failed to
         self._counted = -math.inf  # boot time at which the last counted heartbeat was *sent*
+        self._inherited = -math.inf, -math.inf  # (wall, boot) time of the last one that the snapshot knew of
+        self._noted: bytearray | None = None  # what was applied since ``noting`` began
 
     def age(self, now: Now) -> float:
         """Seconds since the store certainly held nothing that this view lacks; infinite before the first such moment.
 
-        Measured from when the heartbeat was sent: a reply that was long under way must not make the view younger.
+        By this process's own heartbeats, from when each was sent: a reply that was long under way must not make the view
+        younger.
         """
         return max(0.0, now.boot - self._counted)
+
+    def known_age(self, now: Now) -> float:
+        """The same, or by the snapshot that the process started from, where it has nothing younger of its own.
+
+        A snapshot is as old as either clock says: a wall clock that is put right after the start makes it older, not younger.
+        """
+        wall, boot = self._inherited
+        return min(self.age(now), max(0.0, now.latest - wall, now.boot - boot))
+
+    def inherit(self, wall: float, boot: float) -> None:
+        """A snapshot was applied whole, whose last counted heartbeat was sent at these times (seconds)."""
+        self._inherited = wall, boot
 
     @property
     def counted(self) -> float:
@@ -48,7 +69,22 @@ class View:
     def count(self, sent: float) -> None:
         """A heartbeat sent at this boot time counts: everything that the store held then is applied."""
         self._counted = max(self._counted, sent)
-        self.problem = None
+        self.asked, self.problem = True, None
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[bytearray]:
+        """Whatever is applied meanwhile is also appended to what this gives.
+
+        For one who pages through the table: an entry that it has not come to yet may be dropped for one that covers it,
+        which stands where it has been already.
+        """
+        if self._noted is not None:
+            raise RuntimeError("somebody is noting already")
+        self._noted = bytearray()
+        try:
+            yield self._noted
+        finally:
+            self._noted = None
 
     async def apply(self, entries: bytes, position: Position | None = None, *, also: Revocations | None = None) -> None:
         """Apply packed entries in chunks that do not hold up the loop; the last chunk and the position go together.
@@ -62,6 +98,8 @@ class View:
                 await asyncio.sleep(0)
             chunk, now = entries[start : start + step], self.time.forgetting()
             self.table.apply(chunk, now)
+            if self._noted is not None:
+                self._noted += chunk
             if also is not None:
                 also.apply(chunk, now)
         if position is not None:
