@@ -20,6 +20,7 @@ from bearerd.store import client as clients
 from bearerd.store.entries import Kind
 from bearerd.store.keysets import Shared
 from bearerd.store.server import Durability, check
+from bearerd.store.sync import Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -248,3 +249,21 @@ async def test_the_documented_rights_suffice_reach_no_other_fleet_and_are_all_ne
     used = set(re.findall(r"cmdstat_([a-z|]+):", server.call("INFO", "commandstats").decode()))
     rights = {right[1:] for right in user if right.startswith("+")}
     assert sorted(rights - used) == []
+
+
+async def test_an_address_that_moved_is_followed_though_old_connections_stand(
+    tmp_path: Path, pair: tuple[Valkey, Valkey]
+) -> None:
+    one, two = pair
+    await until(lambda: b"state=online" in one.call("INFO", "replication"))
+    pace = Pace(lease=1.0, heartbeat=0.1, round=0.3)
+    async with Proxy(one.port) as proxy, worker(proxy.url, timeout=1.0, pace=pace) as here:
+        two.call("REPLICAOF", "NO", "ONE")
+        with running(tmp_path / "three", replicaof=f"127.0.0.1 {two.port}"):
+            proxy.target = ("127.0.0.1", two.port)  # new connections only: the old primary lives on, without a replica
+            await until(lambda: here.view.problem == "no replica confirms the heartbeat")
+            await until(lambda: here.age() > pace.lease)
+            await here.sync.caught_up()
+            await here.writer.revoke(Kind.TOKEN, ISSUER, "t", ack="stored")
+            async with worker(two.url) as other:
+                assert other.revoked("t")
