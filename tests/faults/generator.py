@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from faults.world import Topology
 
 TOPOLOGIES = (
-    (0.30, Topology("single, memory")),
-    (0.20, Topology("single, fsync", "fsync")),
-    (0.30, Topology("pair, memory", "memory", replica=True)),
-    (0.20, Topology("pair, replicas=1", "replicas=1", replica=True)),
+    (0.25, Topology("single, memory")),
+    (0.17, Topology("single, fsync", "fsync")),
+    (0.27, Topology("pair, memory", "memory", replica=True)),
+    (0.18, Topology("pair, replicas=1", "replicas=1", replica=True)),
+    (0.13, Topology("sentinel, memory", "memory", replica=True, sentinel=True)),
 )
 STORE = {"crash": 2, "hang": 1, "flush": 2, "dump": 2, "restore": 3, "fill": 1, "trim": 1, "disconnect": 1}
 PAIR = {"failover": 3, "split": 5}
+SENTINEL = {"topple": 6}
+SEALED = {"forge": 3}
 NODE = {"cut": 3, "mute": 2, "refuse": 1, "delay": 2, "sever": 1, "stop": 3, "kill": 4}
 
 
@@ -47,9 +50,16 @@ def plan(seed: int, *, seconds: float | None = None) -> Plan:
     """The same plan for the same seed."""
     rng = random.Random(seed)
     topology = rng.choices([one for _, one in TOPOLOGIES], [weight for weight, _ in TOPOLOGIES])[0]
-    topology = Topology(**{**vars(topology), "nodes": rng.choice([2, 3, 3, 4])})
+    drawn = {"nodes": rng.choice([2, 3, 3, 4]), "sealed": rng.random() < 0.3, "most": rng.choice([20_000] * 7 + [70])}
+    topology = replace(topology, **drawn)
     length = seconds or rng.uniform(7, 13)
-    kinds = {**STORE, **NODE, **(PAIR if topology.replica else {})}
+    kinds = {**STORE, **NODE, **(SEALED if topology.sealed else {})}
+    if topology.sentinel:  # of the rest, what does not make the sentinel act while something else is done to the store
+        kinds = {
+            name: weight for name, weight in kinds.items() if name not in ("crash", "restore", "hang", "dump")
+        } | SENTINEL
+    elif topology.replica:
+        kinds |= PAIR
     names = "abcd"[: topology.nodes]
     deeds = []
     for _ in range(rng.randint(2, 9)):
@@ -82,12 +92,14 @@ def _args(rng: random.Random, what: str, names: str) -> dict[str, Any]:
         return node | more.get(what, {"seconds": long})
     own: dict[str, dict[str, Any]] = {
         "flush": {}, "dump": {}, "trim": {}, "disconnect": {},
+        "forge": {"number": rng.randrange(1000)},
+        "topple": {"seconds": short, "dies": rng.random() < 0.5},
         "restore": {"number": rng.randrange(4), "seconds": short},
         "crash": {"seconds": short},
         "failover": {"lag": rng.choice([0.0, short]), "seconds": long},
         "split": {
             "lag": rng.choice([0.0, short]), "seconds": long,
-            "left": tuple(name for name in names if rng.random() < 0.5),
+            "left": tuple(name for name in names if rng.random() < 0.5), "cut": rng.random() < 0.7,
         },
     }  # fmt: skip
     return own.get(what, {"seconds": long})

@@ -17,7 +17,7 @@ Events (``e``), with what they hold:
     fault     what, loses (the durability levels that it is allowed to break), and what it was done to
     heal      what
     primary   server: the one whose content counts from now on; None while that is being found out
-    route     node, server: whom the node is led to (where the driver decides that)
+    route     node, server: whom the node is led to (where the driver decides that); None: to one or the other
     view      phase ("run" | "heal" | "end"), node, life, boot, wall, age, position, entries (hex)
     store     phase, position, wall, entries (hex)
     settled   seconds

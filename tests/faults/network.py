@@ -46,11 +46,11 @@ class Gate(Proxy):
         """Nothing is held or refused."""
         return self._requests.is_set() and self._open.is_set() and not self._refusing
 
-    def route(self, server: Valkey) -> None:
-        """Lead elsewhere from now on; connections that stand are cut, as when an address moves."""
-        if server is not self.server:
-            self.server = server
+    def route(self, server: Valkey, *, cut: bool = True) -> None:
+        """Lead elsewhere from now on.  Connections that stand are cut, or stay with whom they are."""
+        if cut and server is not self.server:
             self.cut()
+        self.server = server
 
     def black_hole(self) -> None:
         """Nothing passes, and nobody is told."""

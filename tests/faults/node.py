@@ -26,7 +26,7 @@ from bearerd import request as view
 from bearerd import service as services
 from bearerd._native import clock
 from bearerd.config.model import Config
-from bearerd.decision import Now, Pending
+from bearerd.decision import Pending
 from bearerd.errors import BearerdError
 from bearerd.flow import Flow
 from bearerd.service import Service
@@ -36,6 +36,8 @@ from bearerd.store.entries import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bearerd.decision import Now
 
 _written: contextvars.ContextVar[list[str]] = contextvars.ContextVar("written")
 
@@ -48,7 +50,7 @@ class Node:
         self.sync: sync.Sync
         sync.GRACE = revocations.GRACE = setup["grace"]  # type: ignore[misc]
         pace = sync.Pace(setup["lease"], setup["heartbeat"], setup["heartbeat"] + setup["timeout"])
-        services.Sync = self._synced(pace)  # type: ignore[assignment,misc]
+        services.Sync = self._synced(pace, replicated=setup["replicated"])  # type: ignore[assignment,misc]
         services.RESTART_SECONDS = 0.2  # type: ignore[misc]
         connect = clients.connect
         services.store_client = type(
@@ -56,14 +58,16 @@ class Node:
         )  # type: ignore[assignment]
         for name in setup["mutants"]:
             mutants.apply(name)
-        self.service = Service(
-            Config.model_validate(setup["config"]), data_dir=Path(setup["data_dir"]), store_is_ours=setup["ours"]
-        )
+        config = Config.model_validate(setup["config"])
+        few = config.limits.model_copy(update={"max_revocations": setup["most"]})  # fewer than one may configure
+        config = config.model_copy(update={"limits": few})
+        self.service = Service(config, data_dir=Path(setup["data_dir"]), store_is_ours=setup["ours"])
         self.flow = Flow(self.service)
 
-    def _synced(self, pace: sync.Pace) -> Callable[..., sync.Sync]:
+    def _synced(self, pace: sync.Pace, *, replicated: bool) -> Callable[..., sync.Sync]:
         def make(*args: Any, **options: Any) -> sync.Sync:
-            self.sync = made = sync.Sync(*args, **(options | {"pace": pace, "observe": self._observe}))
+            ours = {"pace": pace, "observe": self._observe, "replicated": replicated}
+            self.sync = made = sync.Sync(*args, **(options | ours))
             write = made.log.write
 
             async def remember(link: Any, position: Any, member: bytes, most: int) -> Any:
@@ -89,7 +93,7 @@ class Node:
         """One decision, and the age that the view claimed at the moment of it."""
         headers = [(b"Authorization", b"Bearer " + token.encode())]
         request = view.of("GET", b"/", headers=headers, trusted=True)
-        at = Now(clock.wall(), clock.boot())
+        at = self.service.time.now()
         age = self.service.current.view_age(at)
         found = self.flow.decide_now("api", request, at)
         if isinstance(found, Pending):
@@ -125,7 +129,7 @@ class Node:
 
     async def export(self) -> dict[str, Any]:
         """The view as it is now: its age first, then what it holds."""
-        at = Now(clock.wall(), clock.boot())
+        at = self.service.time.now()
         held = self.service.view
         entries = held.table.export(int(at.wall)).hex()
         return {

@@ -32,9 +32,9 @@ def test_the_same_seed_is_the_same_plan() -> None:
 
 def test_every_topology_and_every_fault_is_drawn() -> None:
     plans = [plan(seed) for seed in range(300)]
-    assert len({one.topology.name for one in plans}) == 4
+    assert len({one.topology.name for one in plans}) == 5
     drawn = {deed.what for one in plans for deed in one.deeds}
     assert drawn == {
         "crash", "hang", "flush", "dump", "restore", "fill", "trim", "disconnect", "failover", "split",
-        "cut", "mute", "refuse", "delay", "sever", "stop", "kill",
+        "cut", "mute", "refuse", "delay", "sever", "stop", "kill", "topple", "forge",
     }  # fmt: skip

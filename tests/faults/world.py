@@ -37,7 +37,11 @@ class Topology:
 
     name: str
     durability: str = "memory"
-    replica: bool = False
+    replica: bool = (
+        False  # each heartbeat waits for it, as a sentinel url has it: a worker that starts cannot tell by itself
+    )
+    sentinel: bool = False  # finds the primary for the workers, and decides which it is
+    sealed: bool = False  # with a fleet key
     lease: float = 2.0  # seconds: max_staleness
     heartbeat: float = 0.3
     timeout: float = 0.6
@@ -103,8 +107,10 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.tokens: dict[str, Token] = {}
         self.dumps: list[Path] = []
+        self.forged: set[bytes] = set()  # members that somebody without the fleet key put into the store
         self.replication: Gate | None = None
         self.primary: Valkey
+        self.sentinel: Valkey | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -142,13 +148,34 @@ class World:
         await asyncio.to_thread(first.start)
         self.primary = first
         self.history.note("primary", server=0)
-        if self.topology.replica:
+        if self.topology.sentinel:
+            await self._watched(first)
+        elif self.topology.replica:
             self.replication = await self._stack.enter_async_context(Gate(first, self.seed))
             second = Valkey(self.home / "s1", replicaof=f"127.0.0.1 {self.replication.port}", repl_timeout="5")
             self.servers.append(second)
             await asyncio.to_thread(second.start)
             del second.settings["replicaof"]
             await self.replicated()
+
+    async def _watched(self, first: Valkey) -> None:
+        second = Valkey(self.home / "s1", replicaof=f"127.0.0.1 {first.port}", repl_timeout="5")
+        self.servers.append(second)
+        await asyncio.to_thread(second.start)
+        del second.settings["replicaof"]
+        await self.replicated()
+        self.sentinel = sentinel = Valkey(self.home / "sentinel")
+        config = sentinel.home / "sentinel.conf"
+        config.write_text(
+            f"port {sentinel.port}\nbind 127.0.0.1\ndir {sentinel.home}\n"
+            f"sentinel monitor main 127.0.0.1 {first.port} 1\n"
+            "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
+        )
+        self._stack.callback(sentinel.close)
+        await asyncio.to_thread(sentinel.start_with, str(config), "--sentinel")
+        async with asyncio.timeout(PATIENCE):
+            while b"slaves=1" not in await self.on(sentinel, "INFO", "sentinel"):
+                await asyncio.sleep(0.05)
 
     async def replicated(self) -> None:
         """Wait until the primary has a replica in step."""
@@ -166,11 +193,16 @@ class World:
         """A further worker, with a way of its own to the primary."""
         gate = await self._stack.enter_async_context(Gate(self.primary, self.seed + len(self.gates)))
         self.gates[name] = gate
-        setup = self._setup(gate.url) | {"ours": ours, "mutants": self.mutants if mutants is None else mutants}
+        url = gate.url
+        if self.sentinel is not None:
+            gate.server = self.sentinel
+            url = f"redis+sentinel://127.0.0.1:{gate.port}/main"
+        setup = self._setup(url) | {"ours": ours, "mutants": self.mutants if mutants is None else mutants}
         assert self.nursery is not None
         node = Node(name, setup, self.history, self.home, self.nursery)
         self.nodes[name] = node
-        self.history.note("route", node=name, server=self.servers.index(gate.server))
+        if self.sentinel is None:
+            self.history.note("route", node=name, server=self.servers.index(gate.server))
         await node.start()
         node.setup["ours"] = False  # its next lives know nothing of who started the store
         return node
@@ -187,23 +219,34 @@ class World:
             }
             for iss in ISSUERS
         ]
-        config = {
+        config: dict[str, Any] = {
             "server": {"profile": "development"},
             "store": {
                 "url": url, "fleet": FLEET, "max_staleness": f"{round(top.lease * 1000)}ms", "durability": top.durability,
                 "enforce_timeout": f"{round(top.enforce_timeout * 1000)}ms", "revocation_retention": top.retention,
             },
-            "limits": {"max_revocations": top.most},
             "issuer": issuers,
             "resource": {"api": {"identifier": house.API}},
         }  # fmt: skip
-        times = {"lease": top.lease, "heartbeat": top.heartbeat, "timeout": top.timeout, "grace": top.grace}
+        if top.sealed:
+            key = self.home / "fleet.key"
+            key.write_text("of a fleet that exists for some seconds")
+            config["store"]["fleet_key_file"] = str(key)
+        times = {
+            "replicated": top.replica,
+            "most": top.most,
+            "lease": top.lease,
+            "heartbeat": top.heartbeat,
+            "timeout": top.timeout,
+            "grace": top.grace,
+        }
         return {"config": config, **times}
 
-    def route(self, name: str, server: Valkey) -> None:
-        """Lead a worker to a server from now on."""
-        self.history.note("route", node=name, server=self.servers.index(server))
-        self.gates[name].route(server)
+    def route(self, name: str, server: Valkey, *, cut: bool = True) -> None:
+        """Lead a worker to a server from now on; unless cut, its connections to another one stand."""
+        known = cut or server is self.gates[name].server
+        self.history.note("route", node=name, server=self.servers.index(server) if known else None)
+        self.gates[name].route(server, cut=cut)
 
     def token(self, number: int, **how: Any) -> Token:
         """A new token of the load."""
@@ -237,7 +280,7 @@ class World:
             phase=phase,
             position=await self.position(),
             wall=clock.wall(),
-            entries=sorted(member[:32].hex() for member in members),
+            entries=sorted(member[:32].hex() for member in members if member not in self.forged),
         )
 
     async def position(self) -> list[Any]:
