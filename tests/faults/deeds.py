@@ -8,14 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faults.nodes import Gone
-from faults.world import NAMES, PATIENCE
-
-from bearerd._native.revocations import EVERY_KEY, FOREVER, TOMBSTONE, pack
+from faults.world import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -118,57 +115,15 @@ class Deeds:
 
     async def failover(self, lag: float, seconds: float) -> None:
         """The primary dies and its replica takes over, without what it had not received for ``lag`` seconds."""
-        await self._take_over("failover", lag, seconds, left=frozenset())
+        await self._take_over("failover", lag, seconds)
 
-    async def split(self, lag: float, seconds: float, left: tuple[str, ...]) -> None:
-        """The same, but the old primary lives on, and some workers stay with it."""
-        await self._take_over("split", lag, seconds, left=frozenset(left))
+    async def split(self, lag: float, seconds: float, left: tuple[str, ...], cut: bool = True) -> None:
+        """The same, but the old primary lives on, and some workers stay with it; unless cut, so do connections that stand."""
+        await self._take_over("split", lag, seconds, frozenset(left), cut=cut)
 
-    async def topple(self, seconds: float, dies: bool) -> None:
-        """The primary dies or hangs, the sentinel names another one; then it is back and believes that nothing happened."""
-        world = self.world
-        if world.sentinel is None:
-            return
-        old, new = world.primary, next(server for server in world.servers if server is not world.primary)
-        self.note("fault", what="topple", loses=("memory",), dies=dies)
-        self.note("primary", server=None)
-        if dies:
-            await asyncio.to_thread(old.kill)
-        else:
-            old.pause()
-        async with asyncio.timeout(PATIENCE):
-            while b"role:master" not in await world.on(new, "INFO", "replication"):
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(seconds)
-        if dies:
-            await asyncio.to_thread(old.start)  # as a primary: nobody has told it
-        else:
-            old.resume()
-        world.primary = new
-        async with asyncio.timeout(PATIENCE):
-            while b"role:slave" not in await world.on(old, "INFO", "replication"):
-                await asyncio.sleep(0.05)
-        await world.replicated()
-        self.note("primary", server=world.servers.index(new))
-        self.note("heal", what="topple")
-
-    async def forge(self, number: int) -> None:
-        """Somebody who can write the store but has no fleet key lifts everything, and revokes something."""
-        world = self.world
-        if not world.topology.sealed:
-            return
-        self.note("fault", what="forge")
-        sequence, _ = await world.position()
-        token = sorted(world.tokens.values(), key=lambda token: token.name)[number % len(world.tokens)]
-        at = time.time_ns() // 1000 + 3_600_000_000
-        reset = pack(EVERY_KEY, TOMBSTONE, FOREVER, at)
-        revoke = pack(bytes.fromhex(token.keys()[0]), FOREVER, FOREVER, at)
-        for member in (reset, revoke, reset + bytes(16), revoke + bytes(16), b"short"):
-            world.forged.add(member)
-            await world.on(world.primary, "ZADD", NAMES.bucket("forever"), sequence + 1, member)
-        await world.on(world.primary, "ZADD", NAMES.buckets, "+inf", "forever")
-
-    async def _take_over(self, what: str, lag: float, seconds: float, left: frozenset[str]) -> None:
+    async def _take_over(
+        self, what: str, lag: float, seconds: float, left: frozenset[str] = frozenset(), *, cut: bool = True
+    ) -> None:
         world = self.world
         if world.replication is None:
             return
