@@ -159,6 +159,46 @@ class Deeds:
         await world.replicated()
         self.note("heal", what=what)
 
+    async def topple(self, seconds: float, dies: bool) -> None:
+        """The primary dies or hangs, the sentinel names another one; then it is back and believes that nothing happened."""
+        world = self.world
+        if world.sentinel is None:
+            return
+        old, new = world.primary, next(server for server in world.servers if server is not world.primary)
+        self.note("fault", what="topple", loses=("memory",), dies=dies)
+        self.note("primary", server=None)
+        if dies:
+            await asyncio.to_thread(old.kill)
+        else:
+            old.pause()
+        await _until(lambda: world.on(new, "INFO", "replication"), b"role:master")
+        await asyncio.sleep(seconds)
+        if dies:
+            await asyncio.to_thread(old.start)  # as a primary: nobody has told it
+        else:
+            old.resume()
+        world.primary = new
+        await _until(lambda: world.on(old, "INFO", "replication"), b"role:slave")
+        await world.replicated()
+        self.note("primary", server=world.servers.index(new))
+        self.note("heal", what="topple")
+
+    async def forge(self, number: int) -> None:
+        """Somebody who can write the store but has no fleet key lifts everything, and revokes something."""
+        world = self.world
+        if not world.topology.sealed:
+            return
+        self.note("fault", what="forge")
+        sequence, _ = await world.position()
+        token = sorted(world.tokens.values(), key=lambda token: token.name)[number % len(world.tokens)]
+        at = time.time_ns() // 1000 + 3_600_000_000
+        reset = pack(EVERY_KEY, TOMBSTONE, FOREVER, at)
+        revoke = pack(bytes.fromhex(token.keys()[0]), FOREVER, FOREVER, at)
+        for member in (reset, revoke, reset + bytes(16), revoke + bytes(16), b"short"):
+            world.forged.add(member)
+            await world.on(world.primary, "ZADD", NAMES.bucket("forever"), sequence + 1, member)
+        await world.on(world.primary, "ZADD", NAMES.buckets, "+inf", "forever")
+
     # ---- to a worker
 
     async def cut(self, node: str, seconds: float) -> None:
@@ -215,6 +255,12 @@ class Deeds:
         with contextlib.suppress(Gone):
             await one.start()
         self.note("heal", what="kill", node=node)
+
+
+async def _until(ask: Callable[[], Awaitable[bytes]], holds: bytes) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while holds not in await ask():
+            await asyncio.sleep(0.05)
 
 
 def _put(dump: Path, home: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from faults.checker import told
+from faults.deeds import Deeds
 from faults.generator import plan
 from faults.run import execute
 
@@ -33,6 +34,7 @@ def test_the_same_seed_is_the_same_plan() -> None:
 def test_every_topology_and_every_fault_is_drawn() -> None:
     plans = [plan(seed) for seed in range(300)]
     assert len({one.topology.name for one in plans}) == 5
+    assert all(hasattr(Deeds, deed.what) for one in plans for deed in one.deeds)
     drawn = {deed.what for one in plans for deed in one.deeds}
     assert drawn == {
         "crash", "hang", "flush", "dump", "restore", "fill", "trim", "disconnect", "failover", "split",
