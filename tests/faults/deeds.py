@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faults.nodes import Gone
-from faults.world import NAMES
+from faults.world import NAMES, PATIENCE
+
+from bearerd._native.revocations import EVERY_KEY, FOREVER, TOMBSTONE, pack
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
