@@ -236,6 +236,7 @@ class _Handler(logging.Handler):
 
 
 _handler: _Handler | None = None
+_lost = 0
 logging.getLogger("bearerd").addHandler(logging.NullHandler())  # silent within a program that configures no logging
 
 
@@ -261,14 +262,23 @@ def close() -> None:
 
 
 def dropped() -> int:
-    """Lines that were dropped since ``setup``."""
-    return 0 if _handler is None else _handler.lines.dropped
+    """Lines that were dropped since ``setup``, and those that a handler of the program around us raised for."""
+    return _lost + (0 if _handler is None else _handler.lines.dropped)
 
 
-def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, Any]) -> None:
-    """Log an event with fields whose names are not Python identifiers (``http.request.method``)."""
-    if logger.isEnabledFor(level):
-        logger.log(level, name, extra={"fields": dict(fields)})
+def event(
+    logger: logging.Logger, level: int, name: str, fields: Mapping[str, Any], error: BaseException | None = None
+) -> None:
+    """Log an event with fields whose names are not Python identifiers (``http.request.method``).
+
+    Never raises: on the way to a decision, a log that fails must not change it.  The line counts as dropped.
+    """
+    global _lost
+    try:
+        if logger.isEnabledFor(level):
+            logger.log(level, name, extra={"fields": dict(fields)}, exc_info=error)
+    except Exception:  # noqa: BLE001 - a handler that is not ours may raise anything
+        _lost += 1
 
 
 def on_loop_exception(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:

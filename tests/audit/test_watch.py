@@ -65,7 +65,7 @@ def test_an_issuer_whose_clock_is_ahead_is_counted_and_told_of_once_an_hour(
         monkeypatch.setattr(clock, "boot", lambda seconds=seconds: boot + seconds)
         watch.clock_ahead("dev", 3.04)
     assert metrics.gather([counted.buffer])[("bearerd_issuer_clock_ahead_total", "dev")] == (5.0,)
-    assert [record.seconds for record in caplog.records] == [3.0, 3.0]  # type: ignore[attr-defined]
+    assert [record.fields["seconds"] for record in caplog.records] == [3.0, 3.0]  # type: ignore[attr-defined]
 
 
 def test_an_issuer_that_left_leaves_no_gauge() -> None:

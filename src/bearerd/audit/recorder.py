@@ -133,7 +133,7 @@ class Recorder:
     def fault(self, what: str, error: Exception) -> None:
         """A fault of ours, with its places and without its words; whoever found a way to cause it cannot fill the log."""
         if self._faults.take():
-            _FAULTS.error(what, exc_info=error)
+            log.event(_FAULTS, logging.ERROR, what, {}, error)
 
     def revocation(self, result: str, caller: str, fields: Mapping[str, Any]) -> None:
         """One revocation that a caller asked for: who, what for, and how it ended.  Always logged: it is an act."""

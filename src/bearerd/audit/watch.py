@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from bearerd import log
 from bearerd._native import clock
 from bearerd.issuers.faults import reason_of
 from bearerd.refusals import Code
@@ -37,7 +38,7 @@ class Watch:
         self._metrics.inc("bearerd_token_lifetime_over_hour_total", issuer)
         if issuer not in self._warned:
             self._warned.add(issuer)
-            _LOGGER.warning("tokens of this issuer live longer than an hour", extra={"issuer": issuer})
+            log.event(_LOGGER, logging.WARNING, "tokens of this issuer live longer than an hour", {"issuer": issuer})
 
     def clock_ahead(self, issuer: str, seconds: float) -> None:
         """This issuer's clock leads ours by more than its ``cutoff_slack``: each token is counted, one an hour is told."""
@@ -45,9 +46,11 @@ class Watch:
         now = clock.boot()
         if now >= self._quiet.get(issuer, now):
             self._quiet[issuer] = now + QUIET
-            _LOGGER.warning(
+            log.event(
+                _LOGGER,
+                logging.WARNING,
                 "the clock of this issuer is ahead by more than cutoff_slack: cut-offs do not bind its latest tokens",
-                extra={"issuer": issuer, "seconds": round(seconds, 1)},
+                {"issuer": issuer, "seconds": round(seconds, 1)},
             )
 
     def loaded(self, issuer: str, key_set: KeySet) -> None:
