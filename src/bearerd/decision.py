@@ -74,7 +74,7 @@ class Reuse:
     config_generation: int
     key_generation: int  # of the token's issuer; 0 where no token was looked at
     revocation_sequence: int
-    until_wall: float  # seconds: exp + leeway, or the end of a lifetime; compared with ``Now.latest``
+    until_wall: float  # seconds: exp + leeway, or the end of its keys; compared with ``Now.latest``
     until_boot: float  # seconds: the same by CLOCK_BOOTTIME, and never past the view's staleness
 
 

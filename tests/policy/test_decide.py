@@ -180,6 +180,24 @@ def test_open_rules_need_no_view() -> None:
     assert decided(resource({"auth": "optional"}), asked(), state=stale).allowed
 
 
+@pytest.mark.parametrize("age", [math.inf, 4000.0])
+@pytest.mark.parametrize(("known", "allowed"), [(0.0, True), (3600.0, True), (3600.1, False), (math.inf, False)])
+def test_what_a_snapshot_knows_serves_available_resources_and_no_strict_one(
+    age: float, known: float, allowed: bool
+) -> None:
+    state = State(age, known=known)
+    assert decided(resource(staleness="available"), asked(), verified(), state=state).allowed is allowed
+    decision = decided(resource(), asked(), verified(), state=state)
+    assert (decision.allowed, decision.code, decision.status) == (False, Code.STALE_STATE, 503)
+
+
+def test_what_is_decided_by_a_snapshot_is_decided_anew_each_time() -> None:
+    available = resource(staleness="available")
+    assert decided(available, asked(), verified(), state=State(100.0, known=99.0)).reuse is None
+    assert decided(available, asked(), verified(), state=State(99.0, known=100.0)).reuse is not None
+    assert decided(available, asked(), verified(), state=State(99.0)).reuse is not None
+
+
 def test_a_stale_view_says_nothing_of_the_rules() -> None:
     stale = State(math.inf)
     made = resource({"path": "/a", "scopes": ["s"]})

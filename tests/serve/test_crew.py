@@ -402,7 +402,7 @@ async def test_one_issuer_s_outage_is_shown_and_makes_nobody_unready(crew: Crew)
     issuers = [issuer("good"), issuer("down", failing="connect"), issuer("new", loaded=False, usable=False)]
     issuers += [issuer("old", usable=False), issuer("odd", failing="Basic c2VjcmV0"), issuer("unknown to us")]
     names = ("good", "down", "new", "old", "odd", "unheard")
-    known = SimpleNamespace(issuer=[SimpleNamespace(name=name, insecure_issuer=False) for name in names])
+    known = SimpleNamespace(issuer=[SimpleNamespace(name=name, insecure_issuer=False) for name in names], resource={})
     join(crew, 0, health={**READY, "issuers": issuers})
     join(crew, 1, health={**READY, "issuers": [issuer("good"), issuer("down")]})
     ready, document = desk.readiness(desk_of(crew, begun=True, config=known))
@@ -425,6 +425,7 @@ async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
             "components": {
                 "workers": "none_ready",
                 "store": "unknown",
+                "resources": {"api": "unknown"},
                 "configuration": "ok",
                 "issuers": {"test": "unknown"},
             },
@@ -441,6 +442,34 @@ async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
     assert (ready, document["components"]["workers"]) == (True, "fewer_than_configured")
     ready, document = desk.readiness(desk_of(crew, begun=True, draining=True))
     assert (ready, document["components"]["workers"]) == (False, "draining")
+
+
+async def test_each_resource_is_shown_as_its_worst_worker_serves_it(crew: Crew) -> None:
+    names = ("good", "late", "none", "unheard")
+    known = SimpleNamespace(issuer=[], resource=dict.fromkeys(names))
+    join(crew, 0, health={**READY, "serving": {"good": "fresh", "late": "stale", "none": "refused"}})
+    join(crew, 1, health={**READY, "serving": {"good": "fresh", "late": "fresh", "none": "stale", "unheard": "odd"}})
+    ready, document = desk.readiness(desk_of(crew, begun=True, config=known))
+    assert ready
+    assert document["components"]["resources"] == {
+        "good": "ok",
+        "late": "serving_stale",
+        "none": "stale_state",
+        "unheard": "unknown",
+    }
+
+
+async def test_what_became_of_a_snapshot_is_named_without_words(crew: Crew) -> None:
+    snapshots: list[Any] = [
+        {"in_use": True, "refused": None, "failing": False},
+        {"in_use": False, "refused": "forged", "failing": True},
+        {"in_use": False, "refused": "Basic c2VjcmV0", "failing": False},
+        None,
+    ]
+    for number, told in enumerate(snapshots):
+        join(crew, number % 2, health={**READY, "snapshot": told})
+    _, document = desk.readiness(desk_of(crew, begun=True))
+    assert document["warnings"] == ["snapshot_in_use", "snapshot_not_written", "snapshot_refused:forged"]
 
 
 async def test_what_is_warned_of_is_named_without_words(crew: Crew, tmp_path: Any) -> None:

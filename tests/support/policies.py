@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,13 +58,21 @@ class State:
     """A worker's state, settable."""
 
     age: float = 1.0
+    known: float = math.inf  # by a snapshot
     max_staleness: float = 30.0
     available_for: float = 3600.0
     revocation_sequence: int = 11
+    until: tuple[float, float] = (math.inf, math.inf)  # of the keys
     key_generations: dict[str, int] = field(default_factory=lambda: {ISSUER: 3, OTHER_ISSUER: 5})
 
     def view_age(self, now: Now) -> float:
         return self.age + (now.boot - NOW.boot)
+
+    def known_age(self, now: Now) -> float:
+        return min(self.age, self.known) + (now.boot - NOW.boot)
+
+    def keys_until(self, issuer: str) -> tuple[float, float]:
+        return self.until
 
     def key_generation(self, issuer: str) -> int:
         return self.key_generations[issuer]

@@ -24,6 +24,7 @@ import math
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
+from bearerd.policy import staleness
 from bearerd.policy.rules import Selected
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.verify import hints, paths
@@ -38,26 +39,18 @@ RETRY_AFTER: Final = 1  # seconds, where a refusal that will pass does not say w
 _PASSING: Final = frozenset({429, 503})
 
 
-class State(Protocol):
+class State(staleness.State, Protocol):
     """What a worker knows beside the token: how fresh its view is, and the generations that a decision is made under."""
-
-    @property
-    def max_staleness(self) -> float:
-        """The age of the view (seconds) up to which ``strict`` resources are served."""
-
-    @property
-    def available_for(self) -> float:
-        """The same for ``available`` ones."""
 
     @property
     def revocation_sequence(self) -> int:
         """Grows with each change of what is revoked here (the native table's ``sequence``)."""
 
-    def view_age(self, now: Now) -> float:
-        """Seconds since the view was known to be whole, by the boot clock; infinite if it never was."""
-
     def key_generation(self, issuer: str) -> int:
         """The generation of this issuer's (``iss``) key set."""
+
+    def keys_until(self, issuer: str) -> tuple[float, float]:
+        """When (the latest time and boot time, seconds) that set is too old unless it is confirmed before."""
 
 
 def decide_now(
@@ -83,8 +76,12 @@ def refused(resource: Resource, refusal: Refusal, request: Request) -> Decision:
 
 
 def unknown_resource(name: str) -> Decision:
-    """No such resource, or it does not list the face.  The asked name is no label: ``resource`` stays empty."""
-    detail = f"no resource {name!r} answers here"
+    """No such resource, or it does not list the face.
+
+    The asked name is no label: ``resource`` stays empty.  Nor is it repeated: it is a piece of the path, where a gateway
+    with a mistake in its configuration may have put anything.
+    """
+    detail = f"no resource of this name ({len(name)} characters) answers here"
     return Decision(False, Outcome.FORBID, Code.UNKNOWN_RESOURCE, 403, resource="", detail=detail)
 
 
@@ -237,14 +234,10 @@ def _judge_proof(verified: Verified) -> Refusal | None:
 
 def _judge_view(resource: Resource, now: Now, state: State) -> Refusal | None:
     """Whether the view is fresh enough to know that the token is not revoked (G2)."""
-    age, limit = state.view_age(now), _staleness(resource, state)
+    age, limit = staleness.age(resource, now, state), staleness.limit(resource, state)
     if age <= limit:  # also false for what is not a number
         return None
     return Refusal(Code.STALE_STATE, f"the view is {age:.1f} s old, more than {limit:.0f} s")
-
-
-def _staleness(resource: Resource, state: State) -> float:
-    return state.max_staleness if resource.strict else state.available_for
 
 
 def _judge_use(resource: Resource, rule: Rule | None, verified: Verified) -> Refusal | None:
@@ -318,22 +311,23 @@ def _in_shadow(resource: Resource, decision: Decision, request: Request) -> Deci
 
 
 def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now, state: State) -> Reuse | None:
-    """Only an allow that follows from (resource, rule, token) alone, and no longer than token and view are good.
-
-    The cached token that it hangs beneath ends with its issuer's keys; so, then, does what hangs there.
-    """
-    if not selected.plain:
+    """Only an allow that follows from (resource, rule, token) alone, and no longer than token, keys and view are good."""
+    age = staleness.age(resource, now, state)
+    if not selected.plain or age < state.view_age(
+        now
+    ):  # by a snapshot, which is as old as any clock says: ask each time
         return None
     until = verified.expires_at + resource.issuers[verified.issuer]
-    fresh = now.boot + _staleness(resource, state) - state.view_age(now)
+    fresh = now.boot + staleness.limit(resource, state) - age
+    keys_latest, keys_boot = state.keys_until(verified.issuer)
     return Reuse(
         resource.name,
         selected.index,
         resource.generation,
         state.key_generation(verified.issuer),
         state.revocation_sequence,
-        until_wall=until,
-        until_boot=min(now.boot + (until - now.latest), fresh),
+        until_wall=min(until, keys_latest),
+        until_boot=min(now.boot + (until - now.latest), fresh, keys_boot),
     )
 
 

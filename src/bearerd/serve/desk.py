@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.issuers.faults import Reason
+from bearerd.metrics import SERVING, SNAPSHOT_REASONS
 from bearerd.timekeeper import STEP
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from bearerd.config.model import Config
     from bearerd.serve.crew import Crew
@@ -37,9 +38,9 @@ class Desk:
 def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     """Whether this bearerd should be asked, and why: names of components and faults, nothing else.
 
-    Ready is one worker with a fresh view and one key set ever loaded; at the start, such a worker behind every slot: until
-    then a connection may find nobody.  The outage of one issuer is shown, and so is every fault of another worker, and
-    neither makes bearerd unready.
+    Ready is one worker that serves some resource by what it knows of the revocations, and one key set ever loaded; at the
+    start, such a worker behind every slot: until then a connection may find nobody.  The outage of one issuer is shown, and
+    so is every fault of another worker, and a view that is too old for some resources; none makes bearerd unready.
     """
     members = [member for member in desk.crew.members if member.health is not None and member.able]
     healths = [member.health for member in members if member.health is not None]
@@ -50,6 +51,7 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
         "components": {
             "workers": _workers(desk, sum(member.ready for member in members)),
             "store": max(map(_store, healths), key=_STORE_STATES.index, default="unknown"),
+            "resources": _resources(desk, healths),
             "configuration": "ok" if desk.reload_problem is None else "not_reloaded",
             "issuers": _issuers(desk, healths),
         },
@@ -57,6 +59,7 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     warnings = [f"insecure_issuer:{issuer.name}" for issuer in desk.config.issuer if issuer.insecure_issuer]
     warnings += ["restart_needed"] if desk.restart_for else []
     warnings += ["serving_stale"] if able and any(health.get("stale") is True for health in healths) else []
+    warnings += _of_snapshots(told for health in healths if isinstance(told := health.get("snapshot"), dict))
     warnings += ["clock_set_back"] if any(_behind(health) > STEP for health in healths) else []
     if warnings:
         document["warnings"] = warnings
@@ -95,6 +98,8 @@ def _worker(member: Member) -> dict[str, Any]:
 
 
 _REASONS: Final = frozenset(map(str, Reason))
+_SNAPSHOT_REASONS: Final = frozenset(SNAPSHOT_REASONS)
+_SERVING: Final = dict(zip(SERVING, ("ok", "serving_stale", "stale_state"), strict=True))  # the later the worse
 _STORE_STATES: Final = ("ok", "unreachable", "stale_state")  # the later the worse
 
 
@@ -112,6 +117,26 @@ def _store(health: dict[str, Any]) -> str:
     if health.get("fresh") is not True:
         return "stale_state"
     return "ok" if health.get("store_up") is True else "unreachable"
+
+
+def _resources(desk: Desk, healths: list[dict[str, Any]]) -> dict[str, str]:
+    """Each resource's worst state among the workers: ``ok``, ``serving_stale``, or ``stale_state``: it is refused."""
+    found = {}
+    for name in desk.config.resource:
+        told = [health["serving"].get(name) for health in healths if isinstance(health.get("serving"), dict)]
+        states = [_SERVING[state] for state in told if state in _SERVING]
+        found[name] = max(states, key=list(_SERVING.values()).index, default="unknown")
+    return found
+
+
+def _of_snapshots(told: Iterable[dict[str, Any]]) -> list[str]:
+    """What is worth a look: that one is being served by, was refused (until there is a good one), cannot be written."""
+    found = set()
+    for one in told:
+        found |= {"snapshot_in_use"} if one.get("in_use") is True else set()
+        found |= {f"snapshot_refused:{one['refused']}"} if one.get("refused") in _SNAPSHOT_REASONS else set()
+        found |= {"snapshot_not_written"} if one.get("failing") is True else set()
+    return sorted(found)
 
 
 def _issuers(desk: Desk, healths: list[dict[str, Any]]) -> dict[str, str]:
