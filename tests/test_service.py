@@ -15,6 +15,7 @@ import pytest
 from support.fleet import until
 from support.house import API, ISS, NOWHERE, House, config, issuer, token
 from support.issuer import ScriptedIssuer
+from support.proxy import Proxy
 from support.valkey import running
 
 from bearerd import metrics
@@ -25,6 +26,7 @@ from bearerd.errors import ConfigError
 from bearerd.flow import Flow
 from bearerd.refusals import Code
 from bearerd.service import Service, labels
+from bearerd.store import snapshot
 from bearerd.store.entries import Kind
 
 if TYPE_CHECKING:
@@ -50,9 +52,9 @@ def on(valkey: Valkey, tmp_path: Path, **tables: Any) -> Config:
     return config(tmp_path, **({"resource": RESOURCE, "store": {"url": valkey.url, "fleet": fleet}} | tables))
 
 
-async def ask(service: Service, credential: str, path: bytes = b"/") -> Decision:
+async def ask(service: Service, credential: str, path: bytes = b"/", name: str = "api") -> Decision:
     headers = [(b"Authorization", b"Bearer " + credential.encode())]
-    return await Flow(service).decide("api", view.of("GET", path, headers=headers, trusted=True))
+    return await Flow(service).decide(name, view.of("GET", path, headers=headers, trusted=True))
 
 
 def value(service: Service, *series: str) -> float:
@@ -129,6 +131,156 @@ async def test_available_resources_are_ready_for_longer_and_it_shows(tmp_path: P
     health = service.health()
     assert (health["ready"], health["stale"]) == (True, True)
     assert (await ask(service, token())).allowed
+
+
+MIXED: dict[str, Any] = {
+    "api": {"identifier": API, "staleness": "available"},
+    "strict": {"identifier": "https://strict.example/"},
+}
+
+
+@pytest.mark.parametrize(
+    ("age", "ready", "serving"),
+    [
+        (1.0, True, {"api": "fresh", "strict": "fresh"}),
+        (100.0, True, {"api": "stale", "strict": "refused"}),
+        (4000.0, False, {"api": "refused", "strict": "refused"}),
+    ],
+)
+def test_a_view_too_old_for_strict_resources_is_ready_while_others_are_served_by_it(
+    tmp_path: Path, age: float, ready: bool, serving: dict[str, str]
+) -> None:
+    service = Service(config(tmp_path, resource=MIXED), data_dir=tmp_path)
+    service.view.count(clock.boot() - age)
+    health = service.health()
+    assert (health["ready"], health["tried"], health["serving"]) == (ready, ready, serving)
+    assert health["stale"] == ("stale" in serving.values())
+    service.sample()
+    assert value(service, "bearerd_resource_serving", "strict", serving["strict"]) == 1
+    assert value(service, "bearerd_resource_serving", "api", serving["api"]) == 1
+
+
+async def stopped(service: Service) -> Service:
+    await service.start()
+    assert await service.ready(20)
+    await service.close()
+    return service
+
+
+async def test_what_one_process_knew_at_its_end_the_next_begins_with_while_the_store_is_away(tmp_path: Path) -> None:
+    with running(tmp_path / "valkey") as server:
+        made = config(tmp_path, resource=MIXED, store={"url": server.url, "fleet": "f"})
+        service = Service(made, data_dir=tmp_path, store_is_ours=True)
+        await service.start()
+        assert await service.ready(20)
+        await until(lambda: service.writer)
+        assert service.writer is not None
+        await service.writer.revoke(Kind.SUBJECT, ISS, "mallory")
+        await service.close()
+    service = Service(made, data_dir=tmp_path)
+    assert not service.health()["ready"]
+    await service.start()
+    assert await service.ready(20)
+    assert (await ask(service, token())).allowed
+    assert (await ask(service, token(sub="mallory"))).code is Code.REVOKED
+    assert (await ask(service, token(aud="https://strict.example/"), name="strict")).code is Code.STALE_STATE
+    health = service.health()
+    assert health["serving"] == {"api": "stale", "strict": "refused"}
+    assert health["snapshot"]["in_use"] is True
+    assert (health["view_age_seconds"], health["store_up"]) == (None, False)
+    assert 0 <= health["known_age_seconds"] < 60
+    await service.close()
+    assert value(service, "bearerd_snapshot_timestamp_seconds") > time.time() - 60
+
+
+async def test_nobody_is_ready_by_a_snapshot_before_the_store_was_asked(tmp_path: Path) -> None:
+    """A worker that replaces another while all is well must not bring yesterday's view for as long as it takes to ask."""
+    with running(tmp_path / "valkey") as server:
+        made = config(tmp_path, resource={"api": MIXED["api"]}, store={"url": server.url, "fleet": "f"})
+        await stopped(Service(made, data_dir=tmp_path, store_is_ours=True))
+        async with Proxy(server.port) as proxy:
+            proxy.hold()
+            held = config(tmp_path, resource={"api": MIXED["api"]}, store={"url": proxy.url, "fleet": "f"})
+            service = Service(held, data_dir=tmp_path)
+            await service.start()
+            await until(lambda: service.health()["snapshot"]["in_use"])
+            assert not service.health()["ready"]
+            assert not service.view.asked
+            assert (await ask(service, token())).allowed  # for whoever does not wait
+            await until(lambda: service.health()["ready"])  # it hangs: that is as good as gone
+            assert service.view.asked
+            proxy.release()
+            await until(lambda: math.isfinite(service.view.counted))
+            assert not service.health()["snapshot"]["in_use"]
+            await service.close()
+
+
+async def test_a_store_that_hangs_is_gone_and_every_sign_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "bearerd.freshness")
+    with running(tmp_path / "valkey") as server:
+        async with Proxy(server.port) as proxy:
+            store = {"url": proxy.url, "fleet": "f", "max_staleness": "1s", "available_for": "4s"}
+            service = Service(config(tmp_path, resource=MIXED, store=store), data_dir=tmp_path, store_is_ours=True)
+            await service.start()
+            assert await service.ready(20)
+            assert service.health()["serving"] == {"api": "fresh", "strict": "fresh"}
+            proxy.hold()  # the sockets stay open, and nothing comes
+            await until(lambda: service.health()["serving"] == {"api": "stale", "strict": "refused"})
+            assert (await ask(service, token())).allowed
+            await until(lambda: value(service, "bearerd_resource_serving", "api", "stale") == 1)
+            assert value(service, "bearerd_view_age_seconds") > 1
+            await until(lambda: value(service, "bearerd_store_up") == 0)
+            await until(lambda: service.health()["serving"] == {"api": "refused", "strict": "refused"})
+            assert (await ask(service, token())).code is Code.STALE_STATE
+            assert not service.health()["ready"]
+            await until(lambda: value(service, "bearerd_resource_serving", "api", "refused") == 1)
+            proxy.release()
+            await until(lambda: service.health()["serving"] == {"api": "fresh", "strict": "fresh"})
+            await until(lambda: value(service, "bearerd_resource_serving", "api", "fresh") == 1)
+            await service.close()
+    told = [record for record in caplog.records if record.name == "bearerd.freshness"]
+    said = [(record.staleness, record.getMessage().split(":")[0]) for record in told]  # type: ignore[attr-defined]
+    assert said == [
+        ("available", "available resources are served by a stale view"),
+        ("strict", "strict resources are refused"),
+        ("available", "available resources are refused"),
+        ("available", "available resources are served by a fresh view again"),
+        ("strict", "strict resources are served by a fresh view again"),
+    ]
+
+
+async def test_a_snapshot_that_is_refused_is_counted_and_shown_until_there_is_a_good_one(
+    tmp_path: Path, valkey: Valkey
+) -> None:
+    made = on(valkey, tmp_path, resource=MIXED)
+    (tmp_path / snapshot.FILE).write_bytes(b"nonsense" * 1000)
+    service = Service(made, data_dir=tmp_path, store_is_ours=True)
+    await service.start()
+    await until(lambda: service.health()["snapshot"]["refused"] == "corrupt")
+    assert value(service, "bearerd_snapshot_refused_total", "corrupt") == 1
+    assert await service.ready(20)
+    await service.close()
+    assert service.health()["snapshot"]["refused"] is None
+    assert value(service, "bearerd_snapshot_writes_total", "ok") == 1
+
+
+async def test_a_snapshot_and_keys_of_another_s_making_are_not_believed_where_there_is_a_key(
+    tmp_path: Path, valkey: Valkey
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("k" * 32)
+    made = on(valkey, tmp_path, resource=MIXED)
+    folder = tmp_path / "data"
+    await stopped(Service(made, data_dir=folder, store_is_ours=True))
+    for name in ("snapshot_key_file", "fleet_key_file"):
+        keyed = made.model_copy(update={"store": made.store.model_copy(update={"url": NOWHERE, name: key})})
+        service = Service(keyed, data_dir=folder)
+        await service.start()
+        await until(lambda service=service: service.health()["snapshot"]["refused"] == "forged")
+        assert (await ask(service, token())).code is Code.STALE_STATE
+        await service.close()
 
 
 async def test_one_broken_issuer_makes_nobody_unready(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def _fits(name: str, selected: Selected, verified: Verified, current: Current, a
     if name == "scopes":
         return " ".join(verified.scopes)
     if name == "view of the revocations":
-        age = current.view_age(at)
+        age = current.known_age(at)  # of a strict resource that is served, it is the same
         return f"{age:.1f} s old" if math.isfinite(age) else "never read"
     if name == "requirements" and selected.rule is not None and selected.rule.roles:
         return f"one of the roles {', '.join(sorted(selected.rule.roles))}"

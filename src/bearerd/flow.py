@@ -6,6 +6,7 @@ calls it, awaits what it lacks, and calls it again, a bounded number of times.  
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -82,7 +83,7 @@ class Flow:
             decision = await self._rounds(name, request, trail)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
             decision = self._failed(name, request, error, trail)
-        return self._recorded(face, decision, request, started, trail)
+        return self._recorded(name, face, decision, request, started, trail)
 
     def run_now(self, name: str, request: Request, *, face: str) -> Decided | Pending:
         """The same without waiting: Pending, uncounted, where a key is lacking."""
@@ -91,7 +92,7 @@ class Flow:
             found = self.decide_now(name, request, None, trail)
         except Exception as error:  # noqa: BLE001 - likewise
             found = self._failed(name, request, error, trail)
-        return found if isinstance(found, Pending) else self._recorded(face, found, request, started, trail)
+        return found if isinstance(found, Pending) else self._recorded(name, face, found, request, started, trail)
 
     def refuse(self, name: str, refusal: Refusal, request: Request, *, face: str) -> Decided:
         """The decision for what a face refused by itself, such as a dialect header given twice."""
@@ -101,7 +102,7 @@ class Flow:
             decision = decide.unknown_resource(name)
         else:
             decision = decide.refused(resource, refusal, request)
-        return self._recorded(face, decision, request, started, Trail())
+        return self._recorded(name, face, decision, request, started, Trail())
 
     async def verify(self, token: bytes, *, to_revoke: bool = False, trail: Trail | None = None) -> Verified | Refusal:
         """Verify a token that no request goes with (introspection, revocation).
@@ -180,9 +181,16 @@ class Flow:
             row = TABLE[Code.INTERNAL_ERROR]
             return Decision(False, Outcome.UNAVAILABLE, row.code, row.status, name, retry_after=RETRY_AFTER)
 
-    def _recorded(self, face: str, decision: Decision, request: Request, started: float, trail: Trail) -> Decided:
+    def _recorded(
+        self, name: str, face: str, decision: Decision, request: Request, started: float, trail: Trail
+    ) -> Decided:
+        """Count and log it.  What cannot be counted is not allowed; that no line of it could be written changes nothing."""
         seconds = time.perf_counter() - started
-        return Decided(decision, self._service.recorder.record(face, decision, request, seconds, trail))
+        try:
+            return Decided(decision, self._service.recorder.record(face, decision, request, seconds, trail))
+        except Exception as error:  # noqa: BLE001 - likewise
+            refused = self._failed(name, request, error, trail)
+            return Decided(refused if decision.allowed else decision, secrets.token_hex(16))
 
 
 def _unknown_kid(found: Verified | Refusal) -> bool:

@@ -20,6 +20,8 @@ from bearerd._native import clock
 from bearerd._native.generations import Generations
 from bearerd._native.refused import RefusedTokens
 from bearerd._native.tokens import TokenCache
+from bearerd.audit.freshness import Freshness
+from bearerd.audit.health import health
 from bearerd.audit.recorder import Recorder, subject_key
 from bearerd.audit.watch import Watch
 from bearerd.callers import Callers
@@ -33,6 +35,7 @@ from bearerd.issuers.registry import Issuers
 from bearerd.policy.resource import Policy
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
+from bearerd.store.archive import Archive
 from bearerd.store.keysets import Shared
 from bearerd.store.revocations import DEFAULT_SLACK, Writer
 from bearerd.store.sync import Sync
@@ -92,9 +95,16 @@ class Current:
     def view_age(self, now: Now) -> float:
         return self.view.age(now)
 
+    def known_age(self, now: Now) -> float:
+        return self.view.known_age(now)
+
     def key_generation(self, issuer: str) -> int:
         found = self.issuers.find(issuer)
         return 0 if found is None else found.generation
+
+    def keys_until(self, issuer: str) -> tuple[float, float]:
+        found = self.issuers.find(issuer)
+        return (-math.inf, -math.inf) if found is None else found.usable_until
 
 
 class Service:
@@ -132,11 +142,13 @@ class Service:
             subject_key=_subject_key(config, data_dir),
         )
         self.watch: Final = Watch(self.metrics)
+        self._freshness = Freshness(self.metrics)
         self.time: Final = Timekeeper(clock_hold(config), seen=seen)
         self.generations: Final = Generations()
         self.cache: Final = TokenCache(limits.token_cache_entries, limits.token_cache_bytes)
         self.refused: Final = RefusedTokens(limits.refused_tokens)
         self.view: Final = (OfflineView if offline else View)(limits.max_revocations, self.time)
+        self.archive: Final = None if offline else Archive.of(config.store, self.view, data_dir, self._told_snapshot)
         callers, policy = Callers(config), Policy(config, self.generations.config + 1)
         issuers = Issuers(config, self.generations, self.watch, now=self.time.now)
         self.current = self._assembled(config, policy, callers, issuers)
@@ -151,8 +163,9 @@ class Service:
 
     async def start(self) -> None:
         """Begin to read the store, to refresh key sets and to sample metrics; returns before any of it is done."""
-        shared = None if self.offline else self._join_store()
-        self._refresher = Refresher(self.current.issuers, None if self.offline else self.data_dir, shared)
+        shared = None if self.archive is None else self._join_store(self.archive)
+        seal, folder = (None, None) if self.archive is None else (self.archive.seal, self.data_dir)
+        self._refresher = Refresher(self.current.issuers, folder, shared, seal=seal)
         self._loop("refresh", self._refresh)
         self._loop("sample", self._sample)
 
@@ -195,42 +208,8 @@ class Service:
         return ready
 
     def health(self) -> dict[str, Any]:
-        """How this process is, JSON-able.  Ready: a view that is fresh enough, and one key set ever loaded.
-
-        One issuer's outage is shown and makes nobody unready.  Tried: a view that is fresh enough, and of every key set it
-        is known what it is or why there is none; what is answered then is no worse for being answered now.
-        """
-        now, current = self.time.now(), self.current
-        issuers = [issuer.status(now) for issuer in current.issuers]
-        age = self.view.age(now)
-        strict = any(resource.strict for resource in current.policy.resources.values())
-        fresh = age <= (current.max_staleness if strict else current.available_for)
-        return {
-            "ready": fresh and (not issuers or any(status.loaded for status in issuers)),
-            "tried": fresh and all(status.loaded or status.failing for status in issuers),
-            "fresh": fresh,
-            "view_age_seconds": age if math.isfinite(age) else None,
-            "stale": age > current.max_staleness,  # ``available`` resources may go on; that, too, must be seen
-            "store_up": self.view.problem is None,
-            "store_problem": self.view.problem,
-            "revocations": len(self.view.table),
-            "config_generation": current.policy.generation,
-            "waiting": self.flights.waiting,
-            "clock_behind_seconds": now.behind,
-            "issuers": [
-                {
-                    "name": status.name,
-                    "loaded": status.loaded,
-                    "usable": status.usable,
-                    "origin": status.origin and str(status.origin),
-                    "keys": status.keys,
-                    "last_success": status.last_success,
-                    "failing": status.failing and str(status.failing),
-                    "insecure": status.insecure,
-                }
-                for status in issuers
-            ],
-        }
+        """How this process is, JSON-able (``audit.health``)."""
+        return health(self.current, self.archive, self.flights.waiting, self.time.now())
 
     def sample(self) -> None:
         """Look whether the clock was set, and bring the metrics that something else counts up to date."""
@@ -244,6 +223,9 @@ class Service:
         to.set(cache.bytes, "bearerd_token_cache_bytes")
         to.set(len(self.view.table), "bearerd_revocations_active")
         to.set(self.view.age(now), "bearerd_view_age_seconds")
+        if self.archive is not None:
+            to.set(self.archive.stamp, "bearerd_snapshot_timestamp_seconds")
+        self._freshness.look(self.current.policy.resources, now, self.current, asked=self.view.asked)
         to.set(now.behind, "bearerd_clock_behind_seconds")
         to.set(float(self.view.problem is None), "bearerd_store_up")
 
@@ -272,8 +254,11 @@ class Service:
         if good:
             self.metrics.set(clock.wall(), "bearerd_config_last_reload_timestamp_seconds")
 
-    def _join_store(self) -> Shared:
-        """Follow the fleet's revocations, and share key sets with it."""
+    def _told_snapshot(self, what: str, which: str) -> None:
+        self.metrics.inc(f"bearerd_snapshot_{what}_total", which)
+
+    def _join_store(self, archive: Archive) -> Shared:
+        """Follow the fleet's revocations, beginning with the snapshot, and share key sets with it."""
         config = self.current.config
         client = store_client.connect(config.store)
         sync = Sync(
@@ -292,8 +277,14 @@ class Service:
                 await sync.release()
             await client.close()
 
+        async def follow() -> None:
+            await archive.load()
+            await sync.run()
+
+        self._running.push_async_callback(archive.close)  # the last to be done
         self._running.push_async_callback(leave)
-        self._loop("sync", sync.run)
+        self._loop("sync", follow)
+        self._loop("snapshot", archive.run)
         self._loop("writer", lambda: self._find_writer(client, sync))
         return Shared(client, config.limits.max_key_set_bytes)
 

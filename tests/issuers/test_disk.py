@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support import jose
 
 from bearerd.config import model
@@ -16,6 +18,7 @@ from bearerd.issuers import disk, keyset, place
 from bearerd.issuers.keyset import KeySet, Origin, Validators
 from bearerd.jws import keys
 from bearerd.limits import Limits
+from bearerd.store.seal import Seal
 
 ISS = "https://auth.test"
 URI = f"{ISS}/jwks"
@@ -199,3 +202,48 @@ def test_an_entity_tag_that_cannot_be_sent_is_forgotten(tmp_path: Path) -> None:
     found = load(tmp_path)
     assert found is not None
     assert found.validators.etag is None
+
+
+# ---- with a key
+
+
+SEAL = Seal("fleet", b"k" * 32)
+
+
+def sealed(folder: Path, seal: Seal | None = SEAL) -> KeySet | None:
+    return disk.load(folder, issuer(), LIMITS, 1500.0, seal)
+
+
+def test_what_was_saved_with_a_key_comes_back_with_it(tmp_path: Path) -> None:
+    disk.save(tmp_path, ISS, key_set(), place.of(issuer()), SEAL)
+    for seal in (SEAL, None, Seal("fleet", None)):  # who has no key cannot ask for one
+        found = sealed(tmp_path, seal)
+        assert found is not None
+        assert found.hash == key_set().hash
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_with_a_key_any_byte_changed_is_refused(tmp_path: Path, data: st.DataObject) -> None:
+    disk.save(tmp_path, ISS, key_set(), place.of(issuer()), SEAL)
+    path = disk.path_of(tmp_path, ISS)
+    whole = path.read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :])
+    with pytest.raises(IssuerFault, match="forged"):
+        sealed(tmp_path)
+
+
+def test_with_a_key_a_set_without_a_seal_or_with_another_s_is_forged(tmp_path: Path) -> None:
+    for seal in (None, Seal("fleet", b"x" * 32), Seal("other", b"k" * 32)):
+        disk.save(tmp_path, ISS, key_set(), place.of(issuer()), seal)
+        with pytest.raises(IssuerFault, match="forged"):
+            sealed(tmp_path)
+
+
+def test_a_sealed_set_is_that_of_its_issuer_and_of_no_other(tmp_path: Path) -> None:
+    other = issuer(issuer="https://other.test")
+    disk.save(tmp_path, ISS, key_set(), place.of(issuer()), SEAL)
+    disk.path_of(tmp_path, ISS).rename(disk.path_of(tmp_path, other.issuer))
+    with pytest.raises(IssuerFault, match="not a saved key set"):
+        disk.load(tmp_path, other, LIMITS, 1500.0, SEAL)

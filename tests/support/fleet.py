@@ -18,7 +18,7 @@ from bearerd.store.revocations import Writer
 from bearerd.store.sync import Pace, Sync, View
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 ISSUER = "https://auth.example.com"
 QUICK = Pace(
@@ -68,11 +68,13 @@ async def worker(
     enforce_timeout: float = 10.0,
     durability: Any = None,
     store: dict[str, Any] | None = None,
+    before: Callable[[View], Awaitable[None]] | None = None,
     **options: Any,
 ) -> AsyncIterator[Worker]:
     """A running worker, by default one that has a lease.
 
-    ``ours``: it trusts the store from the start, so that tests of other things need not wait for it to join.
+    ``ours``: it trusts the store from the start, so that tests of other things need not wait for it to join.  ``before``
+    is done with its view before it meets the store.
     """
     client = clients.connect(model.Store(url=url, fleet=fleet, **(store or {})), timeout=timeout)
     view = View(most)
@@ -88,6 +90,8 @@ async def worker(
         **options,
     )
     writer = Writer(sync, max_revocations=most, enforce_timeout=enforce_timeout, durability=durability)
+    if before is not None:
+        await before(view)
     task = asyncio.create_task(sync.run())
     try:
         if joined:

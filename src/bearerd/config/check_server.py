@@ -99,6 +99,8 @@ def check_store(store: Store, server: Server, problems: Problems) -> None:
             "name the fleet: programs that share a store share revocations only under one name",
             given=("store.fleet", "store.url", "server.profile"),
         )
+    for name in ("fleet_key_file", "snapshot_key_file"):
+        _check_key_file(f"store.{name}", getattr(store, name), problems)
     if not remote and store.ca_file is not None:
         problems.add("store.ca_file", "has no effect without a store's url", "write rediss://… or remove it")
     if not remote and not store.embedded:
@@ -143,6 +145,20 @@ def check_store_url_file(store: Store, problems: Problems) -> str | None:
         return None
     _check_store_url("store.url_file", url, store, problems)
     return url
+
+
+def _check_key_file(key: str, path: Path | None, problems: Problems) -> None:
+    """What ``store.seal`` will make of it."""
+    if path is None or files.trouble(path):
+        return
+    try:
+        size = len(files.read(path, files.MAX_SECRET_BYTES).strip())
+    except (OSError, ValueError) as error:
+        problems.add(key, f"{path}: {error}", "name a file that holds a key")
+        return
+    if size < files.LEAST_KEY_BYTES:
+        wrong = f"{path} holds {size} bytes, at least {files.LEAST_KEY_BYTES} are needed"
+        problems.add(key, wrong, "openssl rand -base64 48 > FILE")
 
 
 def _check_store_url(key: str, url: str, store: Store, problems: Problems) -> None:

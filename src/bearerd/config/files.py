@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 MAX_SECRET_BYTES: Final = 64 * 1024
+LEAST_KEY_BYTES: Final = 32  # of a key that seals
 
 
 def read_secret(path: Path) -> bytes:

@@ -21,7 +21,7 @@ from bearerd.log import silence_quotes
 from bearerd.refusals import TABLE, Code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bearerd.limits import Limits
 
@@ -167,6 +167,18 @@ def raw_target(request: web.BaseRequest) -> bytes:
     return request._message.path.encode("utf-8", "surrogateescape")  # noqa: SLF001
 
 
+def _discreet(handle: Callable[[Any], Awaitable[web.StreamResponse]]) -> Any:
+    """The same without aiohttp's own words: it answers an unknown Expect before any middleware, and quotes it."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except web.HTTPException as error:
+            return web.Response(status=error.status, headers={"Cache-Control": "no-store", "Server": SOFTWARE})
+
+    return answer
+
+
 class _AppRunner(web.AppRunner):
     """Runs an application on ``Server``."""
 
@@ -178,7 +190,9 @@ class _AppRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return Server(made.request_handler, request_factory=made.request_factory, loop=made._loop, **self._settings)  # noqa: SLF001
+        loop = made._loop  # noqa: SLF001
+        answer = _discreet(made.request_handler)
+        return Server(answer, request_factory=made.request_factory, loop=loop, **self._settings)
 
 
 def app_runner(app: web.Application, limits: Limits, **more: Any) -> web.AppRunner:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bearerd.issuers.keyset import KeySet
     from bearerd.issuers.registry import Issuer
     from bearerd.issuers.shared import SharedKeySets
+    from bearerd.store.seal import Seal
 
 LEASE: Final = 4 * TIMEOUT
 """Seconds: metadata at two places, keys, and metadata again where the keys have moved; then another may try."""
@@ -58,11 +59,14 @@ class Keeper:
         data_dir: Path | None = None,
         shared: SharedKeySets | None = None,
         resolver: AbstractResolver | None = None,
+        seal: Seal | None = None,
     ) -> None:
+        """``seal``: of what is kept in ``data_dir``."""
         self.issuer: Final = issuer
         self.remote: Final = local.origin_of(issuer.config) is Origin.NETWORK
         self._data_dir = data_dir if self.remote else None
         self._shared = shared if self.remote else None
+        self._seal = seal
         self._source = Remote(issuer.config, issuer.limits, resolver)
         self._flight: asyncio.Task[None] | None = None
         self._followed: float | None = None  # the stamp of the stored document that was looked at last
@@ -76,7 +80,9 @@ class Keeper:
             return
         issuer, now = self.issuer, self.issuer.now()
         try:
-            saved = await asyncio.to_thread(disk.load, self._data_dir, issuer.config, issuer.limits, now.wall)
+            saved = await asyncio.to_thread(
+                disk.load, self._data_dir, issuer.config, issuer.limits, now.wall, self._seal
+            )
         except IssuerFault as fault:
             _log.warning("saved_key_set_unusable", extra={"issuer": issuer.name, "detail": str(fault)})
             return
@@ -256,7 +262,7 @@ class Keeper:
         fetched = keys.fetched_at
 
         def left(life: float) -> float:
-            return min(fetched + life - now.wall, issuer.adopted_boot + life - now.boot)
+            return min(fetched + life - now.wall, issuer.fetched_boot + life - now.boot)
 
         if not self.remote:
             return max(backing_off, left(min(FILE_POLL, issuer.config.key_set_refresh)))
@@ -267,7 +273,7 @@ class Keeper:
         if self._data_dir is None:
             return
         try:
-            await asyncio.to_thread(disk.save, self._data_dir, self.issuer.iss, key_set, where)
+            await asyncio.to_thread(disk.save, self._data_dir, self.issuer.iss, key_set, where, self._seal)
         except OSError as error:
             _log.warning("key_set_not_saved", extra={"issuer": self.issuer.name, "detail": error.strerror})
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bearerd.issuers.registry import Issuer, Issuers
     from bearerd.issuers.shared import SharedKeySets
+    from bearerd.store.seal import Seal
 
 FOLLOW: Final = 0.5
 """Seconds between looks at what peers have published: a key that a peer saw removed stops verifying here, too, within a
@@ -32,8 +33,12 @@ class Refresher:
         data_dir: Path | None = None,
         shared: SharedKeySets | None = None,
         resolver: AbstractResolver | None = None,
+        *,
+        seal: Seal | None = None,
     ) -> None:
+        """``data_dir``: where keys are kept beside the store, sealed with ``seal``."""
         self._data_dir = data_dir
+        self._seal = seal
         self._shared = shared
         self._resolver = resolver
         self._keepers: dict[str, Keeper] = {}
@@ -83,7 +88,7 @@ class Refresher:
     def _keeper(self, issuer: Issuer, old: Keeper | None) -> Keeper:
         if old is not None and old.issuer is issuer:
             return old
-        return Keeper(issuer, self._data_dir, self._shared, self._resolver)
+        return Keeper(issuer, self._data_dir, self._shared, self._resolver, self._seal)
 
     def _match_tasks(self) -> None:
         """One task for each keeper, none for those that are gone."""

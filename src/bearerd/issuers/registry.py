@@ -83,8 +83,8 @@ class Issuer:
         self._algorithms = frozenset(config.algorithms)
         self._generations = generations
         self._observer = observer
-        self._stale = -math.inf, -math.inf
-        self.adopted_boot = -math.inf  # boot time at which the keys were fetched or confirmed, as far as is known
+        # The latest time and the boot time at which the keys were fetched or confirmed.
+        self._fetched = -math.inf, -math.inf
         self._tickets = 0
         self._adopted = 0
 
@@ -125,7 +125,13 @@ class Issuer:
 
         A cached token must not outlive this: else the issuer's silence would be noticed by new tokens only.
         """
-        return self._stale
+        latest, boot = self._fetched
+        return latest + self._max_stale, boot + self._max_stale
+
+    @property
+    def fetched_boot(self) -> float:
+        """Boot time at which the keys were fetched or confirmed, as far as is known."""
+        return self._fetched[1]
 
     def wanting(self, kid: str | None, now: Now) -> bool:
         """Whether a fetch on behalf of a token is called for: what makes ``select`` say Pending."""
@@ -152,8 +158,7 @@ class Issuer:
             self._adopted = ticket
         before, self.key_set = self.key_set, key_set
         age = max(0.0, now.wall - key_set.fetched_at)
-        self.adopted_boot = now.boot - age
-        self._stale = now.latest + self._max_stale - age, now.boot + self._max_stale - age
+        self._fetched = now.latest - age, now.boot - age
         if before is None or before.hash != key_set.hash:
             self._generations.bump_key_set(self.index)
         if key_set.origin is not Origin.DISK:
@@ -162,16 +167,12 @@ class Issuer:
         return True
 
     def take_over(self, old: Issuer) -> None:
-        """The keys of the same issuer under its old configuration, as old as they are: by the boot clock, for the wall
-        clock may have been set back since.  A reload is no way around the cool-down, either.
+        """The keys of the same issuer under its old configuration, and as old as they are there: the wall clock may have
+        been set since.  A reload is no way around the cool-down, either.
         """
-        if old.key_set is None:
-            return
-        self.adopt(old.key_set, self.now())
-        self.adopted_boot = min(self.adopted_boot, old.adopted_boot)
-        wall, boot = self._stale
-        self._stale = wall, min(boot, self.adopted_boot + self._max_stale)
-        self.quiet_boot = old.quiet_boot
+        if old.key_set is not None:
+            self.adopt(old.key_set, self.now())
+            self._fetched, self.quiet_boot = old._fetched, old.quiet_boot
 
     def fail(self, fault: IssuerFault, retry_boot: float) -> None:
         """An attempt failed; the keys that there are stay (G3)."""

@@ -16,26 +16,27 @@ import logging
 import math
 import random
 import struct
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from typing import TYPE_CHECKING, Final, Self
 
 from bearerd._native import clock
 from bearerd._native.revocations import ENTRY_SIZE, Full
-from bearerd.store import snapshot
+from bearerd.store import seal, snapshot
+from bearerd.store.names import DEFAULT_FLEET
 from bearerd.store.snapshot import Head, Reason, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bearerd.config import model
     from bearerd.store.seal import Seal
     from bearerd.store.view import View
 
 LOOK: Final = 5.0  # seconds between two looks at whether to write
 QUIET: Final = 60.0  # seconds after which a file is renewed though nothing new was revoked: it would only look older
 RATE: Final = 1 << 20  # bytes a second, on average
-MOST_NOTED: Final = (
-    65_536 * ENTRY_SIZE
-)  # bytes applied while we page: beyond them everything is being read, and we give up
+SPARE: Final = 65_536  # entries that a file may hold above the capacity: some ended, others came, while it was written
 PATIENCE: Final = 3.0  # seconds to wait, at the end, for another who writes
 _SLOTS: Final = 1_000  # of the table, looked at before others get the loop
 _log = logging.getLogger("bearerd.store")
@@ -55,15 +56,15 @@ class Archive:
         told: Callable[[str, str], None] = lambda what, which: None,
     ) -> None:
         """``available_for`` (seconds): an older snapshot is not used.  ``told(what, which)``: ("refused", reason) of one that
-        was there at the start, ("written", "ok" | "failed").
+        was there at the start, ("writes", "ok" | "failed").
         """
         self._view = view
         self._folder = folder
-        self._seal = by
+        self.seal: Final = by
         self._fleet = fleet
         self._available_for = available_for
         self._told = told
-        self._most = view.capacity + MOST_NOTED // ENTRY_SIZE
+        self._most = view.capacity + SPARE
         self._loaded = False
         self._writing: asyncio.Task[bool] | None = None
         self.refused: Reason | None = (
@@ -74,6 +75,12 @@ class Archive:
             0.0  # wall time (seconds) of the heartbeat that the file is as of; 0: there is none, or it is no good
         )
 
+    @classmethod
+    def of(cls, store: model.Store, view: View, folder: Path, told: Callable[[str, str], None]) -> Self:
+        """As ``[store]`` has it.  Raises ConfigError where a key cannot be read."""
+        fleet = store.fleet or DEFAULT_FLEET
+        return cls(view, folder, seal.of_data_dir(store), fleet, available_for=store.available_for, told=told)
+
     # ---- the start
 
     async def load(self) -> bool:
@@ -82,7 +89,7 @@ class Archive:
             return False
         self._loaded = True
         try:
-            found = await asyncio.to_thread(snapshot.load, self._folder, self._seal, self._fleet, self._most)
+            found = await asyncio.to_thread(snapshot.load, self._folder, self.seal, self._fleet, self._most)
             if found is None:
                 return False
             await self._use(*found)
@@ -144,7 +151,7 @@ class Archive:
                 why = error.strerror if isinstance(error, OSError) else "what the store says of itself does not fit"
                 _log.error("the snapshot cannot be written", extra={"detail": why})
             self.failing = True
-            self._told("written", "failed")
+            self._told("writes", "failed")
             return False
         return ours
 
@@ -152,7 +159,7 @@ class Archive:
         """What is there and how old it is, if it is any good."""
         found = None
         with contextlib.suppress(Refused):
-            head = snapshot.peek(self._folder, self._seal, self._fleet)
+            head = snapshot.peek(self._folder, self.seal, self._fleet)
             found = None if head is None else (head, head.age(self._view.time.now()))
         self.stamp = found[0].wall if found else 0.0
         if found:
@@ -179,24 +186,18 @@ class Archive:
     async def _save(self) -> None:
         """Page through the table, and write.
 
-        Whatever the store held up to ``position``, and when the last counted heartbeat was sent, is in the table now; what
-        is dropped from it while we page is covered by what is noted.
+        Whatever the store held up to ``position``, and when the last counted heartbeat was sent, is in the table now.  An
+        entry that is dropped while we page was covered by a later one of its key, and entries of one key stand on one page.
         """
         view = self._view
         now, position = view.time.now(), view.position
         age = view.age(now)
-        pieces: list[bytes] = []
+        pieces: deque[bytes] = deque()
         place = 0
-        with view.noting() as noted:
-            while True:
-                piece, place = view.table.page(0, place, _SLOTS)  # at time 0: what has ended is the reader's to judge
-                pieces.append(piece)
-                await asyncio.sleep(0)
-                if len(noted) > MOST_NOTED:
-                    return
-                if place == 0:
-                    break
-            pieces.append(bytes(noted))
+        while place or not pieces:
+            piece, place = view.table.page(0, place, _SLOTS)  # at time 0: what has ended is the reader's to judge
+            pieces.append(piece)
+            await asyncio.sleep(0)
         if view.position is None:
             position = None  # lost meanwhile
         entries = sum(map(len, pieces)) // ENTRY_SIZE
@@ -204,9 +205,10 @@ class Archive:
 
         def put() -> float:
             head = Head(self._fleet, position, *times, entries, snapshot.digest(pieces))
-            snapshot.save(self._folder, self._seal, head, pieces)
+            # Each is let go of once it is written: to free all at once is a pause.
+            snapshot.save(self._folder, self.seal, head, (pieces.popleft() for _ in range(len(pieces))))
             return head.wall
 
         self.stamp = await asyncio.to_thread(put)
         self.refused, self.failing = None, False
-        self._told("written", "ok")
+        self._told("writes", "ok")

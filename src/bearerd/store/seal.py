@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final
 
+from bearerd.config.files import LEAST_KEY_BYTES
 from bearerd.errors import ConfigError
 from bearerd.store import names
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from bearerd.config import model
 
 SIZE: Final = 16  # bytes of a MAC
-_LEAST_KEY: Final = 32  # bytes
 
 
 class Seal:
@@ -77,7 +77,7 @@ def read_key(path: Path, name: str = "store.fleet_key_file") -> bytes:
     except OSError as error:
         wrong = f"cannot be read: {error.strerror}"
         raise ConfigError("config", [(name, wrong, "make it readable to bearerd")]) from None
-    if len(key) < _LEAST_KEY:
-        wrong = f"holds {len(key)} bytes, at least {_LEAST_KEY} are needed"
+    if len(key) < LEAST_KEY_BYTES:
+        wrong = f"holds {len(key)} bytes, at least {LEAST_KEY_BYTES} are needed"
         raise ConfigError("config", [(name, wrong, "openssl rand -base64 48 > FILE")])
     return key

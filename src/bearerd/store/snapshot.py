@@ -30,7 +30,7 @@ from bearerd.store import names, seal
 from bearerd.store.protocol import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from bearerd.decision import Now
     from bearerd.store.seal import Seal
@@ -102,7 +102,7 @@ def boot_id() -> str:
     return ""
 
 
-def digest(pieces: Sequence[bytes]) -> bytes:
+def digest(pieces: Iterable[bytes]) -> bytes:
     """SHA-256 of the concatenated pieces."""
     found = hashlib.sha256()
     for piece in pieces:
@@ -189,7 +189,7 @@ def turn(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def save(folder: Path, by: Seal, head: Head, pieces: Sequence[bytes]) -> None:
+def save(folder: Path, by: Seal, head: Head, pieces: Iterable[bytes]) -> None:
     """Put a snapshot into place, whole: mode 0600, and on the disk before it takes the old one's name.
 
     In ``turn`` only.  Raises OSError.

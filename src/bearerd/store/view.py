@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +10,6 @@ from bearerd._native.revocations import ENTRY_SIZE, Revocations
 from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bearerd.decision import Now
     from bearerd.store.protocol import Position
 
@@ -39,7 +36,6 @@ class View:
         self.asked = False  # the store was asked since the start, and answered or failed to
         self._counted = -math.inf  # boot time at which the last counted heartbeat was *sent*
         self._inherited = -math.inf, -math.inf  # (wall, boot) time of the last one that the snapshot knew of
-        self._noted: bytearray | None = None  # what was applied since ``noting`` began
 
     def age(self, now: Now) -> float:
         """Seconds since the store certainly held nothing that this view lacks; infinite before the first such moment.
@@ -71,21 +67,6 @@ class View:
         self._counted = max(self._counted, sent)
         self.asked, self.problem = True, None
 
-    @contextlib.contextmanager
-    def noting(self) -> Iterator[bytearray]:
-        """Whatever is applied meanwhile is also appended to what this gives.
-
-        For one who pages through the table: an entry that it has not come to yet may be dropped for one that covers it,
-        which stands where it has been already.
-        """
-        if self._noted is not None:
-            raise RuntimeError("somebody is noting already")
-        self._noted = bytearray()
-        try:
-            yield self._noted
-        finally:
-            self._noted = None
-
     async def apply(self, entries: bytes, position: Position | None = None, *, also: Revocations | None = None) -> None:
         """Apply packed entries in chunks that do not hold up the loop; the last chunk and the position go together.
 
@@ -98,8 +79,6 @@ class View:
                 await asyncio.sleep(0)
             chunk, now = entries[start : start + step], self.time.forgetting()
             self.table.apply(chunk, now)
-            if self._noted is not None:
-                self._noted += chunk
             if also is not None:
                 also.apply(chunk, now)
         if position is not None:
