@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from bearerd.config import load
+from bearerd.config import load, model
+from bearerd.config.units import is_duration, spelled
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -30,6 +32,38 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("head", "table"),
+    [
+        ("[server]", model.Server),
+        ("[store]", model.Store),
+        ("[trust]", model.Trust),
+        ("[[issuer]]", model.Issuer),
+        ("[[caller]]", model.Caller),
+        ("[resource.NAME]", model.Resource),
+        ("[[resource.NAME.rule]]", model.Rule),
+    ],
+)
+def test_the_page_on_the_configuration_has_each_key_with_its_default(head: str, table: type[model.Table]) -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    section = page.partition(f"\n## `{head}`\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    fields = {key: field for key, field in table.model_fields.items() if (table, key) != (model.Resource, "rule")}
+    assert list(rows) == list(fields)
+    for key, field in fields.items():
+        shown, default = rows[key], field.get_default(call_default_factory=True)
+        if field.is_required():
+            assert shown == "required", key
+        elif default is None:
+            assert shown == "none", key
+        elif shown.startswith("`"):
+            said = tomllib.loads(f"x = {shown.strip('`')}")["x"]
+            wanted = spelled(default) if is_duration(key, default) else default
+            assert said == (list(wanted) if isinstance(wanted, tuple) else wanted), key
+        else:
+            assert key in ("name", "identity"), f"{key}: {shown}"  # told in words
 
 
 @pytest.mark.parametrize("text", [text for language, text in SNIPPETS if language == "toml"])

@@ -137,6 +137,19 @@ def test_a_bad_token_is_refused_with_the_step_that_stopped_it(file: str) -> None
     assert "NO  audience" in shown.stdout
 
 
+def test_a_hint_that_several_steps_give_is_said_once(file: str) -> None:
+    told = explain(file, house.token(exp=1_000_000_000, iat=999_999_000))
+    assert "NO  claims" in told.stdout
+    assert told.stdout.count("hint: expired") == 1
+
+
+def test_a_question_that_lacks_its_request_says_how_to_name_it(file: str) -> None:
+    told = run("explain", "--config", file, "--offline", "--resource", "api", given=house.token())
+    assert (told.returncode, "untrusted_peer" in told.stdout) == (1, True)
+    assert "--method and --path" in told.stdout
+    assert "--method and --path" not in explain(file, house.token()).stdout
+
+
 def test_a_request_without_a_token_can_be_explained(file: str) -> None:
     told = explain(file, "", "--no-token", "-o", "json")
     assert (told.returncode, json.loads(told.stdout)["code"]) == (1, "missing_token")
@@ -237,6 +250,7 @@ def test_the_development_issuer_mints_what_its_key_set_verifies(tmp_path: Path) 
     folder = str(tmp_path / "issuer")
     minted = run("issuer", "mint", "--data-dir", folder, "-a", house.API, "--scope", "read", "--claim", 'roles=["x"]')
     assert minted.returncode == 0, minted.stderr
+    assert "made new keys" in minted.stderr  # no issuer that runs publishes them
     token = minted.stdout.strip()
     from bearerd.issuers.development import DevelopmentIssuer
 
@@ -250,7 +264,9 @@ def test_the_development_issuer_mints_what_its_key_set_verifies(tmp_path: Path) 
     told = explain(str(tmp_path / "bearerd.toml"), token, "-o", "json")
     assert told.returncode == 0, told.stdout + told.stderr
     assert json.loads(told.stdout)["claims"]["roles"] == ["x"]
-    expired = run("issuer", "mint", "--data-dir", folder, "-a", house.API, "--lifetime", "-600").stdout.strip()
+    again = run("issuer", "mint", "--data-dir", folder, "-a", house.API, "--lifetime", "-600")
+    assert again.stderr == ""
+    expired = again.stdout.strip()
     assert json.loads(explain(str(tmp_path / "bearerd.toml"), expired, "-o", "json").stdout)["code"] == "expired"
 
 

@@ -17,8 +17,10 @@ READY_SECONDS = 10.0
 @click.command()
 @config_option
 @click.option("--resource", "-r", metavar="NAME", help="What the token is presented to.")
-@click.option("--method", "-X", metavar="METHOD", help="The original request's method.")
-@click.option("--path", "target", metavar="PATH", help="Its raw path, with its query if it has one.")
+@click.option(
+    "--method", "-X", metavar="METHOD", help="The original request's method, needed where the resource has rules."
+)
+@click.option("--path", "target", metavar="PATH", help="Its raw path, with its query if it has one; needed likewise.")
 @click.option("--host", metavar="HOST", help="Its Host.")
 @tokens.token_file_option
 @click.option("--no-token", is_flag=True, help="Judge a request without credentials.")
@@ -30,6 +32,10 @@ def command(path: str, request_id: str | None, no_token: bool, token_file: str, 
 
     The token is read from standard input or a file.  The running bearerd of FILE is asked; where none runs, FILE alone is
     judged by, with the keys that its issuers publish now.
+
+    \b
+    bearerd explain -c FILE -r orders -X GET --path /orders/7 < token.jwt
+    bearerd explain -c FILE --request ID
     """
     offline, resource = asked["offline"], asked["resource"]
     if request_id is not None:
@@ -56,7 +62,7 @@ def _anywhere(path: str, question: dict[str, Any]) -> tuple[dict[str, Any], str]
     try:
         status, answer = admin(place.find(path), "POST", "/v1/explain", question)
     except Unreachable as nobody:
-        click.echo(f"bearerd: {nobody}; judged by the file alone, and no revocation is known", err=True)
+        click.echo(f"bearerd: {nobody}\nbearerd: judged by the file alone, and no revocation is known", err=True)
         return _offline(path, question), "FILE alone"
     found: dict[str, Any] = expect(status, answer, 200)
     return found, "the running bearerd"
@@ -108,6 +114,8 @@ _MARKS = {True: "ok", False: "NO", None: "-"}
 
 def _show(explained: dict[str, Any]) -> None:
     _show_steps(explained["steps"])
+    if explained["code"] == "untrusted_peer":  # from here, only ever because the question named no request
+        click.echo("hint: the rules of this resource look at the request: name it with --method and --path")
     if explained["headers"]:
         click.echo("\nheaders for the upstream")
         table([(f"  {name}:", value) for name, value in explained["headers"].items()])
@@ -117,9 +125,8 @@ def _show(explained: dict[str, Any]) -> None:
 
 def _show_steps(steps: list[dict[str, Any]]) -> None:
     table([(_MARKS.get(step.get("ok"), "-"), step["step"], step.get("detail", "")) for step in steps])
-    for step in steps:
-        for hint in step.get("hints") or ():
-            click.echo(f"hint: {plain(hint)}")
+    for hint in dict.fromkeys(hint for step in steps for hint in step.get("hints") or ()):  # the verdict repeats some
+        click.echo(f"hint: {plain(hint)}")
 
 
 def _show_decision(decision: dict[str, Any]) -> None:

@@ -62,8 +62,14 @@ def serve(listen: str, url: str | None, data_dir: Path) -> None:
 @click.option("--lifetime", default=300, show_default=True, metavar="SECONDS", help="Negative: it has expired already.")
 @click.option("--claim", "claims", multiple=True, metavar="NAME=JSON", help="Any other claim; null leaves one out.")
 def mint(listen: str, url: str | None, data_dir: Path, **said: Any) -> None:
-    """Print a token, signed with the key that the issuer with the same --data-dir publishes."""
-    from bearerd.issuers.signing import ALGORITHMS
+    """Print a token, signed with the development issuer's key.
+
+    That is the key in --data-dir: run this where `bearerd issuer serve` runs, or name its folder.
+
+    \b
+    bearerd issuer mint --audience http://127.0.0.1:8080/ --scope "api orders:read" > token.jwt
+    """
+    from bearerd.issuers.signing import ALGORITHMS, FILE
 
     if said["alg"] not in ALGORITHMS:
         raise click.UsageError(f"--alg: one of {', '.join(ALGORITHMS)}")
@@ -75,7 +81,12 @@ def mint(listen: str, url: str | None, data_dir: Path, **said: Any) -> None:
         "scope": said["scope"] or None,
         **dict(map(_claim, said["claims"])),
     }
+    published = (data_dir / FILE).exists()
     issuer = _issuer(listen, url, data_dir)
+    if not published:
+        click.echo(
+            f"bearerd: made new keys in {data_dir}: only an issuer with this --data-dir publishes them", err=True
+        )
     click.echo(issuer.mint(claims, alg=said["alg"], lifetime=said["lifetime"]))
 
 

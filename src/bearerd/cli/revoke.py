@@ -16,24 +16,42 @@ KINDS = ("token", "subject", "session", "client", "key", "issuer")
 
 @click.command()
 @config_option
-@click.option("--kind", "-k", type=click.Choice(KINDS), help="What is revoked.")
+@click.option("--kind", "-k", type=click.Choice(KINDS), help="What is revoked, if not the one token given.")
 @click.option("--issuer", metavar="URL", help="Whose it is, exactly as in iss.")
 @click.option(
     "--value", metavar="VALUE", help="jti, sub, sid, client id or RFC 7638 thumbprint; nothing for kind issuer."
 )
 @tokens.token_file_option
-@click.option("--before", metavar="TIME", help='Revoke what was issued until then: epoch seconds, RFC 3339, or "all".')
+@click.option(
+    "--before",
+    metavar="TIME",
+    help='Revoke what was issued until then: epoch seconds, RFC 3339, or "all".  '
+    "[default: all of a token, session or key; else now]",
+)
 @click.option("--expires-in", metavar="DURATION", help='Keep it for longer than by default, such as "72h".')
-@click.option("--ack", type=click.Choice(["enforced", "stored"]), default="enforced", show_default=True)
+@click.option(
+    "--ack",
+    type=click.Choice(["enforced", "stored"]),
+    default="enforced",
+    show_default=True,
+    help="Wait until every worker refuses, or only until the store has it.",
+)
 @click.option("--lift", is_flag=True, help="Undo an earlier revocation of the same.")
 @click.option("--reset", is_flag=True, help="Undo every revocation of the fleet; its name must be typed.")
-@click.option("--list", "list_", is_flag=True, help="List the store's revocations.")
+@click.option(
+    "--list", "list_", is_flag=True, help="List the store's entries, superseded ones too; their keys are digests."
+)
 @format_option
 def command(path: str, kind: str | None, form: str, lift: bool, reset: bool, list_: bool, **said: Any) -> None:
     """Revoke, now.
 
     Without --kind, the token on standard input (or of --token-file) is revoked: that one, and no other.  With --kind,
-    whatever --issuer and --value name.  Exit code 0: done.
+    whatever --issuer and --value name; they are taken as they are, so a misspelt one
+    revokes nobody.  Exit code 0: done.
+
+    \b
+    bearerd revoke -c FILE < token.jwt
+    bearerd revoke -c FILE --kind subject --issuer https://auth.example.com --value alice [--lift]
     """
     _check_usage(kind, said, lift=lift, alone=reset or list_)
     if list_:
