@@ -11,6 +11,7 @@
     P6        after settling all views and the store agree, decisions follow from them, everybody serves, nothing moves on;
               and nobody ever holds an entry that nobody wrote
 
+Of an ``available`` resource only P4 is asked: how old its views may be is another promise.
 An answer is judged by what its question could know (numbers), never by comparing clocks of two machines; the times of P4 are one
 machine's boot clock.  "-after-loss": a fault between the write and the answer took away more than the durability covers.
 """
@@ -184,7 +185,7 @@ def _decisions(run: Run) -> Iterator[Found]:
         ops = by_token[answer["token"]]
         if answer["allowed"]:
             age = answer["age"]
-            if age is None or age > run.world["lease"]:
+            if answer["resource"] == "api" and (age is None or age > run.world["lease"]):
                 text = f"{answer['node']} allows {answer['token']} by a view of {age} s"
                 yield Violation("P4-stale", text, (asked, answer["n"])), answer["node"]
             for op in ops:
@@ -204,9 +205,10 @@ def _allowed(run: Run, op: Op, answer: Event, asked: int) -> Iterator[Found]:
     after = "-after-loss" if run.lost(op, answer["n"]) else ""
     what = f"{answer['node']} allows {answer['token']}, revoked by op {op.number}"
     where = (op.invoked, op.ended, asked, answer["n"])
-    if op.acknowledged == "enforced" and asked > op.ended:
+    strict = answer["resource"] == "api"
+    if strict and op.acknowledged == "enforced" and asked > op.ended:
         yield Violation("P1" + after, f"{what} and acknowledged as enforced", where), f"{op.number}"
-    if op.enforced_by is not None and answer["wall"] > op.enforced_by and not after:
+    if strict and op.enforced_by is not None and answer["wall"] > op.enforced_by and not after:
         text = f"{what}, {answer['wall'] - op.enforced_by:.3f} s after the time that was named"
         yield Violation("P1-by", text, where), f"{op.number}"
     if op.acknowledged and not after and answer["age"] is not None and op.boot < answer["boot"] - answer["age"]:

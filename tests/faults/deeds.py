@@ -245,12 +245,14 @@ class Deeds:
         self.world.nodes[node].resume()
         self.note("heal", what="stop", node=node)
 
-    async def kill(self, node: str, seconds: float, release: bool) -> None:
-        """SIGKILL, and a new process; its supervisor may have given its lease back."""
+    async def kill(self, node: str, seconds: float, release: bool, elsewhere: bool) -> None:
+        """SIGKILL, and a new process; its supervisor may have given its lease back, and it may be on another machine."""
         one = self.world.nodes[node]
         lease = one.lease
-        self.note("fault", what="kill", node=node, release=release)
+        self.note("fault", what="kill", node=node, release=release, elsewhere=elsewhere)
         await one.kill()
+        if elsewhere:
+            shutil.rmtree(one.data_dir, ignore_errors=True)
         if release:
             with contextlib.suppress(OSError, RuntimeError):
                 await asyncio.wait_for(self.world.on(self.world.gates[node].server, "HDEL", NAMES.leases, lease), 1.0)

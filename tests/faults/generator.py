@@ -87,7 +87,7 @@ def _args(rng: random.Random, what: str, names: str) -> dict[str, Any]:
         more: dict[str, dict[str, Any]] = {
             "sever": {},
             "delay": {"seconds": long, "jitter": rng.choice([0.02, 0.2, 0.5])},
-            "kill": {"seconds": short, "release": rng.random() < 0.7},
+            "kill": {"seconds": short, "release": rng.random() < 0.7, "elsewhere": rng.random() < 0.4},
         }
         return node | more.get(what, {"seconds": long})
     own: dict[str, dict[str, Any]] = {

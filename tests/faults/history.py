@@ -9,7 +9,7 @@ Events (``e``), with what they hold:
     world     seed, topology, durability, lease (seconds), retention, mutants
     token     token (its name), keys (hex, all under which it may be revoked), iat, exp
     node      node, life (a new one for each process), pid: it answers
-    ask       id, node, life, token
+    ask       id, node, life, token, resource ("api", which is strict, or "lax", which is available)
     answer    id, allowed, code, boot, wall, age (None: infinite): the time of the decision, and the age that the view claimed
     invoke    op, node, life, do ("revoke" | "lift" | "reset"), key (hex), ack ("stored" | "enforced")
     done      op, acknowledged ("enforced" | "stored" | None), durability, missing, enforced_by, boot, member (hex)

@@ -89,13 +89,14 @@ class Node:
 
     # ---- commands
 
-    async def decide(self, token: str) -> dict[str, Any]:
-        """One decision, and the age that the view claimed at the moment of it."""
+    async def decide(self, token: str, resource: str = "api") -> dict[str, Any]:
+        """One decision, and the age that the view claimed at the moment of it (an ``available`` resource: what it counts)."""
         headers = [(b"Authorization", b"Bearer " + token.encode())]
         request = view.of("GET", b"/", headers=headers, trusted=True)
         at = self.service.time.now()
-        age = self.service.current.view_age(at)
-        found = self.flow.decide_now("api", request, at)
+        held = self.service.view
+        age = held.age(at) if resource == "api" else held.known_age(at)
+        found = self.flow.decide_now(resource, request, at)
         if isinstance(found, Pending):
             raise TypeError("a decision waits: the keys stand in the configuration")
         return {"allowed": found.allowed, "code": found.code and str(found.code)} | _told(at, age)

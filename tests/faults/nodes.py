@@ -37,6 +37,7 @@ class Node:
         self.setup = dict(setup)
         self.history = history
         self.home = home
+        self.data_dir = home / f"of-{name}"  # its own: each is a machine's only worker
         self.life = 0
         self.stopped = False
         self.up = False  # a process runs (it may be stopped)
@@ -55,7 +56,8 @@ class Node:
         log = self.home / f"{self.name}.log"
         sock, self._process = await self._nursery.born(log)
         reader, self._writer = await asyncio.open_connection(sock=sock, limit=_LIMIT)
-        self._writer.write(json.dumps(self.setup | {"data_dir": str(self.home)}).encode() + b"\n")
+        self.data_dir.mkdir(exist_ok=True)
+        self._writer.write(json.dumps(self.setup | {"data_dir": str(self.data_dir)}).encode() + b"\n")
         async with asyncio.timeout(60):
             first = await reader.readline()
         if not first:
@@ -98,19 +100,20 @@ class Node:
 
     # ---- noted in the history
 
-    async def ask(self, name: str, token: str) -> dict[str, Any] | None:
+    async def ask(self, name: str, token: str, resource: str = "api") -> dict[str, Any] | None:
         """One decision; None if the process ended before it answered."""
         number = next(_numbers)
         life = self.life
-        self.history.note("ask", id=number, node=self.name, life=life, token=name)
+        about = {"id": number, "node": self.name, "life": life, "token": name, "resource": resource}
+        self.history.note("ask", **about)
         self.lagging += 1
         try:
-            answer = await self.call("decide", token=token)
+            answer = await self.call("decide", token=token, resource=resource)
         except Gone:
             return None
         finally:
             self.lagging -= 1
-        return self.history.note("answer", id=number, node=self.name, life=life, token=name, **answer)
+        return self.history.note("answer", **about, **answer)
 
     async def write(self, do: str, target: Mapping[str, str], *, ack: str = "enforced", **more: Any) -> dict[str, Any]:
         """One revocation, lift or reset.  ``target``: kind, issuer and value; of a reset nothing."""

@@ -86,7 +86,8 @@ class Load:
             if node.up and node.lagging < _LAGGING:
                 recent = self._recent and self._rng.random() < 0.6
                 token = self._rng.choice(self._recent if recent else self.tokens)
-                _keep(self._questions, asyncio.create_task(node.ask(token.name, token.text)))
+                resource = "api" if self._rng.random() < 0.85 else "lax"
+                _keep(self._questions, asyncio.create_task(node.ask(token.name, token.text, resource)))
 
     async def _write(self) -> None:
         resets = sorted(self._rng.uniform(1, self._plan.seconds) for _ in range(self._plan.resets))

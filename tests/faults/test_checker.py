@@ -25,6 +25,7 @@ class Story:
         self.note("route", node="b", server=0)
         self.note("token", token="t", keys=[KEY], iat=int(WALL) - 60, exp=int(WALL) + 3600)
         self.ids = 0
+        self.resource = "api"
 
     @property
     def now(self) -> float:
@@ -40,7 +41,7 @@ class Story:
 
     def answer(self, number: int, code: str | None = None, *, age: float | None = 0.0, node: str = "b") -> None:
         said = {"allowed": code is None, "code": code, "age": age, "boot": self.now, "wall": WALL + self.now}
-        self.note("answer", id=number, node=node, life=1, token="t", **said)
+        self.note("answer", id=number, node=node, life=1, token="t", resource=self.resource, **said)
 
     def asked(self, code: str | None = None, *, age: float | None = 0.0, node: str = "b") -> None:
         self.answer(self.ask(node), code, age=age, node=node)
@@ -249,6 +250,16 @@ def test_an_allow_from_a_view_older_than_the_lease_is_found(age: float | None) -
     story = Story()
     story.asked(age=age)
     assert story.found() == {"P4-stale"}
+
+
+def test_of_an_available_resource_only_the_claimed_age_binds() -> None:
+    for age, found in ((9.0, set()), (0.05, {"P4"})):
+        story = Story()
+        story.resource = "lax"
+        story.write()
+        story.note("nothing")
+        story.asked(age=age)
+        assert story.found() == found
 
 
 # ---- at the end

@@ -226,7 +226,10 @@ class World:
                 "enforce_timeout": f"{round(top.enforce_timeout * 1000)}ms", "revocation_retention": top.retention,
             },
             "issuer": issuers,
-            "resource": {"api": {"identifier": house.API}},
+            "resource": {
+                "api": {"identifier": house.API},
+                "lax": {"identifier": "https://lax.example", "audience": [house.API], "staleness": "available"},
+            },
         }  # fmt: skip
         if top.sealed:
             key = self.home / "fleet.key"
