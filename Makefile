@@ -70,6 +70,12 @@ define installed
 endef
 OURS = import sys; from bearerd._native import clock; assert clock.__file__.startswith(sys.prefix) and clock.HAS_TEST_HOOK, clock.__file__
 
+.PHONY: metamorphic
+STEPS ?= 100000
+SEED ?=
+metamorphic: native   ## a warm process and cold ones, step by step; STEPS=1000000 SEED=7
+	@$(BIN)/python tests/metamorphic/run.py $(STEPS) $(SEED)
+
 .PHONY: asan hooks
 asan: prerequisites   ## the native tests under AddressSanitizer and UBSan (gcc)
 	$(call installed,.venv-asan,ASAN)

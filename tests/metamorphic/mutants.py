@@ -1,0 +1,185 @@
+"""Mistakes that a process with a memory can make.  Each is put in, and the metamorphic test must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, Self
+from unittest.mock import patch
+
+from bearerd.issuers import keyset
+from bearerd.issuers.registry import Issuer
+from bearerd.policy import decide
+from bearerd.service import Service
+from bearerd.timekeeper import Timekeeper
+from bearerd.verify.verified import Verified
+from bearerd.verify.verifier import TokenVerifier
+
+Mutant = Callable[[], AbstractContextManager[Any]]
+
+
+def a_changed_key_set_is_not_looked_at() -> AbstractContextManager[Any]:
+    def renewed(self: TokenVerifier, token: bytes, record: bytes, now: object) -> bool:
+        issuer = self._issuers.find(Verified.decode(record).issuer)
+        if issuer is not None:
+            self._cache.renew(token, issuer.generation)
+        return issuer is not None
+
+    return patch.object(TokenVerifier, "_renewed", renewed)
+
+
+def a_key_is_looked_for_and_not_chosen_anew() -> AbstractContextManager[Any]:
+    """Of a token without kid, or whose kid means another key now."""
+
+    def renewed(self: TokenVerifier, token: bytes, record: bytes, now: object) -> bool:
+        verified = Verified.decode(record)
+        issuer = self._issuers.find(verified.issuer)
+        keys = () if issuer is None or issuer.key_set is None else issuer.key_set.keys
+        found = any(key.thumbprint == verified.thumbprint for key in keys)
+        if found and issuer is not None:
+            self._cache.renew(token, issuer.generation)
+        return found
+
+    return patch.object(TokenVerifier, "_renewed", renewed)
+
+
+def keys_of_the_same_names_count_as_the_same_set() -> AbstractContextManager[Any]:
+    return patch.object(keyset, "_hash", lambda keys: str(sorted(str(key.kid) for key in keys)))
+
+
+def cached_tokens_outlive_their_keys() -> AbstractContextManager[Any]:
+    return patch.object(Issuer, "usable_until", property(lambda self: Endless(self._fetched, self._max_stale)))
+
+
+class Endless(tuple):  # type: ignore[type-arg]
+    """What ``usable`` compares as it is, and ``_keep`` reads as no end at all."""
+
+    def __new__(cls, fetched: tuple[float, float], stale: float) -> Self:
+        return super().__new__(cls, (Later(fetched[0] + stale), Later(fetched[1] + stale)))
+
+
+class Later(float):
+    """A bound that ``min`` never chooses."""
+
+    def __lt__(self, other: float) -> bool:
+        return False
+
+
+@contextmanager
+def a_reload_leaves_the_generation() -> Iterator[None]:
+    real = Service.reload
+
+    async def reload(self: Service, config: Any) -> None:
+        before = self.generations.config
+        await real(self, config)
+        self.generations.config = before
+
+    with patch.object(Service, "reload", reload):
+        yield
+
+
+def refusals_are_remembered_for_good() -> AbstractContextManager[Any]:
+    return patch.object(TokenVerifier, "_generation", lambda self: 0)
+
+
+@contextmanager
+def a_revocation_is_asked_for_once() -> Iterator[None]:
+    real = TokenVerifier._recall
+    known: dict[bytes, Any] = {}
+
+    def recall(self: TokenVerifier, token: bytes, now: Any) -> Any:
+        found = real(self, token, now)
+        if isinstance(found, Verified):
+            known.setdefault(token, found)
+        elif found is not None and token in known:
+            return known[token]
+        return found
+
+    with patch.object(TokenVerifier, "_recall", recall):
+        yield
+
+
+@contextmanager
+def a_revoked_token_stays_so() -> Iterator[None]:
+    real = TokenVerifier._recall
+    known: dict[bytes, Any] = {}
+
+    def recall(self: TokenVerifier, token: bytes, now: Any) -> Any:
+        found = real(self, token, now)
+        if found is not None and not isinstance(found, Verified):
+            known[token] = found
+        return known.get(token, found) if isinstance(found, Verified) else found
+
+    with patch.object(TokenVerifier, "_recall", recall):
+        yield
+
+
+@contextmanager
+def an_answer_is_promised_for_too_long() -> Iterator[None]:
+    real = decide._reuse
+
+    def reuse(*given: Any) -> Any:
+        found = real(*given)
+        return found and replace(found, until_boot=found.until_boot + 600)
+
+    with patch.object(decide, "_reuse", reuse):
+        yield
+
+
+@contextmanager
+def an_answer_is_promised_where_more_than_the_rule_decides() -> Iterator[None]:
+    real = decide._reuse
+
+    def reuse(resource: Any, selected: Any, *rest: Any) -> Any:
+        return real(resource, SimpleNamespace(plain=True, index=selected.index), *rest)
+
+    with patch.object(decide, "_reuse", reuse):
+        yield
+
+
+@contextmanager
+def a_reload_makes_keys_young() -> Iterator[None]:
+    real = Issuer.take_over
+
+    def take_over(self: Issuer, old: Issuer) -> None:
+        real(self, old)
+        now = self.now()
+        self._fetched = now.latest, now.boot
+
+    with patch.object(Issuer, "take_over", take_over):
+        yield
+
+
+def what_began_by_a_wrong_clock_stays_known() -> AbstractContextManager[Any]:
+    return patch.object(Service, "_reviewed", lambda self: self.time.review())
+
+
+def revocations_are_forgotten_by_the_wall_clock() -> AbstractContextManager[Any]:
+    """And nobody reads them again."""
+    return patch.multiple(
+        Timekeeper,
+        forgetting=lambda self: int(self.now().wall),
+        forgot_too_much=False,
+    )
+
+
+MUTANTS: dict[str, Mutant] = {
+    made.__name__: made
+    for made in (
+        a_changed_key_set_is_not_looked_at,
+        a_key_is_looked_for_and_not_chosen_anew,
+        keys_of_the_same_names_count_as_the_same_set,
+        cached_tokens_outlive_their_keys,
+        a_reload_leaves_the_generation,
+        refusals_are_remembered_for_good,
+        a_revocation_is_asked_for_once,
+        a_revoked_token_stays_so,
+        an_answer_is_promised_for_too_long,
+        an_answer_is_promised_where_more_than_the_rule_decides,
+        a_reload_makes_keys_young,
+        what_began_by_a_wrong_clock_stays_known,
+        revocations_are_forgotten_by_the_wall_clock,
+    )
+}
