@@ -316,6 +316,23 @@ async def test_a_bad_one_is_replaced_and_then_no_longer_complained_of(tmp_path: 
     assert revoked((await begun(tmp_path)).view, 1)
 
 
+@pytest.mark.parametrize("what", ["rotten", "cut short", "old"])
+async def test_one_whose_head_is_good_is_complained_of_until_another_is_there(tmp_path: Path, what: str) -> None:
+    await written(tmp_path, entry(1), age=500.0)
+    path = tmp_path / snapshot.FILE
+    whole = path.read_bytes()
+    path.write_bytes({"rotten": whole[:-1] + bytes([whole[-1] ^ 1]), "cut short": whole[:-1], "old": whole}[what])
+    process = await begun(tmp_path, available=400.0 if what == "old" else 3600.0)
+    refused = {"rotten": "corrupt", "cut short": "truncated", "old": "too_old"}[what]
+    for last in (False, True):
+        await process.archive.write(last=last)  # it knows nothing of its own yet, and so looks only
+        assert (process.archive.refused, process.archive.stamp) == (refused, 0.0)
+    await process.knows(entry(1), counted=clock.boot() - 499.0)
+    await process.archive.write()  # at once: what is there is no good, though its head is nearly as young
+    assert (process.archive.refused, process.told[WELL]) == (None, 1)
+    assert revoked((await begun(tmp_path)).view, 1)
+
+
 async def test_a_sibling_s_good_one_ends_the_complaint(tmp_path: Path) -> None:
     (tmp_path / snapshot.FILE).write_bytes(b"nonsense")
     process = await begun(tmp_path)

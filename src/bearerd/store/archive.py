@@ -70,6 +70,7 @@ class Archive:
         self.refused: Reason | None = (
             None  # why the one that was there at the start is not used; until there is a good one
         )
+        self._bad: Head | None = None  # its head, which may be good where the rest is not: it is known again by it
         self.failing = False  # the last attempt to write failed
         self.stamp = (
             0.0  # wall time (seconds) of the heartbeat that the file is as of; 0: there is none, or it is no good
@@ -94,7 +95,7 @@ class Archive:
                 return False
             await self._use(*found)
         except Refused as error:
-            self.refused = error.reason
+            self.refused, self._bad = error.reason, error.head
             self._told("refused", error.reason)
             _log.error("the snapshot is refused", extra={"reason": error.reason, "detail": str(error)})
             return False
@@ -104,11 +105,12 @@ class Archive:
         """Apply it whole; only then does it count for anything."""
         age = head.age(self._view.time.now())
         if not age <= self._available_for:
-            raise Refused(Reason.TOO_OLD, f"it is {age:.0f} s old, and available_for is {self._available_for:.0f} s")
+            detail = f"it is {age:.0f} s old, and available_for is {self._available_for:.0f} s"
+            raise Refused(Reason.TOO_OLD, detail, head)
         try:
             await self._view.apply(entries, head.position)
         except Full:  # what was applied is true, and refuses; no age says that it is all
-            raise Refused(Reason.TOO_LARGE, "more than limits.max_revocations allows to load") from None
+            raise Refused(Reason.TOO_LARGE, "more than limits.max_revocations allows to load", head) from None
         now = self._view.time.now()
         self._view.inherit(*head.since(now))
         self.stamp = head.wall
@@ -160,7 +162,8 @@ class Archive:
         found = None
         with contextlib.suppress(Refused):
             head = snapshot.peek(self._folder, self.seal, self._fleet)
-            found = None if head is None else (head, head.age(self._view.time.now()))
+            if head is not None and head != self._bad:
+                found = head, head.age(self._view.time.now())
         self.stamp = found[0].wall if found else 0.0
         if found:
             self.refused = None

@@ -64,9 +64,11 @@ class Reason(StrEnum):
 class Refused(BearerdError):
     """A snapshot that is not used."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, head: Head | None = None) -> None:
+        """``head``: what it says of itself, where that much of it is good."""
         super().__init__(detail)
         self.reason = reason
+        self.head = head
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +125,21 @@ def load(folder: Path, by: Seal, fleet: str, most: int) -> tuple[Head, bytes] | 
             return None
         head = _head(file, by, fleet)
         if head.entries > most:
-            raise Refused(Reason.TOO_LARGE, f"{head.entries} entries, and {most} may be loaded")
+            raise Refused(Reason.TOO_LARGE, f"{head.entries} entries, and {most} may be loaded", head)
         size = head.entries * ENTRY_SIZE
         entries = file.read(size + 1)
     if len(entries) < size:
-        raise Refused(Reason.TRUNCATED, f"{len(entries)} of {size} bytes of entries")
+        raise Refused(Reason.TRUNCATED, f"{len(entries)} of {size} bytes of entries", head)
     if len(entries) > size or digest((entries,)) != head.digest:
-        raise Refused(Reason.CORRUPT, "the digest of the entries does not fit")
+        raise Refused(Reason.CORRUPT, "the digest of the entries does not fit", head)
     return head, entries
 
 
 def peek(folder: Path, by: Seal, fleet: str) -> Head | None:
-    """What the snapshot in a folder says of itself; None where there is none.  Raises Refused."""
+    """What the snapshot in a folder says of itself; None where there is none.  Raises Refused.
+
+    Of the entries nothing is looked at: they may have rotted.
+    """
     with _reading(folder) as file:
         return None if file is None else _head(file, by, fleet)
 
