@@ -28,7 +28,7 @@ from bearerd.callers import Callers
 from bearerd.config import files
 from bearerd.config.effective import RELOADABLE, clock_hold
 from bearerd.decision import Pending
-from bearerd.errors import ConfigError, StoreError
+from bearerd.errors import BearerdError, ConfigError, StoreError
 from bearerd.issuers.faults import Reason
 from bearerd.issuers.refresh import Refresher
 from bearerd.issuers.registry import Issuers
@@ -382,6 +382,6 @@ def _subject_key(config: Config, data_dir: Path) -> bytes | None:
     try:
         fleet_key = files.read_secret(config.store.fleet_key_file) if config.store.fleet_key_file else None
         return subject_key(fleet_key, data_dir)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BearerdError) as error:
         why = f"the key for it cannot be kept: {log.told(error)}"
         raise ConfigError("configuration", [("server.hash_subjects", why, f"let {data_dir} be written")]) from None

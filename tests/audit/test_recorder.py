@@ -16,6 +16,7 @@ from bearerd.audit import recorder
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Burst, Recorder, Trail, subject_key
 from bearerd.decision import Decision, WouldRefuse
+from bearerd.errors import BearerdError
 from bearerd.refusals import TABLE, Code, Outcome
 from bearerd.verify.verified import Verified
 
@@ -251,6 +252,21 @@ def test_the_subject_is_a_keyed_digest_on_request(caplog: pytest.LogCaptureFixtu
     assert [entry.name for entry in tmp_path.iterdir()] == ["subject.key"]
     one.configure(log_allows=0.0, subject_key=None)
     assert one.subject("alice") == "alice"
+
+
+@pytest.mark.parametrize("spoilt", ["writable", "linked", "empty", "long"])
+def test_a_key_that_somebody_else_may_have_chosen_hides_nobody(tmp_path: Path, spoilt: str) -> None:
+    file = tmp_path / "subject.key"
+    subject_key(None, tmp_path)
+    if spoilt == "writable":
+        file.chmod(0o622)
+    elif spoilt == "linked":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        file.write_bytes(b"" if spoilt == "empty" else b"k" * 33)
+    with pytest.raises((OSError, BearerdError)):
+        subject_key(None, tmp_path)
 
 
 def test_a_revocation_by_a_caller_is_told_and_counted(caplog: pytest.LogCaptureFixture) -> None:

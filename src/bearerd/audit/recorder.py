@@ -15,6 +15,8 @@ from bearerd import log
 from bearerd._native import clock
 from bearerd.audit.record import Record, Step, token_id, traceparent
 from bearerd.audit.ring import Ring
+from bearerd.config import files
+from bearerd.errors import BearerdError
 from bearerd.metrics import NO_CODE, NO_RESOURCE
 from bearerd.refusals import Code, Outcome
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from bearerd.verify.verified import Verified
 
 FAULTS_PER_SECOND: Final = 5
+_KEY_BYTES: Final = 32
 
 _LOGGER: Final = logging.getLogger("bearerd.decision")
 _FAULTS: Final = logging.getLogger("bearerd.fault")
@@ -187,7 +190,8 @@ class Recorder:
 def subject_key(fleet_key: bytes | None, data_dir: Path) -> bytes:
     """The key under which subjects are digested: the same for a whole fleet that has a key, else for one machine.
 
-    Without one a digest could be undone by trying every e-mail address.  Raises OSError.
+    Without one a digest could be undone by trying every e-mail address, and so it could by whoever chose the key.  Raises
+    OSError, and BearerdError for a file that somebody else could have written, or that holds no key.
     """
     if fleet_key is not None:
         return hashlib.sha256(b"bearerd-subject-1\0" + fleet_key).digest()
@@ -197,8 +201,17 @@ def subject_key(fleet_key: bytes | None, data_dir: Path) -> bytes:
         drawn = data_dir / f"subject.key.{secrets.token_hex(8)}"
         descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as target:
-            target.write(secrets.token_bytes(32))
+            target.write(secrets.token_bytes(_KEY_BYTES))
+            target.flush()
+            os.fsync(target.fileno())
         with contextlib.suppress(FileExistsError):
             file.hardlink_to(drawn)
         drawn.unlink()
-    return hashlib.sha256(b"bearerd-subject-1\0" + file.read_bytes()).digest()
+    try:
+        with files.open_own(file) as source:
+            key = source.read(_KEY_BYTES + 1)
+    except ValueError as error:
+        raise BearerdError(f"{file.name}: {error}") from None
+    if len(key) != _KEY_BYTES:
+        raise BearerdError(f"{file.name} holds no key: remove it")
+    return hashlib.sha256(b"bearerd-subject-1\0" + key).digest()
