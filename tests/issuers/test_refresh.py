@@ -386,7 +386,21 @@ async def test_keys_from_the_disk_are_confirmed_in_the_background(tmp_path: Path
         worker = Worker(table(server, key_set_refresh=0.05), data_dir=tmp_path)
         async with running(worker):
             await until(lambda: worker.only().key_set and worker.only().key_set.origin == Origin.NETWORK)
-        assert server.seen[-1].headers["if-none-match"] == '"v1"'
+
+
+async def test_keys_on_disk_are_not_confirmed_by_an_entity_tag_that_lies_beside_them(tmp_path: Path) -> None:
+    async with ScriptedIssuer() as server:
+        server.etag = '"v1"'
+        await Worker(table(server, key_set_refresh=0.05), data_dir=tmp_path).resolve(server.issuer)
+        (path,) = (tmp_path / "keysets").iterdir()
+        path.write_bytes(path.read_bytes().replace(b"first", b"other"))  # rotten, or another's
+        worker = Worker(table(server, key_set_refresh=0.05), data_dir=tmp_path)
+        await worker.refresher.load()
+        assert isinstance(worker.select(server.issuer, "other"), Key)
+        async with running(worker):
+            await until(lambda: worker.only().key_set and worker.only().key_set.origin == Origin.NETWORK)
+        assert isinstance(worker.select(server.issuer, "first"), Key)
+        assert not isinstance(worker.select(server.issuer, "other"), Key)
 
 
 async def test_keys_on_disk_that_are_too_old_are_not_served_from(tmp_path: Path) -> None:

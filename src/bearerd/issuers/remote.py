@@ -35,7 +35,13 @@ class Remote:
         self._discovered_at = 0.0  # boot time
 
     async def fetch(self, known: KeySet | None) -> KeySet:
-        """The issuer's key set now.  ``known`` makes the request conditional.  Raises IssuerFault."""
+        """The issuer's key set now.  ``known`` makes the request conditional.  Raises IssuerFault.
+
+        One that lay on the disk does not: "not modified" would say of its entity tag that it is the issuer's, and nothing of
+        the keys beside it, which may have rotted, or been exchanged, and would go on to the fleet as confirmed.
+        """
+        if known is not None and known.origin is Origin.DISK:
+            known = None
         if self._config.jwks_uri is not None:
             return await self._from(self._config.jwks_uri, known)
         aged = clock.boot() - self._discovered_at > METADATA_LIFE
