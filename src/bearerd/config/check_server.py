@@ -120,16 +120,17 @@ def check_store(store: Store, server: Server, problems: Problems) -> None:
         )
 
 
-def check_snapshot_key(store: Store, data_dir: Path, problems: Problems) -> None:
+def check_sealing_keys(store: Store, data_dir: Path, problems: Problems) -> None:
     """Whoever can write data_dir must not be able to write the key to what is in it."""
-    key = store.snapshot_key_file
-    if key is not None and key.resolve().is_relative_to(data_dir.resolve()):
-        problems.add(
-            "store.snapshot_key_file",
-            f"{key} is within data_dir: whoever can write a snapshot could write its key, too",
-            "keep it elsewhere",
-            given=("store.snapshot_key_file", "server.data_dir"),
-        )
+    for name in ("fleet_key_file", "snapshot_key_file"):
+        key: Path | None = getattr(store, name)
+        if key is not None and key.resolve().is_relative_to(data_dir.resolve()):
+            problems.add(
+                f"store.{name}",
+                f"{key} is within data_dir: whoever can write a snapshot could write its key, too",
+                "keep it elsewhere",
+                given=(f"store.{name}", "server.data_dir"),
+            )
 
 
 def check_store_url_file(store: Store, problems: Problems) -> str | None:

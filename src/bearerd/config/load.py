@@ -125,7 +125,7 @@ class _Draft:
         problems = self._problems
         check_server.check_server(self.server, problems)
         check_server.check_store(self.store, self.server, problems)
-        check_server.check_snapshot_key(self.store, _data_dir(self.server, self._folder), problems)
+        check_server.check_sealing_keys(self.store, _data_dir(self.server, self._folder), problems)
         check_server.check_retention(self.store, self.issuers, problems)
         check_server.check_trust(self.trust, problems)
         check_server.check_limits(self.limits, problems)
