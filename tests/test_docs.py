@@ -12,6 +12,7 @@ import pytest
 
 from bearerd.config import load, model
 from bearerd.config.units import is_duration, spelled
+from bearerd.metrics import SNAPSHOT_REASONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -32,6 +33,51 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:tests|docs)/[\w/.]+)`", page.read_text())
+    made = {"docs/chaos-report.md"}  # by a command
+    assert [path for path in named if path not in made and not (ROOT / path).exists()] == []
+
+
+def test_every_link_to_a_section_of_ours_leads_to_a_heading() -> None:
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text()):
+            text = (page.parent / target if target else page).read_text()
+            heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads], (
+                page.name,
+                anchor,
+            )
+
+
+@pytest.mark.parametrize("name", ["G1", "G2", "G3", "G4", "G5", "G6"])
+def test_each_guarantee_stands_in_the_words_of_the_design_with_what_shows_it(name: str) -> None:
+    design, page = ((ROOT / "docs" / file).read_text() for file in ("design.md", "guarantees.md"))
+    found = re.search(rf"^- \*\*{name} [^*]+\*\*\s(.*?)(?=^- \*\*G|^## )", design, re.MULTILINE | re.DOTALL)
+    section = page.partition(f"\n## {name} ")[2].partition("\n## ")[0]
+    assert found is not None
+    promise = " ".join(found[1].partition("\n  (")[0].split())  # without its reason
+    assert promise in " ".join(section.split())
+    assert "tests/" in section
+
+
+def test_every_warning_of_the_readiness_probe_is_told_of() -> None:
+    code = (ROOT / "src" / "bearerd" / "serve" / "desk.py").read_text()
+    page = (ROOT / "docs" / "operations.md").read_text()
+    words = set(
+        re.findall(r'f?"((?:insecure_issuer|restart_needed|serving_stale|snapshot_\w+|clock_set_\w+))[:"]', code)
+    )
+    told = set(re.findall(r"`([a-z_]+)(?::[A-Z]+)?`", page.partition("Warnings:")[2].partition("\n## ")[0]))
+    assert len(words) >= 6
+    assert words <= told
+
+
+def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
+    page = (ROOT / "docs" / "store.md").read_text()
+    assert [reason for reason in SNAPSHOT_REASONS if f"`{reason}`" not in page] == []
 
 
 @pytest.mark.parametrize(
