@@ -471,6 +471,30 @@ async def test_the_position_of_a_snapshot_spares_reading_everything(
         assert fresh.revoked("late", Kind.SESSION)
 
 
+async def test_without_a_key_whoever_can_write_the_folder_says_what_a_start_knows_and_with_one_does_not(
+    server: Valkey, tmp_path: Path
+) -> None:
+    """As docs/threat-model.md has it: one that names the store's position and holds nothing spares reading what is there."""
+    unsealed = Seal(FLEET, None)
+
+    def archive_of(view: View, by: Seal) -> Archive:
+        return Archive(view, tmp_path, by, FLEET, available_for=3600.0)
+
+    async with worker(server.url) as old:
+        await old.writer.revoke(Kind.SESSION, ISSUER, "gone")
+        now = Now(clock.wall(), clock.boot())
+        head = snapshot.Head(FLEET, old.view.position, now.wall, now.boot, snapshot.boot_id(), 0, snapshot.digest(()))
+    snapshot.save(tmp_path, unsealed, head, ())
+    for by, believed in ((unsealed, True), (SEAL, False)):
+
+        async def load(view: View, by: Seal = by, believed: bool = believed) -> None:
+            assert await archive_of(view, by).load() == believed
+
+        async with worker(server.url, before=load) as fresh:
+            await fresh.sync.caught_up()
+            assert fresh.revoked("gone", Kind.SESSION) != believed
+
+
 async def _load(view: View, folder: Path, kept: list[Archive]) -> None:
     kept.append(Archive(view, folder, SEAL, FLEET, available_for=3600.0))
     assert await kept[-1].load()
