@@ -343,7 +343,9 @@ class Service:
                 try:
                     await run()
                     pause = RESTART_SECONDS
-                except Exception as error:  # no fault may end a loop for good
+                except Exception as error:  # no fault may end a loop for good, but this one is to end
+                    if _ending():
+                        return
                     _LOGGER.error("a slow loop failed", extra={"loop": name}, exc_info=error)
                     pause = min(2 * pause, LONGEST_PAUSE)
                 await asyncio.sleep(pause)
@@ -355,6 +357,12 @@ class Service:
             await asyncio.gather(task, return_exceptions=True)
 
         self._running.push_async_callback(stop)
+
+
+def _ending() -> bool:
+    """Whether this task was cancelled: a fault in its clean-up has taken the cancellation's place."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], tuple[str, ...]]:

@@ -15,7 +15,7 @@ from support.keepers import Fleet, Worker, configured, running, table
 from bearerd._native import clock
 from bearerd.decision import Pending
 from bearerd.errors import IssuerFault
-from bearerd.issuers import disk, keeper
+from bearerd.issuers import disk, keeper, refresh
 from bearerd.issuers.keyset import Origin
 from bearerd.issuers.remote import Remote
 from bearerd.jws.keys import Key
@@ -471,3 +471,53 @@ async def test_a_reload_ends_what_the_old_configuration_was_waiting_for() -> Non
         worker.refresher.replace(worker.issuers)
         await waiting
         assert isinstance(await worker.resolve(server.issuer), Key)
+
+
+def failing_once(real: Any) -> Any:
+    """The same, but for the first call."""
+    calls: list[int] = []
+
+    def call(*given: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise MemoryError
+        return real(*given)
+
+    return call
+
+
+async def test_a_fault_in_an_attempts_last_words_is_told_to_whoever_waits_and_the_next_one_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with ScriptedIssuer() as server:
+        worker = Worker(table(server))
+        (one,) = worker.refresher._keepers.values()
+        monkeypatch.setattr(one, "_due_in", failing_once(one._due_in))
+        with pytest.raises(MemoryError):
+            await asyncio.wait_for(worker.refresher.want(server.issuer, "another"), 5.0)
+        assert isinstance(await worker.resolve(server.issuer), Key)
+
+
+async def test_a_keeper_that_a_fault_has_ended_is_begun_again_and_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(refresh, "FOLLOW", 0.01)
+    async with ScriptedIssuer() as server:
+        worker = Worker(table(server))
+        (one,) = worker.refresher._keepers.values()
+        monkeypatch.setattr(one, "load", failing_once(one.load))
+        async with running(worker):
+            await until(lambda: worker.only().key_set is not None)
+    assert [record.message for record in caplog.records].count("key_set_keeper_failed") == 1
+
+
+async def test_tokens_may_wait_again_after_the_refresher_was_begun_again() -> None:
+    async with ScriptedIssuer() as server:
+        worker = Worker(table(server))
+        async with running(worker):
+            await until(lambda: worker.only().key_set is not None)
+        server.rotate("second")
+        (one,) = worker.refresher._keepers.values()
+        async with running(worker):
+            await until(lambda: not one._closed)
+            assert isinstance(await worker.resolve(server.issuer, "second"), Key)

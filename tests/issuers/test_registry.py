@@ -185,6 +185,23 @@ def test_the_generation_moves_only_when_the_usable_keys_change() -> None:
     assert issuer.generation == before + 2
 
 
+def test_keys_never_change_before_their_generation_whatever_fails_in_between() -> None:
+    issuer = loaded()
+    keys, before = issuer.key_set, issuer.generation
+
+    class Failing:
+        def bump_key_set(self, index: int) -> int:
+            raise MemoryError
+
+    kept, issuer._generations = issuer._generations, Failing()  # type: ignore[assignment]
+    with pytest.raises(MemoryError):
+        issuer.adopt(key_set(jose.jwk("P-256", 1, kid="b")), now())
+    assert issuer.key_set is keys  # else the next attempt would find nothing to change
+    issuer._generations = kept
+    issuer.adopt(key_set(jose.jwk("P-256", 1, kid="b")), now())
+    assert issuer.generation == before + 1
+
+
 def test_one_issuers_keys_do_not_move_anothers_generation() -> None:
     first, second = issuers({}, {"issuer": "https://other.test"})
     second.adopt(key_set(), now())

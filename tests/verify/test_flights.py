@@ -150,3 +150,16 @@ async def test_a_waiter_cancelled_while_closing_is_cancelled() -> None:
     await flights.close()
     with pytest.raises(asyncio.CancelledError):
         await waiter
+
+
+async def test_a_flight_that_has_landed_is_not_waited_for_though_its_callback_never_came() -> None:
+    work = Work()
+    work.go.set()
+    flights = Flights(work, 100)
+    landed = asyncio.create_task(flights._run(A))
+    await landed
+    flights._under_way[A] = landed
+    assert await flights.wait(A) is None
+    assert work.asked == [A, A]
+    await settle()
+    assert not flights._under_way

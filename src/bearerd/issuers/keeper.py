@@ -127,6 +127,10 @@ class Keeper:
             self._adopt(key_set, None)
             await self._save(key_set, where)
 
+    def open(self) -> None:
+        """Begin, or begin again: tokens may wait."""
+        self._closed = False
+
     def close(self) -> asyncio.Task[None] | None:
         """Stop what is under way, which is returned; nobody is kept waiting."""
         self._closed = True
@@ -135,10 +139,13 @@ class Keeper:
         return self._flight
 
     async def _join(self, kid: str | None) -> None:
-        """Wait for the attempt that is under way, or for one of our own."""
-        if self._flight is None:
-            self._flight = asyncio.create_task(self._fly(kid))
-        await asyncio.wait({self._flight})
+        """Wait for the attempt that is under way, or for one of our own.  Raises what it failed with beyond its own care."""
+        flight = self._flight
+        if flight is None or flight.done():  # one that failed in its last words is left there: no reason to wait for it
+            flight = self._flight = asyncio.create_task(self._fly(kid))
+        await asyncio.wait({flight})
+        if not flight.cancelled():
+            flight.result()
 
     async def _fly(self, kid: str | None) -> None:
         """One attempt.  Whatever happens, the next one for a token is not at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from bearerd.issuers.keeper import Keeper
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 FOLLOW: Final = 0.5
 """Seconds between looks at what peers have published: a key that a peer saw removed stops verifying here, too, within a
 second."""
+
+_log = logging.getLogger("bearerd.issuers")
 
 
 class Refresher:
@@ -50,7 +53,9 @@ class Refresher:
         await asyncio.gather(*(keeper.load() for keeper in self._keepers.values()))
 
     async def run(self) -> None:
-        """Refresh for ever; cancelling it stops everything under way."""
+        """Refresh for ever; cancelling it stops everything under way.  It may be begun again after a fault."""
+        for keeper in self._keepers.values():
+            keeper.open()
         try:
             while True:
                 self._match_tasks()
@@ -91,9 +96,16 @@ class Refresher:
         return Keeper(issuer, self._data_dir, self._shared, self._resolver, self._seal)
 
     def _match_tasks(self) -> None:
-        """One task for each keeper, none for those that are gone."""
+        """One task for each keeper, none for those that are gone; one that a fault has ended is begun again."""
         wanted = set(self._keepers.values())
+        for keeper in [keeper for keeper, task in self._tasks.items() if task.done()]:
+            self._tell(keeper, self._tasks.pop(keeper))
         for keeper in set(self._tasks) - wanted:
             self._tasks.pop(keeper).cancel()
         for keeper in wanted - set(self._tasks):
             self._tasks[keeper] = asyncio.create_task(keeper.run())
+
+    def _tell(self, keeper: Keeper, ended: asyncio.Task[None]) -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None:
+            _log.error("key_set_keeper_failed", extra={"issuer": keeper.issuer.name}, exc_info=error)

@@ -156,11 +156,11 @@ class Issuer:
             if ticket < self._adopted:
                 return False
             self._adopted = ticket
-        before, self.key_set = self.key_set, key_set
-        age = max(0.0, now.wall - key_set.fetched_at)
-        self._fetched = now.latest - age, now.boot - age
+        before, age = self.key_set, max(0.0, now.wall - key_set.fetched_at)
         if before is None or before.hash != key_set.hash:
+            # First: were it missed after the keys have changed, tokens of a key that is gone would stay known for good.
             self._generations.bump_key_set(self.index)
+        self.key_set, self._fetched = key_set, (now.latest - age, now.boot - age)
         if key_set.origin is not Origin.DISK:
             self.fault, self.failures, self.retry_boot = None, 0, 0.0
         self._observer.loaded(self.name, key_set)

@@ -57,11 +57,15 @@ class Flights:
     def _flight(self, pending: Pending) -> asyncio.Task[Refusal | None]:
         """The task for this key, begun if need be."""
         task = self._under_way.get(pending)
-        if task is None:
+        if task is None or task.done():  # its callback may be late, and must not be missed for ever
             task = asyncio.get_running_loop().create_task(self._run(pending), name=f"wait for {pending.kind}")
             self._under_way[pending] = task
-            task.add_done_callback(lambda _: self._under_way.pop(pending, None))
+            task.add_done_callback(lambda done: self._ended(pending, done))
         return task
+
+    def _ended(self, pending: Pending, task: asyncio.Task[Refusal | None]) -> None:
+        if self._under_way.get(pending) is task:
+            del self._under_way[pending]
 
     async def _run(self, pending: Pending) -> Refusal | None:
         try:
