@@ -76,6 +76,10 @@ SEED ?=
 metamorphic: native   ## a warm process and cold ones, step by step; STEPS=1000000 SEED=7
 	@$(BIN)/python tests/metamorphic/run.py $(STEPS) $(SEED)
 
+.PHONY: failclosed
+failclosed: native   ## every kind of fault at every event of every question (hours); the suite has some of each
+	@FAILCLOSED=all $(BIN)/python -m pytest -n auto --timeout 0 tests/failclosed
+
 .PHONY: asan hooks
 asan: prerequisites   ## the native tests under AddressSanitizer and UBSan (gcc)
 	$(call installed,.venv-asan,ASAN)

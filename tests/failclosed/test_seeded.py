@@ -1,0 +1,20 @@
+"""The walk would notice: each mistake, put in on purpose, is found by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from failclosed.seeded import SEEDED
+from failclosed.walk import walk
+
+BUDGET = 80
+
+
+@pytest.mark.parametrize("name", SEEDED)
+async def test_a_mistake_is_found(tmp_path: Path, name: str) -> None:
+    mistake, scene, who, said = SEEDED[name]
+    with mistake():
+        async with scene(tmp_path) as made:
+            found = await walk(made, who, BUDGET)
+    assert [finding for finding in found.findings if said in finding]
