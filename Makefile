@@ -77,7 +77,7 @@ metamorphic: native   ## a warm process and cold ones, step by step; STEPS=10000
 	@$(BIN)/python tests/metamorphic/run.py $(STEPS) $(SEED)
 
 .PHONY: failclosed
-failclosed: native   ## every kind of fault at every event of every question (hours); the suite has some of each
+failclosed: native   ## every kind of fault at every event of every question (long); the suite has some of each
 	@FAILCLOSED=all $(BIN)/python -m pytest -n auto --timeout 0 tests/failclosed
 
 .PHONY: asan hooks

@@ -22,6 +22,7 @@ from bearerd.issuers.refresh import Refresher
 
 URI = "https://issuer.example/keys"
 JUDGED = (GOOD, subjects.EXPIRED, subjects.FORGED, subjects.FOREIGN, subjects.REVOKED, subjects.STALE)
+FEW = (GOOD, subjects.FORGED, subjects.REVOKED)  # where the way to the key differs, and nothing after it
 
 
 class Busy(Fleet):
@@ -93,11 +94,14 @@ class NewKey(ForwardAuthAnew):
 class NewKid(NewKey):
     """There are keys, and not the token's."""
 
+    asked_by = FEW
     known = ("k0",)
 
 
 class PeersKey(NewKey):
     """Another worker holds the lease, and publishes what it fetched."""
+
+    asked_by = FEW
 
     async def prepare(self, token: str, subject: Subject) -> None:
         await super().prepare(token, subject)
@@ -130,6 +134,8 @@ class PeersKey(NewKey):
 class PeerGaveUp(NewKey):
     """Another worker held the lease, and fetched nothing."""
 
+    asked_by = FEW
+
     async def prepare(self, token: str, subject: Subject) -> None:
         await super().prepare(token, subject)
         self.fleet.busy = 2
@@ -137,6 +143,8 @@ class PeerGaveUp(NewKey):
 
 class KeyFile(NewKey):
     """The keys stand in a file."""
+
+    asked_by = FEW
 
     def config(self, folder: Path) -> Any:
         file = folder / "keys.json"
@@ -148,6 +156,7 @@ class KeyFile(NewKey):
 class IntrospectionNewKey(NewKey, Introspection):
     """A caller's question that needs a key."""
 
+    asked_by = FEW
     ask = Introspection.ask
 
 
@@ -190,6 +199,8 @@ class Rotated(NewKey):
 
 class Background(NewKey):
     """Nobody asks for the key: the slow loop fetches it."""
+
+    asked_by = FEW
 
     async def prepare(self, token: str, subject: Subject) -> None:
         await super().prepare(token, subject)

@@ -8,7 +8,7 @@ import pytest
 from failclosed.seeded import SEEDED
 from failclosed.walk import walk
 
-BUDGET = 80
+BUDGET = 160
 
 
 @pytest.mark.parametrize("name", SEEDED)

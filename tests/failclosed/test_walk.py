@@ -14,10 +14,10 @@ import pytest
 from failclosed import key_scenes, scenes
 from failclosed.scenes import Scene
 from failclosed.subjects import Subject
-from failclosed.walk import FAULTS, awaits, events, walk
+from failclosed.walk import awaits, events, walk
 from support.injector import SOURCE, Place
 
-BUDGET = None if os.environ.get("FAILCLOSED") == "all" else 30
+BUDGET = None if os.environ.get("FAILCLOSED") == "all" else 20
 
 SCENES: tuple[type[Scene], ...] = (
     scenes.ForwardAuth,
