@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage lint types native package load prerequisites clean
+.PHONY: help demo test coverage lint types native package bench load prerequisites clean
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -40,6 +40,9 @@ coverage: native ## the suite again, with line and branch coverage of src
 
 package: $(VENV)/installed   ## a wheel and an sdist, each installed into an empty environment and asked
 	@$(BIN)/python .ci/package.py
+
+bench: native    ## bearerd and its peers in one run, CPU per request; writes docs/bench-report.md
+	@$(BIN)/python loadtests/compare.py
 
 load: native     ## Locust against the demo's programs; writes an HTML report
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[load]' --no-build-isolation

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""``make bench``: bearerd and its peers in one run, CPU microseconds per request; writes docs/bench-report.md.
+
+BENCH_SECONDS (3) a round, BENCH_ROUNDS (5), BENCH_ONLY=name,name (then the report goes to standard output only).
+Exit code 1 if a single answer was not the right one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import facts
+import report
+from cores import Cores
+from measure import Line, Round, Wrong, run_round, take_part
+from peers import ALL
+from place import Absent, NotStarted, Peer, Place
+
+
+def chosen(names: str) -> list[Peer]:
+    """The peers to compare.  Raises SystemExit for a name that nobody has."""
+    wanted = {name for name in names.replace(" ", "").split(",") if name}
+    unknown = wanted - {peer.name for peer in ALL}
+    if unknown:
+        raise SystemExit(
+            f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(peer.name for peer in ALL)}"
+        )
+    return [peer for peer in ALL if not wanted or peer.name in wanted]
+
+
+def gather(peers: list[Peer], place: Place) -> tuple[list[Line], list[tuple[str, str]]]:
+    """Start them all; those that are not here are named with the reason."""
+    lines, left_out = [], []
+    for peer in peers:
+        try:
+            lines.append(take_part(peer, peer.start(place), place.folder, place.cores))
+        except Absent as reason:
+            left_out.append((peer.label, str(reason)))
+            print(f"{peer.name:16} left out: {reason}", flush=True)
+    return lines, left_out
+
+
+def take_turns(lines: list[Line], cores: Cores, rounds: int, seconds: float) -> None:
+    """So many rounds, there and back, so that a machine that grows slower does so for everybody."""
+    for number in range(rounds):
+        for line in lines if number % 2 == 0 else reversed(lines):
+            done = run_round(line, cores, seconds)
+            print(f"round {number + 1}  {line.peer.name:16}{told(done)}", flush=True)
+
+
+def told(done: Round) -> str:
+    """A round on one line."""
+    shares = f"server {done.busy:4.0%}  load {done.client_busy:4.0%}  others {done.others:4.0%}"
+    return f"{done.cpu:8.1f} µs{done.rate:10,.0f}/s  {shares}"
+
+
+def main() -> int:
+    """Start, measure, report."""
+    seconds = min(60.0, float(os.environ.get("BENCH_SECONDS", "3")))
+    rounds = min(50, int(os.environ.get("BENCH_ROUNDS", "5")))
+    only, cores = os.environ.get("BENCH_ONLY", ""), Cores.at_hand()
+    machine = list(facts.machine(cores))  # before our own load is on it
+    with tempfile.TemporaryDirectory() as name, Place(Path(name), cores) as place:
+        try:
+            lines, left_out = gather(chosen(only), place)
+            take_turns(lines, cores, rounds, seconds)
+        except (NotStarted, Wrong) as fault:
+            print(f"no report: {fault}", file=sys.stderr)
+            return 1
+    print("\n".join(report.table(lines)))
+    if not only:
+        report.write(lines, left_out, machine, seconds)
+        print(f"\nreport: {report.FILE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""bearerd itself, as a service with one worker, asked as nginx asks.
+
+Known and refused tokens go to a service with the defaults.  New tokens go to one whose cache holds a few tokens while many
+more take turns, so that each is new when it comes; that it is so, the service's own count of signature checks must show.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+
+from credentials import AUDIENCE, ISSUER, tampered
+from hammer import Ask
+from place import Absent, NotStarted, Peer, Place, Target, ask, environment, free_port
+
+from bearerd.errors import StoreError
+from bearerd.store import embedded
+from peers.groups import KNOWN as AGAIN
+from peers.groups import NEW as FIRST
+
+FEW, MANY = 64, 1024  # tokens: what the small cache holds, and what takes turns before it
+CONFIG = """
+[server]
+profile = "development"
+workers = 1
+listen = ["127.0.0.1:{port}"]
+admin = "127.0.0.1:{admin}"
+probes = "127.0.0.1:{probes}"
+
+[limits]
+token_cache_entries = {entries}
+
+[[issuer]]
+issuer = "{issuer}"
+name = "bench"
+algorithms = ["RS256", "ES256", "EdDSA"]
+jwks_file = "jwks.json"
+
+[resource.plain]
+identifier = "{audience}"
+gateway = "nginx"
+scopes = ["orders:read"]
+
+[resource.ruled]
+identifier = "https://ruled.example.com"
+audience = ["{audience}"]
+gateway = "nginx"
+"""
+RULE = """
+[[resource.ruled.rule]]
+methods = ["GET"]
+path = "{path}"
+scopes = ["orders:read"]
+"""
+ORIGINAL = ("X-Original-Method: GET", "X-Original-URI: /orders/7", "X-Original-Host: api.example.com")
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running one."""
+
+    pid: int
+    port: int
+    probes: int
+
+    def checked(self) -> float:
+        """Signatures that it has checked so far."""
+        with DIRECT.open(f"http://127.0.0.1:{self.probes}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        return sum(map(float, re.findall(r"^bearerd_verifications_total\{.*\} (\S+)$", text, re.MULTILINE)))
+
+
+def serve(place: Place, name: str = "bearerd", entries: int = 100_000) -> Service:
+    """Start one and wait until it is ready.  Raises Absent, NotStarted."""
+    try:
+        embedded.find_server()
+    except StoreError as error:
+        raise Absent(str(error)) from error
+    folder = place.folder / name
+    folder.mkdir()
+    port, admin, probes = free_port(), free_port(), free_port()
+    paths = [f"/things-{number}/**" for number in range(1, 20)] + ["/orders/**"]
+    config = folder / "bearerd.toml"
+    config.write_text(
+        CONFIG.format(port=port, admin=admin, probes=probes, entries=entries, issuer=ISSUER, audience=AUDIENCE)
+        + "".join(RULE.format(path=path) for path in paths)
+    )
+    (folder / "jwks.json").write_text(place.jwks())
+    command = [sys.executable, "-m", "bearerd"]
+    pid = place.start(name, [*command, "serve", "--config", config], probes, folder)
+    for _ in range(100):
+        ready = [*command, "health", "--config", str(config)]
+        if subprocess.run(ready, capture_output=True, check=False, env=environment()).returncode == 0:
+            return Service(pid, port, probes)
+        time.sleep(0.1)
+    raise NotStarted(f"bearerd does not become ready\n{(place.folder / f'{name}.log').read_text()[-3000:]}")
+
+
+def question(token: str | None, status: int = 200, resource: str = "plain") -> Ask:
+    """As nginx asks."""
+    return ask(token, status, f"/auth/{resource}", *ORIGINAL)
+
+
+def known(place: Place, resource: str) -> Target:
+    """The same good token again and again."""
+    service = place.once("bearerd", lambda: serve(place))
+    asks, bad = [question(place.token(), 200, resource)], [question(tampered(place.token()), 401, resource)]
+    return Target(service.port, (service.pid,), asks, [*bad, question(None, 401, resource)], service.checked)
+
+
+def refused(place: Place) -> Target:
+    """The same forged token again and again."""
+    service = place.once("bearerd", lambda: serve(place))
+    return Target(service.port, (service.pid,), [question(tampered(place.token()), 401)], checked=service.checked)
+
+
+def new(place: Place, algorithm: str) -> Target:
+    """Another good token each time."""
+    service = place.once("bearerd-small", lambda: serve(place, "bearerd-small", FEW))
+    tokens = place.issuer.tokens(MANY, algorithm)
+    bad = [question(tampered(tokens[0]), 401)]
+    asks = [question(token) for token in tokens]
+    return Target(service.port, (service.pid,), asks, bad, service.checked, 1.0)
+
+
+KNOWN = (
+    Peer("bearerd", AGAIN, "**bearerd**, no rules", lambda place: known(place, "plain")),
+    Peer("bearerd-rules", AGAIN, "**bearerd**, the last of 20 path rules", lambda place: known(place, "ruled")),
+)
+NEW = (
+    Peer("bearerd-refused", FIRST, "**bearerd**, a forged token again and again", refused),
+    Peer("bearerd-rs256", FIRST, "**bearerd**, a new RS256 token", lambda place: new(place, "RS256")),
+    Peer("bearerd-es256", FIRST, "**bearerd**, a new ES256 token", lambda place: new(place, "ES256")),
+    Peer("bearerd-eddsa", FIRST, "**bearerd**, a new EdDSA token", lambda place: new(place, "EdDSA")),
+)

@@ -1,0 +1,78 @@
+"""The benchmark reports nothing that is not so: a wrong answer, or a hit that was none, ends the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cores import Cores, cpu_seconds, tree
+from measure import Line, Wrong, run_round, take_part
+from peers import fixed
+from place import Peer, Place, Target, ask
+
+PEER = Peer("floor", "fixed", "C", fixed.floor)
+pytestmark = pytest.mark.skipif(
+    shutil.which("cc") is None or len(os.sched_getaffinity(0)) < 2, reason="needs a C compiler and two cores"
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with Place(tmp_path, Cores.at_hand()) as place:
+        yield place
+
+
+@pytest.fixture
+def target(place: Place) -> Target:
+    return fixed.floor(place)
+
+
+def joined(target: Target, place: Place) -> Line:
+    return take_part(PEER, target, place.folder, place.cores)
+
+
+def test_a_round_measures_what_the_server_used_for_its_answers(target: Target, place: Place) -> None:
+    before = cpu_seconds(target.pids)
+    done = run_round(joined(target, place), place.cores, 0.5)
+    used, answers = cpu_seconds(target.pids) - before, done.rate * 0.5
+    assert 0 < done.cpu * answers / 1e6 <= used * 1.1
+    assert 0 < done.p50 <= done.p99
+
+
+def test_a_peer_that_answers_otherwise_does_not_take_part(target: Target, place: Place) -> None:
+    with pytest.raises(Wrong, match="204 instead of 200"):
+        joined(replace(target, asks=[ask("token", 200)]), place)
+
+
+def test_a_peer_that_lets_a_forged_token_pass_does_not_take_part(target: Target, place: Place) -> None:
+    with pytest.raises(Wrong, match="204 instead of 401"):
+        joined(replace(target, refuses=[ask("forged", 401)]), place)
+
+
+def test_a_hit_that_checks_signatures_ends_the_run(target: Target, place: Place) -> None:
+    counts = iter([0.0, 1e9])
+    line = joined(replace(target, checked=lambda: next(counts)), place)
+    with pytest.raises(Wrong, match="signatures checked per answer"):
+        run_round(line, place.cores, 0.2)
+
+
+def test_a_miss_that_checks_none_ends_the_run(target: Target, place: Place) -> None:
+    line = joined(replace(target, checked=lambda: 0.0, checks_each=1.0), place)
+    with pytest.raises(Wrong, match="signatures checked per answer"):
+        run_round(line, place.cores, 0.2)
+
+
+def test_children_and_their_children_are_charged() -> None:
+    script = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'input()']); print(p.pid, flush=True); p.wait()"
+    shell = f'{sys.executable} -c "{script}"; true'
+    with subprocess.Popen(["sh", "-c", shell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert int(parent.stdout.readline()) in tree([parent.pid])
+        assert os.getpid() not in tree([parent.pid])
+        parent.communicate("\n")
