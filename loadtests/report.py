@@ -56,7 +56,7 @@ def write(lines: Sequence[Line], left_out: Pairs, facts: Pairs, seconds: float) 
     rounds = len(lines[0].rounds)
     parts = [HEAD, *(f"- {name}: {value}" for name, value in facts), noise(lines), ""]
     parts.append(METHOD.format(connections=CONNECTIONS, size=SIZE, rounds=rounds, seconds=seconds))
-    parts += ["## Figures", "", *table(lines), "", *absent(left_out)]
+    parts += ["## Figures", *table(lines), "", *absent(left_out)]
     FILE.write_text("\n".join(parts).rstrip() + "\n")
 
 

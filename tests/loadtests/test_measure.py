@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from compare import chosen, gather
 from cores import Cores, cpu_seconds, tree
 from measure import Line, Wrong, run_round, take_part
 from peers import fixed
-from place import Peer, Place, Target, ask
+from place import Absent, Peer, Place, Target, ask
 
 PEER = Peer("floor", "fixed", "C", fixed.floor)
 pytestmark = pytest.mark.skipif(
@@ -66,6 +67,21 @@ def test_a_miss_that_checks_none_ends_the_run(target: Target, place: Place) -> N
     line = joined(replace(target, checked=lambda: 0.0, checks_each=1.0), place)
     with pytest.raises(Wrong, match="signatures checked per answer"):
         run_round(line, place.cores, 0.2)
+
+
+def test_a_peer_that_is_not_here_is_named_with_the_reason(place: Place) -> None:
+    def start(_: Place) -> Target:
+        raise Absent("it is not on PATH")
+
+    lines, left_out = gather([PEER, Peer("other", "fixed", "the other", start)], place)
+    assert [line.peer for line in lines] == [PEER]
+    assert left_out == [("the other", "it is not on PATH")]
+
+
+def test_a_name_that_nobody_has_is_refused() -> None:
+    assert [peer.name for peer in chosen("floor, nginx-204")] == ["floor", "nginx-204"]
+    with pytest.raises(SystemExit, match="no such peer: flor"):
+        chosen("flor,nginx-204")
 
 
 def test_children_and_their_children_are_charged() -> None:
