@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.fleet import until
 from support.proxy import Proxy
 from support.valkey import Valkey
 
@@ -16,7 +18,7 @@ from bearerd.store import server as servers
 from bearerd.store.script import PUBLISH
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 @contextlib.asynccontextmanager
@@ -286,3 +288,81 @@ async def test_durability_names_the_level_that_was_got(shared_server: Valkey, se
         await link.call("SET", "k", "v")
         assert await servers.Durability(replicas=1).reached(link, 0.05) == "memory"
         assert await servers.Durability().reached(link, 0.05) == "memory"
+
+
+class Turns:
+    """A loop as under full load: every turn takes longer than the store does.  Counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loop = asyncio.get_running_loop()
+        self._next = self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self.count += 1
+        time.sleep(0.005)
+        self._next = self._loop.call_soon(self._turn)
+
+    async def least(self, ask: Callable[[], Awaitable[object]]) -> int:
+        """The turns that asking takes, when the store is quick."""
+        taken = []
+        for _ in range(20):
+            before = self.count
+            await ask()
+            taken.append(self.count - before)
+        return min(taken)
+
+    def stop(self) -> None:
+        self._next.cancel()
+
+
+async def test_to_the_owner_of_a_connection_an_exchange_costs_a_busy_loop_no_turn_but_the_store_s(
+    shared_server: Valkey,
+) -> None:
+    """By such connections revocations arrive: a task between would be four turns, each of which may take milliseconds."""
+    async with connected(shared_server.url) as client:
+        link = await client.link()
+        turns = Turns()
+        try:
+            own = await turns.least(lambda: link.call("PING"))
+            others = await turns.least(lambda: asyncio.create_task(link.call("PING")))
+        finally:
+            turns.stop()
+    assert own <= 2 < others
+
+
+async def test_an_owner_that_is_cancelled_takes_its_connection_along(shared_server: Valkey) -> None:
+    async with Proxy(shared_server.port) as proxy, connected(proxy.url) as client:
+        links: list[clients.Link] = []
+
+        async def own() -> None:
+            links.append(await client.link())
+            proxy.hold()
+            await links[0].call("ECHO", "first")
+
+        owner = asyncio.create_task(own())
+        await until(lambda: bool(links))
+        await asyncio.sleep(0.05)
+        owner.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await owner
+        proxy.release()
+        with pytest.raises(StoreError, match="closed"):
+            await links[0].call("ECHO", "second")
+
+
+async def test_closing_a_link_fails_what_its_owner_has_under_way(shared_server: Valkey) -> None:
+    async with Proxy(shared_server.port) as proxy, connected(proxy.url) as client:
+        links: list[clients.Link] = []
+
+        async def own() -> None:
+            links.append(await client.link())
+            proxy.hold()
+            await links[0].call("PING")
+
+        owner = asyncio.create_task(own())
+        await until(lambda: bool(links))
+        await asyncio.sleep(0.05)
+        await client.close()
+        with pytest.raises(StoreError, match="closed"):
+            await owner

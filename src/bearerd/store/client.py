@@ -3,6 +3,10 @@
 A reply belongs to the command that was sent before it on the same connection.  Whoever gives up waiting (a cancelled task, a
 time-out) must therefore never leave a connection on which the next command would read the reply of the last: an exchange runs
 to its end in a task of its own, and a connection on which one failed is closed for good.
+
+Only the task that opened a connection for itself exchanges on it directly, and closes it when it is cancelled meanwhile.  A
+task between would cost several turns of the loop, and under full load a turn takes milliseconds: it is by these connections
+that revocations arrive.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from bearerd.store.names import DEFAULT_FLEET, Names
 from bearerd.store.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from redis.asyncio.connection import AbstractConnection
 
@@ -43,8 +47,10 @@ _ELSEWHERE: Final = (ReadOnlyError, ClusterDownError, AskError)  # this server i
 class Link:
     """One connection.  It never reconnects: what was true of its server was true of this connection only."""
 
-    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
+    def __init__(self, connection: AbstractConnection, timeout: float, owner: asyncio.Task[Any] | None = None) -> None:
+        """``owner``: the task that it is for; others may ask on it, too."""
         self._connection = connection
+        self._owner = owner
         self._timeout = timeout  # seconds for one exchange
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -65,17 +71,21 @@ class Link:
 
         Raises StoreError; also when the outcome is unknown.
         """
-        return await self._shielded(command, blocks)
+        return await self._ask(command, blocks)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """One script by its digest; sent whole where the server does not know it (restarted, failed over, flushed)."""
         try:
-            return await self._shielded(("EVALSHA", script.sha, len(keys), *keys, *args))
+            return await self._ask(("EVALSHA", script.sha, len(keys), *keys, *args))
         except NoScriptError:
-            return await self._shielded(("EVAL", script.text, len(keys), *keys, *args))
+            return await self._ask(("EVAL", script.text, len(keys), *keys, *args))
 
-    async def _shielded(self, command: tuple[Argument, ...], blocks: float = 0.0) -> Any:
-        task = asyncio.create_task(self._exchange(command, self._timeout + blocks))
+    async def _ask(self, command: tuple[Argument, ...], blocks: float = 0.0) -> Any:
+        exchange = self._exchange(command, self._timeout + blocks)
+        return await (exchange if asyncio.current_task() is self._owner else self._shielded(exchange))
+
+    async def _shielded(self, exchange: Coroutine[Any, Any, Any]) -> Any:
+        task = asyncio.create_task(exchange)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         try:
@@ -168,7 +178,10 @@ class Client:
         self._links: set[Link] = set()
 
     async def link(self) -> Link:
-        """A new connection of one's own, open and logged in.  Raises StoreError."""
+        """A new connection of one's own (of the task that asks for it), open and logged in.  Raises StoreError."""
+        return await self._connected(asyncio.current_task())
+
+    async def _connected(self, owner: asyncio.Task[Any] | None) -> Link:
         connection: Any = await self.where.connection(self.names.prefix, self.timeout)
         try:
             async with asyncio.timeout(2 * self.timeout):
@@ -182,7 +195,7 @@ class Client:
             if isinstance(error, RedisError | OSError | TimeoutError):
                 raise StoreError(f"the store is unreachable: {type(error).__name__}: {error}") from None
             raise
-        link = Link(connection, self.timeout)
+        link = Link(connection, self.timeout, owner)
         self._links = {other for other in self._links if other.usable} | {link}
         return link
 
@@ -207,7 +220,7 @@ class Client:
             if not await link.stale():
                 return link
             await link.close()
-        return await self.link()
+        return await self._connected(None)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """One script, on any connection.  Raises StoreError."""
