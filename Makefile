@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage lint types native package bench load prerequisites clean
+.PHONY: help demo test coverage lint types native package bench load outages prerequisites clean
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -47,6 +47,9 @@ bench: native    ## bearerd and its peers in one run, CPU per request; writes do
 load: native     ## Locust against the demo's programs; writes an HTML report
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[load]' --no-build-isolation
 	@$(BIN)/python loadtests/run.py
+
+outages: native  ## how fast revocations spread, and what an outage does to decisions; writes docs/outages-report.md
+	@$(BIN)/python loadtests/outages.py
 
 lint: native     ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
