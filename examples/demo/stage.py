@@ -72,7 +72,12 @@ class Stage:
     @classmethod
     def on_free_ports(cls, folder: Path, *, prefer_usual: bool = False) -> Stage:
         """A stage whose ports are all free; ``prefer_usual`` takes the examples' own where they are."""
-        ports = {name: usual if prefer_usual and is_free(usual) else free_port() for name, usual in PORTS.items()}
+        ports: dict[str, int] = {}
+        for name, usual in PORTS.items():
+            port = usual if prefer_usual and is_free(usual) else free_port()
+            while port in ports.values():  # nobody listens yet, so the kernel may name one twice
+                port = free_port()
+            ports[name] = port
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder, ports)
 
