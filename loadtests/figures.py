@@ -65,8 +65,8 @@ def spread(values: list[float], form: str = "{:+.0%}", base: float = 1.0) -> str
 
 
 def milliseconds(seconds: float) -> str:
-    """For people."""
-    return f"{seconds * 1000:.3g}"
+    """For people: three digits."""
+    return f"{seconds * 1000:.3g}" if seconds < 0.1 else f"{seconds * 1000:,.0f}"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

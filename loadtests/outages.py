@@ -58,11 +58,12 @@ def outages() -> hanging.Outcome:
 
 def main() -> int:
     """Both parts, and the report."""
+    load = os.getloadavg()[0]
     gc.disable()  # no pause of ours in the figures; nothing here makes cycles
     spread, disk = spreading()
     hung = outages()
     wrong = hung.wrong + sum(outcome.wrong for outcome in spread)
-    text = report(spread, disk, hung, wrong)
+    text = report(spread, disk, hung, wrong, load)
     target = Path(os.environ.get("OUTAGES_REPORT", HERE.parent / "docs" / "outages-report.md"))
     target.write_text(text, encoding="utf-8")
     print(text)

@@ -20,9 +20,9 @@ _SHARES: Final = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 _HEAD: Final = """# Outages: what was measured
 
 Made by `make outages` ({machine}, {cores} cores, Python {python}). Real programs, no time is asserted anywhere: exit code 1 only
-for a wrong answer. **Wrong answers: {wrong}.**
+for a wrong answer. **Wrong answers: {wrong}.** Load average before the start: {load:.2f}; of other programs there should be none.
 
-One worker is asked and has a core for itself; the client, the other bearerd, Valkey and the issuer share the other core.
+One worker is asked and is kept to one core; the client, the other bearerd, Valkey and the issuer share the other.
 """
 _SPREAD: Final = """
 ## Revocations under full load
@@ -41,7 +41,7 @@ of 256 bytes on the same disk: p50 {p50} ms, p99 {p99} ms. The disk's share of a
 _HUNG: Final = """
 ## Store and issuer hang
 
-Both are stopped (SIGSTOP): their sockets stay open, the kernel takes what is sent, nothing answers. {rounds} outages, windows of
+Both are stopped (SIGSTOP): their sockets stay open, the kernel takes what is sent, nothing answers. Outages: {rounds}, windows of
 {window:.0f} s, in turns with windows where all is well; `max_staleness` {staleness:.0f} s. One keep-alive client, {rate:.0f} questions
 a second, known tokens; a request that had to wait for the one before it counts from when it was due. Beside it once a second a token
 of an unknown key, so that the worker asks the issuer and waits. A figure is the median of its windows; *against well* compares each
@@ -50,11 +50,10 @@ window with the mean of those before and after it: median (smallest … largest)
 """
 
 
-def report(spread_runs: list[Spread], disk: list[float], hung: Outcome, wrong: int) -> str:
-    """The whole page."""
-    head = _HEAD.format(
-        machine=_processor(), cores=os.cpu_count(), python=platform.python_version(), wrong=wrong or "none"
-    )
+def report(spread_runs: list[Spread], disk: list[float], hung: Outcome, wrong: int, load: float) -> str:
+    """The whole page; ``load`` is the load average that the benchmark met."""
+    machine, cores, python = _processor(), os.cpu_count(), platform.python_version()
+    head = _HEAD.format(machine=machine, cores=cores, python=python, wrong=wrong or "none", load=load)
     return head + _spreading(spread_runs, disk) + _hanging(hung)
 
 
