@@ -15,13 +15,29 @@ cdef extern from *:
         ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
         ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64,
     };
+    /* RFC 9110 section 5.6.2 (token): 1; what an origin-form target is made of, without '#': 2; both: 3. */
+    static const unsigned char bearerd_http[256] __attribute__((unused)) = {
+        ['!'] = 3,  ['"'] = 2,  ['$'] = 3,  ['%'] = 3,  ['&'] = 3,  [0x27] = 3,  ['('] = 2,  [')'] = 2,
+        ['*'] = 3,  ['+'] = 3,  [','] = 2,  ['-'] = 3,  ['.'] = 3,  ['/'] = 2,  ['0' ... '9'] = 3,
+        [':' ... '@'] = 2,      ['A' ... 'Z'] = 3,      ['['] = 2,  [0x5C] = 2, [']'] = 2,  ['^' ... 'z'] = 3,
+        ['{'] = 2,  ['|'] = 3,  ['}'] = 2,  ['~'] = 3,  ['#'] = 1,
+    };
     #endif
     """
     const unsigned char* bearerd_sextet
+    const unsigned char* bearerd_http
 
 
 cdef inline bint is_control(unsigned char c) noexcept nogil:
     return c < 0x20 or c == 0x7F
+
+
+cdef inline bint is_token(unsigned char c) noexcept nogil:
+    return bearerd_http[c] & 1
+
+
+cdef inline bint is_target(unsigned char c) noexcept nogil:
+    return bearerd_http[c] >> 1
 
 
 cdef inline bint is_digit(unsigned char c) noexcept nogil:
