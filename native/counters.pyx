@@ -86,6 +86,7 @@ cdef bint unpacked(uint64_t word, size_t left, Series* series) noexcept nogil:
 
 
 @cython.final
+@cython.no_gc_clear  # the buffer is let go of in __dealloc__ only: cleared before, its owner would see it still held
 cdef class Page:
     """A writer over a writable buffer (an mmap).  Series are appended; a cell is a 64-bit float at a fixed offset.
 

@@ -8,6 +8,10 @@ class Generations:
 
     config: int
 
+    @property
+    def total(self) -> int:
+        """One integer for configuration and key sets, which grows with each change of either."""
+
     def key_set(self, issuer: int) -> int:
         """The generation of that issuer's key set; 0 before the first."""
 

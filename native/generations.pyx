@@ -1,7 +1,7 @@
 """Integers that say which configuration, key sets and revocations a cached entry was checked under."""
 
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 cdef enum:
@@ -17,6 +17,14 @@ cdef class Generations:
 
     cdef uint32_t of_issuer(self, size_t issuer) noexcept nogil:
         return self.key_sets[issuer] if issuer < self.count else 0
+
+    cdef uint64_t of_all(self) noexcept nogil:
+        return (<uint64_t>self.config << 32) + self.bumps
+
+    @property
+    def total(self):
+        """One integer for configuration and key sets, which grows with each change of either."""
+        return self.of_all()
 
     def key_set(self, Py_ssize_t issuer):
         """The generation of that issuer's key set; 0 before the first."""
@@ -40,6 +48,7 @@ cdef class Generations:
         if self.key_sets[index] == <uint32_t>0xFFFFFFFF:
             raise OverflowError("key set generations are used up: restart the worker")  # never back to one that was
         self.key_sets[index] += 1
+        self.bumps += 1
         return self.key_sets[index]
 
 

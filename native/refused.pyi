@@ -12,8 +12,11 @@ class RefusedTokens:
     def find(self, token: bytes, boot: float, generation: int) -> int:
         """The small integer put for these bytes, or -1.  ``generation`` covers configuration and all key sets."""
 
-    def put(self, token: bytes, value: int, until_boot: float, generation: int) -> None:
-        """Remember ``value`` (not negative) for these bytes until ``until_boot`` (seconds), under this generation."""
+    def put(self, token: bytes, value: int, until_boot: float, generation: int, name: bytes = ...) -> None:
+        """Remember ``value`` (not negative) for these bytes until ``until_boot`` (seconds), under this generation.
+
+        ``name``: the 32 bytes by which logs call the token (SHA-256 of its signing input).
+        """
 
     def memory(self) -> int:
         """Bytes held: the same at all times."""

@@ -14,8 +14,9 @@ from bearerd._native.digest cimport keyed128_into
 from bearerd._native.slots cimport bearerd_high
 
 cdef enum:
-    WAYS = 8  # a set is five cache lines
+    WAYS = 8
     NOTHING = -1
+    NAME = 32  # bytes
 
 
 cdef inline bint is_of(const Memory* memory, const unsigned char* digest16, size_t length) noexcept nogil:
@@ -42,7 +43,7 @@ cdef class RefusedTokens:
         memcpy(&word, digest16, 8)
         return self.sets + <size_t>bearerd_high(word, self.count) * WAYS
 
-    cdef int32_t recall(
+    cdef const Memory* recall(
         self, const unsigned char* digest16, size_t length, double boot, uint64_t generation
     ) noexcept nogil:
         cdef const Memory* memory = self.set_of(digest16)
@@ -51,13 +52,14 @@ cdef class RefusedTokens:
             if is_of(memory + i, digest16, length):
                 # The clock is asked so that no NaN and no clock that fails prolongs a memory.
                 if memory[i].generation != generation or not boot < memory[i].until_boot:
-                    return NOTHING
+                    return NULL
                 self.hits += 1
-                return memory[i].value
-        return NOTHING
+                return memory + i
+        return NULL
 
     cdef void remember(
-        self, const unsigned char* digest16, size_t length, int32_t value, double until_boot, uint64_t generation
+        self, const unsigned char* digest16, size_t length, int32_t value, double until_boot, uint64_t generation,
+        const unsigned char* name32,
     ) noexcept nogil:
         cdef Memory* memory = self.set_of(digest16)
         cdef size_t place = 0
@@ -65,6 +67,7 @@ cdef class RefusedTokens:
             place += 1
         memmove(memory + 1, memory, place * sizeof(Memory))
         memcpy(memory.digest, digest16, 16)
+        memcpy(memory.name, name32, NAME)
         memory.until_boot = until_boot
         memory.generation = generation
         memory.length = <uint32_t>length
@@ -74,20 +77,32 @@ cdef class RefusedTokens:
         """The small integer put for these bytes, or -1.  ``generation`` covers configuration and all key sets."""
         cdef unsigned char[16] digest
         cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
+        cdef const Memory* found
         if not 0 < length <= <size_t>0xFFFFFFFF:
             return NOTHING
         keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
-        return self.recall(digest, length, boot, generation)
+        found = self.recall(digest, length, boot, generation)
+        return NOTHING if found == NULL else found.value
 
-    def put(self, bytes token not None, Py_ssize_t value, double until_boot, uint64_t generation):
-        """Remember ``value`` (not negative) for these bytes until ``until_boot`` (seconds), under this generation."""
+    def put(
+        self, bytes token not None, Py_ssize_t value, double until_boot, uint64_t generation,
+        bytes name not None=bytes(NAME),
+    ):
+        """Remember ``value`` (not negative) for these bytes until ``until_boot`` (seconds), under this generation.
+
+        ``name``: the 32 bytes by which logs call the token (SHA-256 of its signing input).
+        """
         cdef unsigned char[16] digest
         cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
         if not 0 <= value <= INT32_MAX:
             raise ValueError("value must not be negative, and has 31 bits")
+        if PyBytes_GET_SIZE(name) != NAME:
+            raise ValueError("a name has 32 bytes")
         if 0 < length <= <size_t>0xFFFFFFFF:  # an empty token costs less to refuse than to remember
             keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
-            self.remember(digest, length, <int32_t>value, until_boot, generation)
+            self.remember(
+                digest, length, <int32_t>value, until_boot, generation, <const unsigned char*>PyBytes_AS_STRING(name)
+            )
 
     def memory(self):
         """Bytes held: the same at all times."""

@@ -13,8 +13,8 @@ cdef enum:
     FRESH_SHARE = 8  # see `shelf_touch`
     OVERHEAD = 88 + 8 + 4  # what a token costs besides its allocation: the record, the allocation's address, one chain
 
-# 88 bytes of one token.  What it keeps besides (the probes, the record, later a prepared answer) stands in an allocation
-# of its own, named by the same index.
+# 88 bytes of one token.  What it keeps besides (the probes, the record, a prepared answer) stands in an allocation of its
+# own, named by the same index.
 cdef struct Token:
     unsigned char[16] digest
     double until_wall
@@ -30,8 +30,17 @@ cdef struct Token:
     uint32_t config_generation
     uint32_t record_size
     uint16_t issuer
-    uint16_t answer_size  # reserved, 0: what is prepared for one (resource, rule), behind the record and with their names
+    uint16_t answer_size  # of what is prepared, behind the record: its Answer, mask and text; 0: nothing is
     uint8_t probes
+
+# What heads a prepared answer: for which route and until when (seconds) it may be given.  Behind it stand `words` words of a
+# mask, a bit for each rule under which this very text was decided (bit 0: under none), and the text.
+cdef struct Answer:
+    double until_wall
+    double until_boot
+    uint32_t route
+    uint16_t words
+    uint16_t size  # of the text
 
 cdef struct Shelf:
     size_t most_entries
@@ -67,6 +76,17 @@ cdef inline Token* shelf_record(const Shelf* shelf, uint32_t index) noexcept nog
 cdef inline unsigned char** shelf_block(const Shelf* shelf, uint32_t index) noexcept nogil:
     """The probes, then the record."""
     return shelf.blocks[index >> RECORDS_BITS] + (index & (RECORDS - 1))
+
+
+cdef inline size_t answer_offset(const Token* token) noexcept nogil:
+    """Where in a token's allocation its prepared answer stands: aligned."""
+    return (PROBE * <size_t>token.probes + token.record_size + 7) & ~<size_t>7
+
+
+cdef inline Answer* shelf_answer(const Shelf* shelf, uint32_t index) noexcept nogil:
+    """The prepared answer of a token, or NULL."""
+    cdef const Token* token = shelf_record(shelf, index)
+    return <Answer*>(shelf_block(shelf, index)[0] + answer_offset(token)) if token.answer_size else NULL
 
 
 cdef inline uint32_t* shelf_head(const Shelf* shelf, size_t chain) noexcept nogil:
@@ -113,4 +133,6 @@ cdef void shelf_remove(Shelf* shelf, uint32_t index) noexcept nogil
 cdef uint32_t shelf_add(
     Shelf* shelf, const Token* like, const unsigned char* probes, const unsigned char* record
 ) noexcept nogil
+# Room for a prepared answer of this size in place of the one that was there; NULL where there is none.  Others may be evicted.
+cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint16_t size) noexcept nogil
 cdef size_t shelf_longest_chain(const Shelf* shelf) noexcept nogil

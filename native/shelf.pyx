@@ -11,6 +11,8 @@ from libc.string cimport memcpy, memset
 
 
 cdef inline size_t kept_by(const Token* token) noexcept nogil:
+    if token.answer_size:
+        return answer_offset(token) + token.answer_size
     return PROBE * <size_t>token.probes + token.record_size
 
 
@@ -243,3 +245,25 @@ cdef uint32_t shelf_add(
     if shelf.count > shelf.chains:
         split(shelf)
     return index
+
+
+cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint16_t size) noexcept nogil:
+    cdef Token* token = shelf_record(shelf, index)
+    cdef unsigned char** block = shelf_block(shelf, index)
+    cdef size_t before = cost_of(kept_by(token))
+    cdef size_t after = cost_of(answer_offset(token) + size)
+    cdef unsigned char* grown
+    # The one that is being answered is the newest, or among the newest eighth: it is never the one to go, but where it is alone.
+    while shelf_size(shelf) - before + after > shelf.most_bytes and shelf.oldest != index:
+        shelf_remove(shelf, shelf.oldest)
+        shelf.evictions += 1
+    if shelf_size(shelf) - before + after > shelf.most_bytes:
+        return NULL
+    grown = <unsigned char*>realloc(block[0], answer_offset(token) + size)
+    if grown == NULL:
+        return NULL
+    block[0] = grown
+    token.answer_size = size
+    shelf.kept += after
+    shelf.kept -= before
+    return shelf_answer(shelf, index)

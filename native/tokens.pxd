@@ -26,8 +26,18 @@ cdef class TokenCache:
     cdef readonly uint64_t misses
     cdef Shelf shelf
 
-    # `find` without Python objects.  `digest16` is keyed128 of the token.
+    # `find` without Python objects, and uncounted.  `digest16` is keyed128 of the token.
     cdef Lookup look_up(
         self, const unsigned char* digest16, size_t length, double wall, double boot,
         Generations generations, Revocations revocations,
+    ) noexcept nogil
+
+    # The text prepared for a token that was found (HIT) under a route and a bit of its mask; NULL where none may be given now.
+    cdef const unsigned char* prepared(
+        self, uint32_t index, uint32_t route, size_t bit, double wall, double boot, size_t* size
+    ) noexcept nogil
+    # Hangs a text under a known token; what was prepared for another route, or with another text, goes.
+    cdef void prepare(
+        self, const unsigned char* digest16, size_t length, uint32_t route, size_t words, size_t bit,
+        double until_wall, double until_boot, double wall, double boot, const unsigned char* text, size_t size,
     ) noexcept nogil

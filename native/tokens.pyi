@@ -64,6 +64,9 @@ class TokenCache:
         ``max_bytes`` by itself is not kept.
         """
 
+    def record_of(self, digest: builtins.bytes, length: int) -> builtins.bytes | None:
+        """What is held under a keyed digest, unjudged: for what was decided a moment ago.  None where it has gone."""
+
     def renew(self, token: builtins.bytes, key_generation: int) -> None:
         """The verifying key is still in the issuer's set of this generation."""
 

@@ -9,21 +9,22 @@ from enum import IntEnum
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t
-from libc.string cimport memset
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
 
 from bearerd._native.digest cimport keyed128_into
 from bearerd._native.entry cimport saturated
 from bearerd._native.generations cimport Generations
 from bearerd._native.revocations cimport Revocations
 from bearerd._native.shelf cimport (
-    NOBODY, PROBE, Token, shelf_add, shelf_block, shelf_clear, shelf_find, shelf_free, shelf_init,
-    shelf_longest_chain, shelf_record, shelf_remove, shelf_size, shelf_touch,
+    NOBODY, PROBE, Answer, Token, shelf_add, shelf_answer, shelf_block, shelf_clear, shelf_find, shelf_free, shelf_init,
+    shelf_longest_chain, shelf_prepare, shelf_record, shelf_remove, shelf_size, shelf_touch,
 )
 
 cdef enum:
     MOST_PROBES = 16
     MOST_ENTRIES = 1 << 30
+    MOST_ANSWER = 0xFFFF  # bytes: mask, text and what heads them
 
 
 class Found(IntEnum):
@@ -45,6 +46,20 @@ cdef inline int64_t whole_seconds(double wall) noexcept nogil:
     if wall >= 9e18:
         return INT64_MAX
     return <int64_t>wall if wall > -9e18 else INT64_MIN
+
+
+cdef inline bint is_good(const Answer* answer, double wall, double boot) noexcept nogil:
+    """Asked so that no NaN is in time."""
+    return wall < answer.until_wall and boot < answer.until_boot
+
+
+cdef inline bint says(
+    const Answer* answer, uint32_t route, size_t words, const unsigned char* text, size_t size
+) noexcept nogil:
+    """Whether it is this text for this route."""
+    if answer.route != route or answer.words != words or answer.size != size:
+        return False
+    return memcmp(<const unsigned char*>(answer + 1) + 8 * words, text, size) == 0
 
 
 @cython.final
@@ -78,7 +93,6 @@ cdef class TokenCache:
         result.record_size = 0
         result.index = shelf_find(&self.shelf, digest16, length)
         if result.index == <uint32_t>NOBODY:
-            self.misses += 1
             result.found = Finding.MISS
             return result
         token = shelf_record(&self.shelf, result.index)
@@ -97,7 +111,6 @@ cdef class TokenCache:
                 return result
             now = whole_seconds(wall)
             revocations.tell_time(now)
-            self.hits += 1
             result.found = Finding.HIT
             if token.cleared != revocations.sequence:
                 token.cleared = revocations.sequence
@@ -105,9 +118,50 @@ cdef class TokenCache:
                     token.cleared = 0  # asked again each time: a lift, or the end of the revocation, counts at once
                     result.found = Finding.REVOKED
             return result
-        self.misses += 1
         shelf_remove(&self.shelf, result.index)
         return result
+
+    cdef const unsigned char* prepared(
+        self, uint32_t index, uint32_t route, size_t bit, double wall, double boot, size_t* size
+    ) noexcept nogil:
+        cdef const Answer* answer = shelf_answer(&self.shelf, index)
+        cdef const uint64_t* mask
+        if answer == NULL or answer.route != route or bit >= 64 * <size_t>answer.words:
+            return NULL
+        mask = <const uint64_t*>(answer + 1)
+        if not mask[bit >> 6] >> (bit & 63) & 1 or not is_good(answer, wall, boot):
+            return NULL
+        size[0] = answer.size
+        return <const unsigned char*>(mask + answer.words)
+
+    cdef void prepare(
+        self, const unsigned char* digest16, size_t length, uint32_t route, size_t words, size_t bit,
+        double until_wall, double until_boot, double wall, double boot, const unsigned char* text, size_t size,
+    ) noexcept nogil:
+        cdef uint32_t index = shelf_find(&self.shelf, digest16, length)
+        cdef size_t whole = sizeof(Answer) + 8 * words + size
+        cdef Answer* answer
+        cdef uint64_t* mask
+        if index == <uint32_t>NOBODY or whole > MOST_ANSWER or bit >= 64 * words:
+            return
+        answer = shelf_answer(&self.shelf, index)
+        if answer != NULL and says(answer, route, words, text, size) and is_good(answer, wall, boot):
+            # One text for several rules: good for as long as the decision that ends first.
+            until_wall = min(answer.until_wall, until_wall)
+            until_boot = min(answer.until_boot, until_boot)
+        else:
+            answer = shelf_prepare(&self.shelf, index, <uint16_t>whole)
+            if answer == NULL:
+                return
+            answer.route = route
+            answer.words = <uint16_t>words
+            answer.size = <uint16_t>size
+            memset(answer + 1, 0, 8 * words)
+            memcpy(<unsigned char*>(answer + 1) + 8 * words, text, size)
+        answer.until_wall = until_wall
+        answer.until_boot = until_boot
+        mask = <uint64_t*>(answer + 1)
+        mask[bit >> 6] |= <uint64_t>1 << (bit & 63)
 
     def find(
         self, bytes token not None, double wall, double boot,
@@ -122,6 +176,10 @@ cdef class TokenCache:
         cdef Lookup result
         keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
         result = self.look_up(digest, length, wall, boot, generations, revocations)
+        if result.found == Finding.HIT or result.found == Finding.REVOKED:
+            self.hits += 1
+        elif result.found != Finding.KEYS_CHANGED:
+            self.misses += 1
         if result.record == NULL:
             return found_nothing[<Py_ssize_t>result.found]
         return (
@@ -165,6 +223,19 @@ cdef class TokenCache:
                 <const unsigned char*>PyBytes_AS_STRING(probes),
                 <const unsigned char*>PyBytes_AS_STRING(record),
             )
+
+    def record_of(self, bytes digest not None, Py_ssize_t length):
+        """What is held under a keyed digest, unjudged: for what was decided a moment ago.  None where it has gone."""
+        cdef uint32_t index = <uint32_t>NOBODY
+        cdef const Token* token
+        if PyBytes_GET_SIZE(digest) == 16:
+            index = shelf_find(&self.shelf, <const unsigned char*>PyBytes_AS_STRING(digest), <size_t>length)
+        if index == <uint32_t>NOBODY:
+            return None
+        token = shelf_record(&self.shelf, index)
+        return PyBytes_FromStringAndSize(
+            <const char*>shelf_block(&self.shelf, index)[0] + PROBE * <size_t>token.probes, <Py_ssize_t>token.record_size
+        )
 
     def renew(self, bytes token not None, uint32_t key_generation):
         """The verifying key is still in the issuer's set of this generation."""

@@ -35,6 +35,7 @@ FLOORS = (
     ("flow",),
     ("explain", "api"),
     ("faces",),
+    ("lane",),
     ("serve",),
     ("cli",),
     ("__main__",),

@@ -41,6 +41,7 @@ class Wait(StrEnum):
     """What a pending verification or decision waits for."""
 
     KEY = "key"  # an unknown kid, or an issuer whose key set was never loaded
+    TURN = "turn"  # other issuers' tokens are to be checked first (``verify.budget``)
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,10 +220,10 @@ class Metrics:
         """``page``: shared memory of ``page_size`` bytes; None: memory of this process alone."""
         resources = resources or {}
         self.buffer: Buffer = bytearray(page_size(resources, issuers, reasons)) if page is None else page
-        self._page = counters.Page(self.buffer)
+        self.page = counters.Page(self.buffer)
         self._cells: dict[tuple[str, ...], int | None] = {}
         self._seen: dict[tuple[str, ...], float] = {}
-        self._dropped = self._page.series(_key((_DROPPED,)), counters.COUNTER)
+        self._dropped = self.page.series(_key((_DROPPED,)), counters.COUNTER)
         self.create(resources, issuers, reasons)
 
     def create(
@@ -244,10 +244,10 @@ class Metrics:
             raise ValueError(f"{row.name} has the labels {row.labels}")
         cell: int | None
         try:
-            cell = self._page.series(_key(series), row.kind, row.bounds)
+            cell = self.page.series(_key(series), row.kind, row.bounds)
         except MemoryError:
             cell = None
-            self._page.add(self._dropped)
+            self.page.add(self._dropped)
         self._cells[series] = cell
         return cell
 
@@ -255,19 +255,19 @@ class Metrics:
         """Add to a counter."""
         cell = self.cell(*series)
         if cell is not None:
-            self._page.add(cell, by)
+            self.page.add(cell, by)
 
     def set(self, value: float, *series: str) -> None:
         """Set a gauge."""
         cell = self.cell(*series)
         if cell is not None:
-            self._page.set(cell, value)
+            self.page.set(cell, value)
 
     def observe(self, value: float, *series: str) -> None:
         """Count a value in a histogram."""
         cell = self.cell(*series)
         if cell is not None:
-            self._page.observe(cell, value)
+            self.page.observe(cell, value)
 
     def hide(self, *series: str) -> None:
         """Take a gauge out of the exposition: what it measured is gone."""

@@ -41,6 +41,7 @@ from bearerd.store.revocations import DEFAULT_SLACK, Writer
 from bearerd.store.sync import Sync
 from bearerd.store.view import View
 from bearerd.timekeeper import Timekeeper
+from bearerd.verify.budget import Budget
 from bearerd.verify.flights import Flights
 from bearerd.verify.verifier import TokenVerifier
 
@@ -146,6 +147,7 @@ class Service:
         self.time: Final = Timekeeper(clock_hold(config), seen=seen)
         self.generations: Final = Generations()
         self.cache: Final = TokenCache(limits.token_cache_entries, limits.token_cache_bytes)
+        self.budget: Final = Budget()
         self.refused: Final = RefusedTokens(limits.refused_tokens)
         self.view: Final = (OfflineView if offline else View)(limits.max_revocations, self.time)
         self.archive: Final = None if offline else Archive.of(config.store, self.view, data_dir, self._told_snapshot)
@@ -246,6 +248,7 @@ class Service:
             view=self.view,
             limits=config.limits,
             observer=self.watch,
+            budget=self.budget,
         )
         return Current(config, policy, issuers, verifier, callers, self.view)
 

@@ -63,7 +63,7 @@ class Timekeeper:
         self.hold = hold
         self._clocks = clocks
         self._synchronised = synchronised
-        self._anchor = Anchor() if seen is None else Anchor(seen[0], seen[1])
+        self.anchor = Anchor() if seen is None else Anchor(seen[0], seen[1])
         # What the latest time rests on: whether a time service kept the clock while it said so.
         self._kept = seen is not None and bool(seen[2])
         self._offset = math.nan  # wall minus boot time, since it was last set
@@ -75,7 +75,7 @@ class Timekeeper:
 
     def now(self) -> Now:
         """The time."""
-        return Now(*(self._anchor.read() if self._clocks is None else self._anchor.tell(*self._clocks())))
+        return Now(*(self.anchor.read() if self._clocks is None else self.anchor.tell(*self._clocks())))
 
     def forgetting(self) -> int:
         """The time (whole seconds since the epoch) until which revocations that have ended may be dropped now."""
@@ -94,7 +94,7 @@ class Timekeeper:
 
     def seen(self) -> tuple[float, float, float]:
         """What another process on this machine should know (JSON-able)."""
-        return self._anchor.latest, self._anchor.earliest, float(self._kept)
+        return self.anchor.latest, self.anchor.earliest, float(self._kept)
 
     def review(self) -> Now:
         """Look whether the wall clock was set, and whether what it said before may be forgotten; returns the time."""
@@ -109,10 +109,10 @@ class Timekeeper:
             self._kept = kept
         elif self._believed(now, kept=kept):
             _LOGGER.warning("the wall clock is believed again", extra={"seconds_behind": round(now.behind, 1)})
-            self._anchor.latest, self._kept = offset, kept
+            self.anchor.latest, self._kept = offset, kept
             self.falls += 1
         if now.ahead > STEP and now.boot - self._since >= 2 * self.hold:
-            self._anchor.earliest = offset
+            self.anchor.earliest = offset
         return self.now()
 
     def _note(self, now: Now, offset: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -96,14 +95,6 @@ class Record:
 def known_method(method: str | None) -> str | None:
     """The method, or ``_OTHER``: an unknown one is text that a client chose."""
     return method if method is None or method in _METHODS else OTHER_METHOD
-
-
-def token_id(token: bytes) -> str:
-    """What names a token in logs, as ``Verified.token_id`` does: SHA-256 of the signing input, in hex.
-
-    Whoever has the token can find its lines; what has no dot is digested whole.
-    """
-    return hashlib.sha256(token.rpartition(b".")[0] or token).hexdigest()
 
 
 def traceparent(request: Request) -> str | None:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import log
 from bearerd._native import clock
-from bearerd.audit.record import Record, Step, token_id, traceparent
+from bearerd._native.ring import Burst
+from bearerd.audit.record import Record, Step, traceparent
 from bearerd.audit.ring import Ring
 from bearerd.config import files
 from bearerd.errors import BearerdError
 from bearerd.metrics import NO_CODE, NO_RESOURCE
 from bearerd.refusals import Code, Outcome
+from bearerd.verify.verified import token_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,25 +50,6 @@ class Trail:
     steps: tuple[Step, ...] = ()
 
 
-class Burst:
-    """A bucket of ``rate`` lines a second, and no more than a second's worth at once."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self._left = float(rate)
-        self._at = clock.boot()
-
-    def take(self) -> bool:
-        """Whether one more line may be written now."""
-        now = clock.boot()
-        self._left = min(float(self.rate), self._left + (now - self._at) * self.rate)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
-
-
 class Recorder:
     """Of one process.  ``log_allows`` is the share of allows that get a line; refusals get one within the burst."""
 
@@ -83,7 +66,7 @@ class Recorder:
         self.metrics = metrics
         self._subject_key = subject_key
         self.ring = Ring(ring_size, self.subject)
-        self._burst = Burst(refusals_per_second)
+        self.burst: Final = Burst(refusals_per_second)
         self._faults = Burst(FAULTS_PER_SECOND)
         self._share = log_allows
         self._owed = 0.0
@@ -123,12 +106,12 @@ class Recorder:
             metrics.inc("bearerd_would_refuse_total", decision.resource, found.code)
         if decision.allowed and not decision.would_refuse:
             if self._sampled():
-                self._write(self._record(face, decision, request, seconds, trail, caller))
+                self.write(self._record(face, decision, request, seconds, trail, caller))
             return ""
         record = self._record(face, decision, request, seconds, trail, caller)
         self.ring.add(record)
-        if self._burst.take():
-            self._write(record)
+        if self.burst.take():
+            self.write(record)
         else:
             metrics.inc("bearerd_decision_lines_suppressed_total")
         return "" if decision.allowed else record.request_id
@@ -170,7 +153,7 @@ class Recorder:
             method=request.method if request else None,
             template=trail.template,
             peer=request.peer if request else "",
-            token_id=None if trail.token is None else token_id(trail.token),
+            token_id=None if trail.token is None else token_name(trail.token).hex(),
             traceparent=traceparent(request) if request else None,
             verified=trail.verified,
             cache=trail.cache,
@@ -178,7 +161,8 @@ class Recorder:
             steps=trail.steps,
         )
 
-    def _write(self, record: Record) -> None:
+    def write(self, record: Record) -> None:
+        """One line."""
         code = record.decision.code
         level = logging.ERROR if code is Code.INTERNAL_ERROR else logging.INFO
         if record.decision.outcome is Outcome.UNAVAILABLE and code is not Code.INTERNAL_ERROR:

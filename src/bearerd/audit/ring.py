@@ -18,6 +18,7 @@ class Ring:
         self._size = size
         self._subject = subject
         self._records: OrderedDict[str, Record] = OrderedDict()
+        self.elsewhere: Callable[[str], Record | None] = lambda request_id: None  # who else keeps refusals
 
     def add(self, record: Record) -> None:
         """Remember one more."""
@@ -27,7 +28,7 @@ class Ring:
 
     def find(self, request_id: str) -> dict[str, Any] | None:
         """What was decided, JSON-able and without the token; None where it is not (or no longer) known here."""
-        record = self._records.get(request_id)
+        record = self._records.get(request_id) or self.elsewhere(request_id)
         return None if record is None else record.as_dict(self._subject)
 
     def last(self, count: int) -> list[dict[str, Any]]:

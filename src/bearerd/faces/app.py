@@ -8,11 +8,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from bearerd import request as view
-from bearerd._native import path
 from bearerd.decision import Decision
-from bearerd.faces import answer, ext_authz, forward_auth, metadata, peer, server
+from bearerd.faces import answer, asked, ext_authz, forward_auth, metadata, peer, server
+from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
-from bearerd.flow import Decided, Flow
+from bearerd.flow import Flow
 from bearerd.metrics import NO_FACE
 from bearerd.refusals import TABLE, Code, Refusal
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from bearerd.callers import Act
     from bearerd.faces.answer import Answer
-    from bearerd.request import Headers, Request
+    from bearerd.faces.asked import Asked
+    from bearerd.flow import Decided
     from bearerd.service import Current, Service
 
 _CALLERS: Final[dict[bytes, Act]] = {b"/introspect": "introspect", b"/revoke": "revoke"}
@@ -58,10 +59,9 @@ class Faces:
             request_id = self._unjudged(Code.HEAD_TOO_LARGE, peer.of_request(request).name)
             return answer.head_too_large(request_id)
         target = server.raw_target(request)
-        if target.startswith(forward_auth.PREFIX):
-            return await self._forward_auth(request, target, current)
-        if target.startswith(ext_authz.PREFIX):
-            return await self._ext_authz(request, target, current)
+        if target.startswith((forward_auth.PREFIX, ext_authz.PREFIX)):
+            question = asked.read(self._seen(request, target), current.policy)
+            return answer.plain(404) if question is None else await self._decide(question)
         bare = target.partition(b"?")[0]
         if (act := _CALLERS.get(bare)) is not None:
             if request.method != "POST":
@@ -80,51 +80,12 @@ class Faces:
             self._made_for = current
         return current
 
-    async def _forward_auth(self, request: web.BaseRequest, target: bytes, current: Current) -> Answer:
-        name = path.resource_name(target, forward_auth.PREFIX)
-        if name is None or target[len(forward_auth.PREFIX) + len(name) :][:1] == b"/":
-            return answer.plain(404)
-        headers, trusted, who = self._seen(request)
-        resource = current.policy.resources.get(name.decode())
-        dialect = next((known for known in forward_auth.FAMILIES if resource and known in resource.gateways), None)
-        if dialect is None:
-            return self._nowhere(name, headers, forward_auth.FACE, trusted, who)
-        asked = forward_auth.original(dialect, headers, trusted=trusted, peer=who)
-        return await self._decide(name, asked, forward_auth.FACE, dialect, headers, trusted, who)
-
-    async def _ext_authz(self, request: web.BaseRequest, target: bytes, current: Current) -> Answer:
-        name = path.resource_name(target, ext_authz.PREFIX)
-        if name is None:
-            return answer.plain(404)
-        headers, trusted, who = self._seen(request)
-        resource = current.policy.resources.get(name.decode())
-        if resource is None or "envoy" not in resource.gateways:
-            return self._nowhere(name, headers, ext_authz.FACE, trusted, who)
-        host = request.headers.get("Host")
-        asked = ext_authz.original(name, request.method, target, headers, host=host, trusted=trusted, peer=who)
-        return await self._decide(name, asked, ext_authz.FACE, "envoy", headers, trusted, who)
-
-    async def _decide(
-        self,
-        name: bytes,
-        asked: Request | Refusal,
-        face: str,
-        dialect: str,
-        headers: Headers,
-        trusted: bool,
-        who: str,
-    ) -> Answer:
-        if isinstance(asked, Refusal):
-            unknown = view.of(None, None, None, headers, trusted=trusted, peer=who)
-            decided = self._flow.refuse(name.decode(), asked, unknown, face=face)
+    async def _decide(self, question: Asked) -> Answer:
+        if isinstance(question.request, Refusal):
+            decided = self._flow.refuse(question.name, question.request, question.unknown, face=question.face)
         else:
-            decided = await self._flow.run(name.decode(), asked, face=face)
-        return self._answer(decided, dialect)
-
-    def _nowhere(self, name: bytes, headers: Headers, face: str, trusted: bool, who: str) -> Answer:
-        """No such resource, or it does not list this face: one answer for both."""
-        unknown = view.of(None, None, None, headers, trusted=trusted, peer=who)
-        return self._answer(self._flow.refuse(name.decode(), Refusal(Code.UNKNOWN_RESOURCE), unknown, face=face), "")
+            decided = await self._flow.run(question.name, question.request, face=question.face)
+        return self._answer(decided, question.dialect)
 
     def _answer(self, decided: Decided, dialect: str) -> Answer:
         reveal = self._service.current.config.server.reveal_reason
@@ -139,16 +100,16 @@ class Faces:
             return answer.plain(404, (answer.REQUEST_ID, request_id))
         return metadata.answer(resource)
 
-    def _seen(self, request: web.BaseRequest) -> tuple[Headers, bool, str]:
-        """The header fields as received, whether the peer may speak as a gateway, and its name."""
-        who = peer.of_request(request)
-        return request._message.raw_headers, who in self._trust, who.name  # noqa: SLF001 - see server.raw_target
+    def _seen(self, request: web.BaseRequest, target: bytes) -> Seen:
+        """The request as received, and whether its peer may speak as a gateway."""
+        who, headers = peer.of_request(request), request._message.raw_headers  # noqa: SLF001 - see server.raw_target
+        return Seen(request.method, target, headers, request.headers.get("Host"), who in self._trust, who.name)
 
     def _unjudged(self, code: Code, who: str) -> str:
         row = TABLE[code]
         decision = Decision(False, row.outcome, code, row.status, resource="")
-        asked = view.of(None, None, peer=who)
-        return self._service.recorder.record(NO_FACE, decision, asked, 0.0)
+        unknown = view.of(None, None, peer=who)
+        return self._service.recorder.record(NO_FACE, decision, unknown, 0.0)
 
 
 def public_runner(service: Service, **more: Any) -> web.ServerRunner:

@@ -61,6 +61,11 @@ class Identity:
         """
         return tuple(name.decode("latin-1") for name, _ in headers if self._ours(name.lower()))
 
+    @property
+    def canonical(self) -> tuple[bytes, ...]:
+        """The names beside ``x-auth-…`` that are ours, as the laxest upstream reads them."""
+        return tuple(sorted(name for name in self._names if not name.startswith(_PREFIX)))
+
     def _ours(self, name: bytes) -> bool:
         canonical = _canonical(name)
         return (canonical.startswith(_PREFIX) or canonical in self._names) and name not in self._allowed

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from bearerd.lane.clerk import Clerk
     from bearerd.serve.doors import Doors
 
 LINGER: Final = 1.0  # seconds in which a client that keeps a connection alive is likely to ask again
@@ -22,7 +23,7 @@ CUT: Final = 0.5  # seconds for a handler that is cancelled
 STEP: Final = 0.02  # seconds between two looks at what is left
 
 
-async def depart(server: web.Server, doors: Doors, patience: float, *, successor: bool) -> int:
+async def depart(server: web.Server, clerk: Clerk, doors: Doors, patience: float, *, successor: bool) -> int:
     """Answer what is under way, for at most ``patience`` seconds; returns how many connections were cut off.
 
     From now on each answer closes its connection.  With a successor, who accepts from the same sockets, we accept nothing
@@ -30,29 +31,35 @@ async def depart(server: web.Server, doors: Doors, patience: float, *, successor
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + patience
+    clerk.lane.closing = True
     server.request_handler = _closing(server.request_handler)
     for connection in server.connections:
         connection._request_handler = server.request_handler  # noqa: SLF001 - aiohttp copies it once a connection
     if successor:
         doors.shut()
-        await _empty(server, loop.time() + patience / 2)
+        await _empty(server, clerk, loop.time() + patience / 2)
     else:
-        await _empty(server, loop.time() + min(LINGER, patience / 2))
+        await _empty(server, clerk, loop.time() + min(LINGER, patience / 2))
         await doors.shut_for_good()
+    for waiting in list(clerk.lane.connections):
+        waiting.shut()
     for connection in server.connections:
         if connection._request_in_progress or connection._messages:  # noqa: SLF001 - aiohttp has no other word for busy
             connection.close()  # after its answer
         else:
             connection.force_close()
-    await _empty(server, end)
-    left = len(server.connections)
+    await _empty(server, clerk, end)
+    left = len(server.connections) + len(clerk.lane.connections)
+    for waiting in list(clerk.lane.connections):
+        waiting.abort()
     await server.shutdown(CUT)
+    clerk.stop()
     return left
 
 
-async def _empty(server: web.Server, deadline: float) -> None:
+async def _empty(server: web.Server, clerk: Clerk, deadline: float) -> None:
     loop = asyncio.get_running_loop()
-    while server.connections and loop.time() < deadline:  # noqa: ASYNC110 - aiohttp tells nobody
+    while (server.connections or clerk.lane.connections) and loop.time() < deadline:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(STEP)
 
 

@@ -24,6 +24,7 @@ import uvloop
 from bearerd import log
 from bearerd.config.model import Config
 from bearerd.faces.app import public_runner
+from bearerd.lane.clerk import Clerk
 from bearerd.serve import errands, process
 from bearerd.serve.channel import Channel
 from bearerd.serve.departure import depart
@@ -65,6 +66,7 @@ class Worker:
         self._channel: Channel | None = None
         self._service: Service | None = None
         self._runner: web.ServerRunner | None = None
+        self._clerk: Clerk | None = None
         self._doors: Doors | None = None
         self._open: list[int] = []  # the slots that we accept from
         self._slots: list[list[socket.socket]] = []
@@ -139,9 +141,12 @@ class Worker:
         server = runner.server
         assert server is not None  # noqa: S101 - set up just now
         connections = server._connections  # noqa: SLF001 - its public sibling copies the whole dictionary
-        self._doors = Doors(server, lambda: len(connections), config.limits.max_connections)
+        clerk = Clerk(service, server)
+        ours = clerk.lane.connections
+        self._doors = Doors(clerk.connection, lambda: len(ours) + len(connections), config.limits.max_connections)
         await service.start()
-        self._service, self._runner = service, runner
+        clerk.start()
+        self._service, self._runner, self._clerk = service, runner, clerk
         return {"lease": getattr(service, "lease", "")}
 
     def _serve(self, slots: list[int], *, unix: bool) -> None:
@@ -174,8 +179,9 @@ class Worker:
 
     async def _leave(self) -> None:
         cut = 0
-        if self._doors is not None and self._runner is not None and self._runner.server is not None:
-            cut = await depart(self._runner.server, self._doors, self._patience, successor=self._successor)
+        server = None if self._runner is None else self._runner.server
+        if self._doors and self._clerk and self._runner and server:
+            cut = await depart(server, self._clerk, self._doors, self._patience, successor=self._successor)
             await self._runner.cleanup()
         if cut:
             _LOGGER.warning("requests were cut off: drain_timeout has passed", extra={"connections": cut})

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import orjson
 
 from bearerd._native import jws as _native
+from bearerd.decision import Pending, Wait
 from bearerd.errors import BadSignature, JwsError, MalformedToken, UnsupportedAlg
 from bearerd.jws import header
 from bearerd.jws.keys import Key
 from bearerd.refusals import Code, Refusal
 from bearerd.verify import claims, hints, paths
+from bearerd.verify.budget import Budget
 from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
-    from bearerd.decision import Now, Pending
+    from bearerd.decision import Now
     from bearerd.issuers.registry import Issuer, Issuers
     from bearerd.jws.header import Header
     from bearerd.limits import Limits
@@ -58,8 +60,9 @@ class Silent:
 class Examiner:
     """Examines tokens of these issuers."""
 
-    def __init__(self, issuers: Issuers, limits: Limits, observer: Observer) -> None:
+    def __init__(self, issuers: Issuers, limits: Limits, observer: Observer, budget: Budget | None = None) -> None:
         self._issuers = issuers
+        self._budget = budget or Budget()
         self._limits = limits
         self._observer = observer
         self._near = hints.NearIssuers(issuer.config.issuer for issuer in issuers)
@@ -91,6 +94,8 @@ class Examiner:
         key = issuer.select(head.alg, head.kid, now)
         if not isinstance(key, Key):
             return self._without_key(key, head, issuer)
+        if not self._budget.take(issuer.iss):
+            return Pending(Wait.TURN, issuer.iss)
         self._check_signature(head, key, compact)
         self._tell_of(said, issuer, now)
         return self._read(said, head, key, issuer, compact.signing_input)

@@ -14,7 +14,7 @@ from bearerd.jws.algorithms import ALGORITHMS
 from bearerd.jws.keys import Key
 from bearerd.refusals import TABLE, Code, Refusal
 from bearerd.verify.examine import Examiner, Observer, Silent
-from bearerd.verify.verified import Verified
+from bearerd.verify.verified import Verified, token_name
 
 if TYPE_CHECKING:
     from bearerd._native.generations import Generations
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from bearerd.decision import Now, Pending
     from bearerd.issuers.registry import Issuers
     from bearerd.limits import Limits
+    from bearerd.verify.budget import Budget
 
 # Codes that are remembered, by the small integer that stands for them.  A token that is too large is not: its length is
 # looked at before anything else, and hashing it would cost more than refusing it again.
-_REMEMBERED: Final = tuple(code for code in Code if TABLE[code].remembered and code is not Code.TOO_LARGE)
-_AGAIN: Final = tuple(Refusal(code, "the same bytes were refused moments ago") for code in _REMEMBERED)
+REMEMBERED: Final = tuple(code for code in Code if TABLE[code].remembered and code is not Code.TOO_LARGE)
+AGAIN: Final = tuple(Refusal(code, "the same bytes were refused moments ago") for code in REMEMBERED)
 
 
 class View(Protocol):
@@ -52,6 +53,7 @@ class TokenVerifier:
         view: View,
         limits: Limits,
         observer: Observer | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._issuers = issuers
         self._generations = generations
@@ -59,7 +61,7 @@ class TokenVerifier:
         self._refused = refused
         self._view = view
         self._limits = limits
-        self._examiner = Examiner(issuers, limits, observer or Silent())
+        self._examiner = Examiner(issuers, limits, observer or Silent(), budget)
 
     def verify_now(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
         """Verify a bearer token.  Pending: resolve it (await), then ask again."""
@@ -68,18 +70,18 @@ class TokenVerifier:
         known = self._recall(token, now)
         if known is not None:
             return known
-        generation = self._generation()
+        generation = self._generations.total
         remembered = self._refused.find(token, now.boot, generation)
         if remembered >= 0:
-            return _AGAIN[remembered]
+            return AGAIN[remembered]
         found = self._examiner.examine(token, now)
         if isinstance(found, Verified):
             probes = found.probes()
             self._keep(token, found, probes, now)
             return self._unless_revoked(found, probes, now)
-        if isinstance(found, Refusal) and found.code in _REMEMBERED:
+        if isinstance(found, Refusal) and found.code in REMEMBERED:
             until = now.boot + self._limits.refused_seconds
-            self._refused.put(token, _REMEMBERED.index(found.code), until, generation)
+            self._refused.put(token, REMEMBERED.index(found.code), until, generation, token_name(token))
         return found
 
     def examine(self, token: bytes, now: Now, *, revoked_too: bool = False) -> Verified | Refusal | Pending:
@@ -153,11 +155,6 @@ class TokenVerifier:
     def _unless_revoked(self, verified: Verified, probes: bytes, now: Now) -> Verified | Refusal:
         at = self._view.table.revoked(probes, verified.issued_second, int(now.latest))
         return verified if at < 0 else _revoked(verified, at)
-
-    def _generation(self) -> int:
-        """One integer for configuration and key sets, which grows with each change of either."""
-        key_sets = sum(self._generations.key_set(issuer.index) for issuer in self._issuers)
-        return (self._generations.config << 32) + key_sets
 
 
 def _revoked(verified: Verified, at: int) -> Refusal:

@@ -1,0 +1,63 @@
+"""One connection: bytes to heads, heads to answers, and the door to aiohttp, which opens one way."""
+
+import asyncio
+from typing import Protocol, final
+
+from bearerd._native.lane import Lane
+from bearerd._native.route import Route
+
+Question = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
+"""Is it Envoy's, resource, method, target, header fields, Host, peer, is the peer trusted, is the method HEAD."""
+
+class Desk(Protocol):
+    """What is Python's."""
+
+    def welcome(self, transport: asyncio.Transport) -> tuple[str, bool]:
+        """The name of the peer, and whether it may speak as a gateway."""
+
+    def renew(self) -> None:
+        """Another configuration is in use: new routes are needed."""
+
+    def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:
+        """The head up to Date, and the body, at once; None: it has to wait."""
+
+    def wait(self, connection: Connection) -> None:
+        """Ask it when its turn comes, and reply."""
+
+    def gone(self, connection: Connection) -> None:
+        """It waits no more."""
+
+    def noted(self) -> None:
+        """The lane has noted something that is to become a line."""
+
+    def handler(self) -> asyncio.Protocol:
+        """A connection of aiohttp's."""
+
+@final
+class Connection(asyncio.Protocol):
+    """An ``asyncio.Protocol``; ``desk`` (see the stub) is asked for what is Python's."""
+
+    peer: str
+    waiter: object
+
+    def __init__(self, lane: Lane, desk: Desk) -> None: ...
+    def ask(self) -> Question | None:
+        """What is waited for; None where nobody waits any more, or the answer stands ready by now."""
+
+    def reply(self, head: bytes, body: bytes) -> None:
+        """Answer what was asked: the head up to Date, and the body."""
+
+    def prepare(self, route: Route, rule: int, until_wall: float, until_boot: float, head: bytes) -> None:
+        """The token that was last asked about may be answered so again, as ``Decision.reuse`` says.
+
+        ``rule``: its place among the enforced rules, or -1.
+        """
+
+    def check(self, boot: float) -> None:
+        """Close it if a head, or the next request, is too long in coming, or nobody reads what we write."""
+
+    def shut(self) -> None:
+        """Close it if it owes nothing."""
+
+    def abort(self) -> None:
+        """Close it, whatever it owes."""

@@ -1,0 +1,295 @@
+"""One connection: bytes to heads, heads to answers, and the door to aiohttp, which opens one way.
+
+    READING   heads are answered as they come, all of one read by one write
+    WAITING   Python owes the answer to the first head of ``held``; what follows is kept, so that answers stay in order
+    LEAVING   ``held`` begins with something that is not ours: aiohttp gets it, and all that comes after it, as soon as
+              nothing that we wrote waits in the transport
+    GONE      aiohttp has it, or it is closed
+
+A client that does not read what it is sent is not read from either.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
+
+from bearerd._native.clock cimport boot_now
+from bearerd._native.fieldnames cimport HOST
+from bearerd._native.head cimport Face, Head, Verdict as Recognised, recognise
+from bearerd._native.lane cimport Lane, Verdict
+from bearerd._native.route cimport Route
+
+# Every head is answered, or told as a question, before the next one is read: one is enough.
+cdef Head scratch
+
+
+cdef inline const unsigned char* start(bytes data) noexcept:
+    return <const unsigned char*>PyBytes_AS_STRING(data)
+
+
+cdef inline bytes piece(const unsigned char* p, uint32_t at, uint32_t length):
+    return PyBytes_FromStringAndSize(<const char*>p + at, length)
+
+
+@cython.final
+cdef class Connection:
+    """An ``asyncio.Protocol``; ``desk`` (see the stub) is asked for what is Python's."""
+
+    def __init__(self, Lane lane not None, desk):
+        self.lane, self.desk = lane, desk
+        self.held = self.peer_text = b""
+        self.peer = ""
+
+    # -- asyncio.Protocol --
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.since = boot_now()
+        self.look_at_peer()
+        self.lane.connections.add(self)
+
+    def data_received(self, bytes data not None):
+        cdef bint fresh = not self.held
+        if self.state != State.READING or self.write_paused:
+            self.keep(data)
+            return
+        if not fresh:
+            data = self.held + data
+        self.serve(data, fresh)
+
+    def eof_received(self):
+        """As with aiohttp: who has stopped asking gets no further answer."""
+
+    def pause_writing(self):
+        self.write_paused = True
+        if not self.read_paused and self.state != State.GONE:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume_writing(self):
+        self.write_paused = False
+        self.go_on()
+
+    def connection_lost(self, error):
+        self.state = State.GONE
+        self.held = b""
+        self.lane.connections.discard(self)
+        if self.waiter is not None:
+            self.desk.gone(self)
+
+    # -- what Python owes --
+
+    def ask(self):
+        """What is waited for; None where nobody waits any more, or the answer stands ready by now."""
+        cdef const Head* head
+        if self.state != State.WAITING:
+            return None
+        self.lane.begin()
+        head = self.waiting()
+        if self.lane.judge(&self.client, start(self.held), head) != Verdict.ANSWERED:
+            return self.question(start(self.held), head)
+        self.answered(head)
+        return None
+
+    def reply(self, bytes head not None, bytes body not None):
+        """Answer what was asked: the head up to Date, and the body."""
+        cdef const Head* asked
+        if self.state != State.WAITING:
+            return
+        self.lane.begin()
+        asked = self.waiting()
+        self.client.last = asked.close or self.lane.closing
+        self.lane.write(&self.client, head, body)
+        self.answered(asked)
+
+    def prepare(self, Route route not None, Py_ssize_t rule, double until_wall, double until_boot, bytes head not None):
+        """The token that was last asked about may be answered so again, as ``Decision.reuse`` says.
+
+        ``rule``: its place among the enforced rules, or -1.
+        """
+        if self.client.length:
+            self.lane.cache.prepare(
+                self.client.digest, self.client.length, route.index, route.words, <size_t>(rule + 1),
+                until_wall, until_boot, self.lane.latest, self.lane.now.boot, start(head), <size_t>PyBytes_GET_SIZE(head),
+            )
+
+    # -- from outside --
+
+    def check(self, double boot):
+        """Close it if a head, or the next request, is too long in coming, or nobody reads what we write."""
+        cdef double most = HEAD_SECONDS if self.held else IDLE_SECONDS
+        if self.write_paused:
+            if boot - self.since > STALLED_SECONDS:
+                self.abort()
+        elif self.state == State.READING and boot - self.since > most:
+            self.close()
+
+    def shut(self):
+        """Close it if it owes nothing."""
+        if self.state == State.READING and not self.held:
+            self.close()
+
+    def abort(self):
+        """Close it, whatever it owes."""
+        if self.state != State.GONE:
+            self.transport.abort()
+
+    # -- within --
+
+    cdef int look_at_peer(self) except -1:
+        self.generation = self.lane.routes.generation
+        self.peer, self.client.trusted = self.desk.welcome(self.transport)
+        self.peer_text = self.peer.encode("ascii", "replace")
+        self.client.peer = start(self.peer_text)
+        self.client.peer_size = <size_t>PyBytes_GET_SIZE(self.peer_text)
+        return 0
+
+    cdef int serve(self, bytes data, bint fresh) except -1:
+        """``fresh``: the first head begins with these bytes."""
+        cdef size_t at = 0
+        if self.lane.routes.generation != self.lane.generations.config:
+            self.desk.renew()
+        if self.generation != self.lane.routes.generation:
+            self.look_at_peer()
+        self.lane.begin()
+        self.held = b""
+        self.answer_all(data, &at)
+        if at < <size_t>PyBytes_GET_SIZE(data):
+            self.held = data[at:]
+        if at or fresh:
+            self.since = self.lane.now.boot
+        self.lane.finish()
+        self.flush()
+        if self.lane.noted:
+            self.desk.noted()
+        if self.state == State.WAITING:
+            self.desk.wait(self)
+        elif self.state == State.LEAVING:
+            self.go_on()
+        elif at and self.client.last:
+            self.close()
+        return 0
+
+    cdef int answer_all(self, bytes data, size_t* at) except -1:
+        """``at``: what comes to be answered of it."""
+        cdef const unsigned char* p = start(data)
+        cdef size_t n = <size_t>PyBytes_GET_SIZE(data)
+        cdef int found
+        while at[0] < n:
+            found = recognise(p + at[0], n - at[0], &self.searched, &self.lane.limits, &scratch)
+            if found == Recognised.MORE:
+                return 0
+            self.searched = 0
+            if found == Recognised.NOT_MINE:
+                self.state = State.LEAVING
+                return 0
+            found = self.lane.judge(&self.client, p + at[0], &scratch)
+            if found == Verdict.KNOWN:
+                found = self.decide(p + at[0])
+            if found != Verdict.ANSWERED:
+                self.state = State.WAITING if found == Verdict.UNKNOWN else State.LEAVING
+                return 0
+            at[0] += scratch.size
+            if self.client.last:
+                at[0] = n  # what follows was not to be sent
+        return 0
+
+    cdef int decide(self, const unsigned char* p) except -1:
+        """At once: there is no signature to check."""
+        cdef tuple made = self.desk.decide(self, self.question(p, &scratch))
+        if made is None:
+            return Verdict.UNKNOWN
+        self.lane.write(&self.client, made[0], made[1])
+        return Verdict.ANSWERED
+
+    cdef int answered(self, const Head* head) except -1:
+        """What was waited for stands in the buffer."""
+        self.held = self.held[head.size:]
+        self.state = State.READING
+        self.since = self.lane.now.boot
+        self.lane.finish()
+        self.flush()
+        if self.client.last:
+            self.close()
+        else:
+            self.go_on()
+        return 0
+
+    cdef const Head* waiting(self) except NULL:
+        """The head that is waited for, once more."""
+        cdef size_t searched = 0
+        cdef int found = recognise(
+            start(self.held), <size_t>PyBytes_GET_SIZE(self.held), &searched, &self.lane.limits, &scratch
+        )
+        if found != Recognised.COMPLETE:
+            raise RuntimeError("a head is not what it was")
+        return &scratch
+
+    cdef tuple question(self, const unsigned char* p, const Head* head):
+        """(is it Envoy's, resource, method, target, header fields, Host, peer, trusted, is the method HEAD)."""
+        cdef list fields = []
+        cdef uint32_t i
+        for i in range(head.fields):
+            fields.append((
+                piece(p, head.field[i].name.at, head.field[i].name.length),
+                piece(p, head.field[i].value.at, head.field[i].value.length),
+            ))
+        return (
+            head.face == Face.EXT_AUTHZ,
+            piece(p, head.name.at, head.name.length),
+            piece(p, head.method.at, head.method.length).decode("ascii"),
+            piece(p, head.target.at, head.target.length),
+            fields,
+            None if head.known[HOST] < 0 else fields[head.known[HOST]][1].decode("utf-8", "surrogateescape"),
+            self.peer, self.client.trusted, head.is_head,
+        )
+
+    cdef int go_on(self) except -1:
+        """After an answer, or when the transport takes more."""
+        cdef bytes data = self.held
+        if self.write_paused or self.state == State.GONE:
+            return 0
+        if self.read_paused and self.state != State.WAITING:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.state == State.LEAVING:
+            self.leave()
+        elif self.state == State.READING and data:
+            self.serve(data, False)
+        return 0
+
+    cdef int keep(self, bytes data) except -1:
+        if self.state == State.GONE:
+            return 0
+        self.held = self.held + data
+        if not self.read_paused and <size_t>PyBytes_GET_SIZE(self.held) > self.lane.limits.max_head_bytes:
+            self.read_paused = True
+            self.transport.pause_reading()
+        return 0
+
+    cdef int flush(self) except -1:
+        if self.lane.out_size:
+            self.transport.write(PyBytes_FromStringAndSize(<const char*>self.lane.out, <Py_ssize_t>self.lane.out_size))
+            self.lane.out_size = 0
+        return 0
+
+    cdef int leave(self) except -1:
+        """Through the door: from here on it is aiohttp's."""
+        cdef bytes rest = self.held
+        cdef object handler = self.desk.handler()
+        self.state = State.GONE
+        self.held = b""
+        self.lane.connections.discard(self)
+        self.transport.set_protocol(handler)
+        handler.connection_made(self.transport)
+        if rest:
+            handler.data_received(rest)
+        return 0
+
+    cdef int close(self) except -1:
+        """What was written goes out first."""
+        self.state = State.GONE
+        self.held = b""
+        self.lane.connections.discard(self)
+        self.transport.close()
+        return 0

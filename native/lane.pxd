@@ -1,0 +1,96 @@
+# What all connections of the lane share.  See lane.pyx.
+
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from bearerd._native.anchor cimport Anchor, Time
+from bearerd._native.counters cimport Page
+from bearerd._native.generations cimport Generations
+from bearerd._native.head cimport Head, HeadLimits
+from bearerd._native.refused cimport RefusedTokens
+from bearerd._native.revocations cimport Revocations
+from bearerd._native.ring cimport Burst, Note, Ring
+from bearerd._native.route cimport Route, Routes
+from bearerd._native.tokens cimport TokenCache
+
+cdef enum Verdict:
+    ANSWERED  # the answer stands in the buffer
+    KNOWN  # to be decided by Python, now: nothing has to be verified
+    UNKNOWN  # to be decided by Python, when it is its turn
+    ELSEWHERE  # nobody's here: aiohttp's
+
+cdef struct Client:  # what the lane knows of a connection's other end, and of what it asks
+    const unsigned char* peer
+    size_t peer_size
+    bint trusted
+    bint last  # the answer is the last one
+    unsigned char[16] digest  # keyed128 of the token that was last looked at
+    uint32_t length  # of that token; 0: none was
+
+cdef struct Asked:  # what of a head selects a rule, and the token; nothing is copied
+    const unsigned char* method
+    size_t method_size
+    const unsigned char* path
+    size_t path_size
+    const unsigned char* token
+    size_t token_size
+
+
+@cython.final
+cdef class Lane:
+    cdef TokenCache cache
+    cdef RefusedTokens refused
+    cdef Revocations revocations
+    cdef Generations generations
+    cdef Anchor anchor
+    cdef Page page
+    cdef readonly Ring ring
+    cdef readonly Burst burst
+    cdef public Routes routes
+    cdef public double log_allows
+    cdef public bint full
+    cdef public bint closing
+    cdef readonly uint64_t answered
+    cdef readonly double busy
+    cdef readonly bint noted
+    cdef readonly set connections
+    cdef double owed
+    cdef size_t suppressed
+    cdef size_t max_token
+    cdef HeadLimits limits
+    cdef Time now
+    cdef double latest
+    cdef double started
+    cdef unsigned char* path
+    cdef unsigned char* out
+    cdef size_t out_size
+    cdef size_t out_room
+    cdef int64_t second
+    cdef unsigned char[29] date
+    cdef unsigned char[16] id_key
+    cdef uint64_t ids
+
+    # Before the first head of a read: the time, and an empty buffer.
+    cdef void begin(self) noexcept nogil
+    # After the last one: what it took is told to whoever shares the loop's time out.
+    cdef void finish(self) noexcept nogil
+    # Decides one request, and writes the answer behind what is in the buffer.
+    cdef int judge(self, Client* client, const unsigned char* p, const Head* head) except -1
+    # Writes an answer that Python made: ``head`` up to Date.
+    cdef int write(self, Client* client, bytes head, bytes body) except -1
+
+    cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1
+    cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                     Py_ssize_t rule) except -1
+    cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                   Py_ssize_t rule, const unsigned char* text, size_t size) except -1
+    cdef int refuse(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                    Py_ssize_t rule, size_t place, const unsigned char* name32) except -1
+    cdef Note* note(self, const Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                    Py_ssize_t rule) noexcept nogil
+    cdef double took(self) noexcept nogil
+    cdef unsigned char* room(self, size_t size) except NULL
+    cdef int put(self, const unsigned char* p, size_t size) except -1
+    cdef int put_end(self, const Client* client) except -1
+    cdef int put_with_id(self, const unsigned char* p, size_t size, size_t hole, const unsigned char* digits) except -1
+    cdef void draw_id(self, unsigned char* id16, unsigned char* digits) noexcept nogil

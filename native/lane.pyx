@@ -1,0 +1,399 @@
+"""The lane: requests of gateways answered from their bytes, by the tables that every face shares.
+
+An answer is given here where all of it stands ready: the text that ``policy.decide`` made for this token under this rule, as
+long as its ``Decision.reuse`` says (G4), or the refusal of a token that is remembered as bad.  Time, generations, cut-offs
+and the rule are looked at for each request.  Whatever else there is to decide is Python's, by the same core.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport INT64_MIN, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memchr, memcmp, memcpy
+
+from bearerd._native.anchor cimport Anchor
+from bearerd._native.ascii cimport to_lower
+from bearerd._native.clock cimport boot_now
+from bearerd._native.counters cimport Page
+from bearerd._native.digest cimport keyed128_into, siphash128_into
+from bearerd._native.fieldnames cimport AUTHORIZATION, TRACEPARENT, bit
+from bearerd._native.generations cimport Generations
+from bearerd._native.head cimport Face, Head
+from bearerd._native.path cimport names_access_token, normalise_into
+from bearerd._native.refused cimport Memory, RefusedTokens
+from bearerd._native.revocations cimport Revocations
+from bearerd._native.ring cimport METHOD, PEER, TRACE, Burst, Note, Ring
+from bearerd._native.route cimport Route, Routes, Template
+from bearerd._native.tokens cimport Finding, Lookup, TokenCache
+
+import os
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    cdef struct tm:
+        int tm_sec, tm_min, tm_hour, tm_mday, tm_mon, tm_year, tm_wday
+    tm* gmtime_r(const time_t*, tm*) noexcept
+
+cdef enum:
+    DATE = 29  # bytes of an HTTP date
+    ID = 16
+    DIGITS = 32
+    LONGEST_METHOD = 32  # as faces.forward_auth.METHOD has it
+
+cdef const char* DAYS = b"SunMonTueWedThuFriSat"
+cdef const char* MONTHS = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+cdef const char* HEX = b"0123456789abcdef"
+
+
+# ---- reading ----
+
+
+cdef inline const unsigned char* value_of(const unsigned char* p, const Head* head, int32_t field, size_t* size) noexcept nogil:
+    size[0] = head.field[field].value.length
+    return p + head.field[field].value.at
+
+
+cdef inline bint is_host(const unsigned char* p, size_t n) noexcept nogil:
+    """As ``faces.forward_auth`` takes one."""
+    cdef size_t i
+    for i in range(n):
+        if p[i] >= 0x80 or p[i] == c',':
+            return False
+    return True
+
+
+cdef inline bint is_plain_method(const unsigned char* p, size_t n) noexcept nogil:
+    """Upper-case letters, and not OPTIONS: what selects a rule without a further look."""
+    cdef size_t i
+    if n == 0 or n > LONGEST_METHOD or (n == 7 and memcmp(p, b"OPTIONS", 7) == 0):
+        return False
+    for i in range(n):
+        if not c'A' <= p[i] <= c'Z':
+            return False
+    return True
+
+
+cdef inline bint is_bearer(const unsigned char* p, size_t n) noexcept nogil:
+    """``Bearer``, one space, and something."""
+    cdef size_t i
+    cdef const char* scheme = b"bearer"
+    if n < 8 or p[6] != c' ':
+        return False
+    for i in range(6):
+        if to_lower(p[i]) != <unsigned char>scheme[i]:
+            return False
+    return True
+
+
+cdef inline bint is_trace(const unsigned char* p, size_t n) noexcept nogil:
+    """W3C Trace Context, section 3.2: lower-case hex, in groups of 2, 32, 16 and 2."""
+    cdef size_t i
+    if n != TRACE:
+        return False
+    for i in range(n):
+        if i == 2 or i == 35 or i == 52:
+            if p[i] != c'-':
+                return False
+        elif not (c'0' <= p[i] <= c'9' or c'a' <= p[i] <= c'f'):
+            return False
+    return True
+
+
+@cython.final
+cdef class Lane:
+    """One a worker, around its tables.  ``max_*``: as of ``bearerd.limits``."""
+
+    def __cinit__(
+        self, *, TokenCache cache not None, RefusedTokens refused not None, Revocations revocations not None,
+        Generations generations not None, Anchor anchor not None, Page page not None, Burst burst not None, Ring ring not None,
+        Py_ssize_t suppressed, Py_ssize_t max_token_bytes, Py_ssize_t max_header_bytes, Py_ssize_t max_head_bytes,
+        Py_ssize_t max_headers,
+    ):
+        """``suppressed``: the metrics cell that counts refusals without a line."""
+        self.cache, self.refused, self.revocations, self.generations = cache, refused, revocations, generations
+        self.anchor, self.page, self.burst, self.ring = anchor, page, burst, ring
+        self.connections = set()
+        self.routes = Routes(0, [])
+        self.suppressed = <size_t>max(0, suppressed)
+        self.max_token = <size_t>max_token_bytes
+        self.limits.max_header_bytes = <uint32_t>max_header_bytes
+        self.limits.max_head_bytes = <uint32_t>max_head_bytes
+        self.limits.max_headers = <uint32_t>max_headers
+        self.second = INT64_MIN
+        memcpy(self.id_key, PyBytes_AS_STRING(os.urandom(16)), 16)
+        self.path = <unsigned char*>malloc(<size_t>max_header_bytes + 1)  # a target is no longer than a field
+        self.room(4096)
+        if self.path == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.path)
+        free(self.out)
+
+    def drained(self):
+        """The notes that are to become lines (``ring.Noted``); a further one is announced by ``noted`` again."""
+        self.noted = False
+        return self.ring.drain()
+
+    # -- one read --
+
+    cdef void begin(self) noexcept nogil:
+        self.out_size = 0
+        self.anchor.look(&self.now)
+        self.latest = self.now.wall + self.now.behind
+        self.started = self.now.boot
+
+    cdef void finish(self) noexcept nogil:
+        self.busy += max(0.0, boot_now() - self.now.boot)
+
+    cdef double took(self) noexcept nogil:
+        """Seconds since the last answer of this read."""
+        cdef double before = self.started
+        self.started = boot_now()
+        return max(0.0, self.started - before)
+
+    # -- one request --
+
+    cdef int judge(self, Client* client, const unsigned char* p, const Head* head) except -1:
+        cdef Route route = self.routes.find(head.face, p + head.name.at, head.name.length)
+        cdef Asked asked
+        cdef Py_ssize_t rule
+        client.last = head.close or self.closing
+        client.length = 0
+        if route is None:
+            return Verdict.ELSEWHERE
+        # What would have to be looked at twice is left to those who look at it anyway.
+        if not client.trusted or not route.plain or head.is_head:
+            return Verdict.UNKNOWN
+        if not self.select(route, p, head, &asked, &rule):
+            return Verdict.UNKNOWN
+        return self.look_up(client, route, p, head, &asked, rule)
+
+    cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1:
+        """What ``rules.select_rule`` selects for this request; False where there is more to it than a rule's number."""
+        cdef const unsigned char* target = NULL
+        cdef const unsigned char* text
+        cdef size_t size, target_size = 0
+        cdef Py_ssize_t path_size = 0
+        cdef uint32_t i
+        asked.method = NULL
+        asked.method_size = 0
+        if route.method < 0:
+            asked.method, asked.method_size = p + head.method.at, head.method.length
+            target, target_size = p + head.rest.at, head.rest.length
+            if target_size == 0:
+                return False
+            for i in range(head.fields):
+                if route.spoofs(p + head.field[i].name.at, head.field[i].name.length):
+                    return False
+        else:
+            if head.twice & route.family:
+                return False
+            if head.known[route.host] >= 0:
+                text = value_of(p, head, head.known[route.host], &size)
+                if not is_host(text, size):
+                    return False
+            if head.known[route.method] >= 0:
+                asked.method = value_of(p, head, head.known[route.method], &asked.method_size)
+            if head.known[route.target] >= 0:
+                target = value_of(p, head, head.known[route.target], &target_size)
+            if route.constrained and (asked.method == NULL or target == NULL):
+                return False
+        if asked.method != NULL and not is_plain_method(asked.method, asked.method_size):
+            return False
+        if target != NULL:
+            if memchr(target, c'?', target_size) != NULL and names_access_token(target, target_size):
+                return False
+            if route.has_paths:
+                path_size = normalise_into(target, target_size, self.path)
+                if path_size < 0:
+                    return False
+        asked.path, asked.path_size = self.path, <size_t>path_size
+        rule[0] = -1
+        if route.count == 0:
+            return True
+        rule[0] = route.rules.select(asked.method, asked.method_size, asked.path, asked.path_size, False, 0)
+        return rule[0] >= 0 and PyBytes_AS_STRING(route.open)[rule[0]] == 0
+
+    cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                     Py_ssize_t rule) except -1:
+        cdef const unsigned char* text
+        cdef const Memory* memory
+        cdef Lookup found
+        cdef size_t size
+        if head.known[AUTHORIZATION] < 0:
+            return Verdict.UNKNOWN
+        text = value_of(p, head, head.known[AUTHORIZATION], &size)
+        if not is_bearer(text, size) or size - 7 > self.max_token:
+            return Verdict.UNKNOWN
+        keyed128_into(text + 7, size - 7, client.digest)
+        client.length = <uint32_t>(size - 7)
+        found = self.cache.look_up(
+            client.digest, client.length, self.latest, self.now.boot, self.generations, self.revocations
+        )
+        if found.found == Finding.HIT:
+            text = self.cache.prepared(
+                found.index, route.index, <size_t>(rule + 1), self.latest, self.now.boot, &size
+            )
+            if text == NULL:
+                return Verdict.KNOWN
+            self.cache.hits += 1
+            return self.allow(client, route, p, head, asked, rule, text, size)
+        if found.found == Finding.REVOKED:
+            return Verdict.KNOWN
+        memory = self.refused.recall(client.digest, client.length, self.now.boot, self.generations.of_all())
+        if memory != NULL and route.enforced and <size_t>memory.value + 1 < route.refusal_count:
+            self.cache.misses += 1
+            return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
+        if self.full and route.enforced and route.refusal_count:
+            return self.refuse(client, route, p, head, asked, rule, route.refusal_count - 1, NULL)
+        return Verdict.UNKNOWN
+
+    cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                   Py_ssize_t rule, const unsigned char* text, size_t size) except -1:
+        cdef double seconds
+        cdef Note* note
+        self.put(text, size)
+        self.put_end(client)
+        seconds = self.took()
+        self.page.add_to(route.allowed, 1.0)
+        self.page.observe_in(route.duration, seconds)
+        self.owed += self.log_allows
+        if self.owed >= 1.0:
+            self.owed -= 1.0
+            note = self.note(client, route, p, head, asked, rule)
+            note.seconds = seconds
+            note.refusal = -1
+            note.logged = self.noted = True
+        return Verdict.ANSWERED
+
+    cdef int refuse(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                    Py_ssize_t rule, size_t place, const unsigned char* name32) except -1:
+        cdef const Template* template = route.refusals + place
+        cdef unsigned char[ID] request_id
+        cdef unsigned char[DIGITS] digits
+        cdef double seconds
+        cdef Note* note
+        self.draw_id(request_id, digits)
+        self.put_with_id(template.head, template.head_size, template.head_hole, digits)
+        self.put_end(client)
+        if template.body_has_hole:
+            self.put_with_id(template.body, template.body_size, template.body_hole, digits)
+        else:
+            self.put(template.body, template.body_size)
+        seconds = self.took()
+        self.page.add_to(template.cell, 1.0)
+        self.page.observe_in(route.duration, seconds)
+        note = self.note(client, route, p, head, asked, rule)
+        note.seconds = seconds
+        note.refusal = <int16_t>place
+        memcpy(note.request_id, request_id, ID)
+        if name32 != NULL:
+            memcpy(note.token_name, name32, 32)
+        if self.burst.take_at(self.started):
+            note.logged = self.noted = True
+        else:
+            self.page.add_to(self.suppressed, 1.0)
+        return Verdict.ANSWERED
+
+    cdef Note* note(self, const Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                    Py_ssize_t rule) noexcept nogil:
+        cdef Note* note = self.ring.make()
+        cdef const unsigned char* text
+        cdef size_t size
+        note.at = self.now.wall
+        note.route = route.index
+        note.generation = self.routes.generation
+        note.rule = <int32_t>rule
+        memcpy(note.digest, client.digest, 16)
+        note.length = client.length
+        if asked.method_size <= METHOD:
+            note.method_size = <uint8_t>asked.method_size
+            memcpy(note.method, asked.method, asked.method_size)
+        note.peer_size = <uint8_t>min(client.peer_size, <size_t>PEER)
+        memcpy(note.peer, client.peer, note.peer_size)
+        if head.known[TRACEPARENT] >= 0 and not head.twice & bit(TRACEPARENT):
+            text = value_of(p, head, head.known[TRACEPARENT], &size)
+            if is_trace(text, size):
+                note.trace_size = TRACE
+                memcpy(note.trace, text, TRACE)
+        return note
+
+    # -- writing --
+
+    cdef int write(self, Client* client, bytes head, bytes body) except -1:
+        self.put(<const unsigned char*>PyBytes_AS_STRING(head), <size_t>PyBytes_GET_SIZE(head))
+        self.put_end(client)
+        self.put(<const unsigned char*>PyBytes_AS_STRING(body), <size_t>PyBytes_GET_SIZE(body))
+        self.took()
+        return 0
+
+    cdef unsigned char* room(self, size_t size) except NULL:
+        cdef size_t needed = self.out_size + size
+        cdef unsigned char* grown
+        if needed > self.out_room:
+            grown = <unsigned char*>realloc(self.out, 2 * needed)
+            if grown == NULL:
+                raise MemoryError
+            self.out, self.out_room = grown, 2 * needed
+        return self.out + self.out_size
+
+    cdef int put(self, const unsigned char* p, size_t size) except -1:
+        memcpy(self.room(size), p, size)
+        self.out_size += size
+        return 0
+
+    cdef int put_end(self, const Client* client) except -1:
+        """The Date field, whether the connection ends, and the end of the head: in aiohttp's order."""
+        write_date(self.date, &self.second, <int64_t>self.now.wall)
+        self.put(b"Date: ", 6)
+        self.put(self.date, DATE)
+        if client.last:
+            self.put(b"\r\nConnection: close\r\n\r\n", 23)
+        else:
+            self.put(b"\r\n\r\n", 4)
+        self.answered += 1
+        return 0
+
+    cdef int put_with_id(self, const unsigned char* p, size_t size, size_t hole, const unsigned char* digits) except -1:
+        cdef unsigned char* out = self.room(size)
+        memcpy(out, p, size)
+        memcpy(out + hole, digits, DIGITS)
+        self.out_size += size
+        return 0
+
+    cdef void draw_id(self, unsigned char* id16, unsigned char* digits) noexcept nogil:
+        """128 bits that nobody can guess, and none twice: a pseudo-random function of a counter."""
+        cdef size_t i
+        self.ids += 1
+        siphash128_into(self.id_key, <const unsigned char*>&self.ids, sizeof(uint64_t), id16)
+        for i in range(ID):
+            digits[2 * i] = <unsigned char>HEX[id16[i] >> 4]
+            digits[2 * i + 1] = <unsigned char>HEX[id16[i] & 15]
+
+
+cdef void write_date(unsigned char* out, int64_t* written, int64_t second) noexcept nogil:
+    """``Sun, 06 Nov 1994 08:49:37 GMT`` (RFC 9110 section 5.6.7), made once a second."""
+    cdef time_t seconds = <time_t>second
+    cdef tm at
+    if written[0] == second:
+        return
+    if gmtime_r(&seconds, &at) == NULL:
+        at.tm_sec = at.tm_min = at.tm_hour = at.tm_wday = at.tm_mon = 0
+        at.tm_mday, at.tm_year = 1, 70
+    written[0] = second
+    memcpy(out, b"---, -- --- ---- --:--:-- GMT", DATE)
+    memcpy(out, DAYS + 3 * at.tm_wday, 3)
+    put_number(out + 5, at.tm_mday, 2)
+    memcpy(out + 8, MONTHS + 3 * at.tm_mon, 3)
+    put_number(out + 12, at.tm_year + 1900, 4)
+    put_number(out + 17, at.tm_hour, 2)
+    put_number(out + 20, at.tm_min, 2)
+    put_number(out + 23, at.tm_sec, 2)
+
+
+cdef inline void put_number(unsigned char* out, int number, int digits) noexcept nogil:
+    while digits > 0:
+        digits -= 1
+        out[digits] = <unsigned char>(c'0' + number % 10)
+        number //= 10

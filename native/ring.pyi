@@ -1,0 +1,31 @@
+"""A ring of fixed size for what is noted of decisions that no Python saw, and the bucket that says which get a line."""
+
+from typing import Self, final
+
+Noted = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int]
+"""Wall time, seconds, generation of the configuration, route, rule's place (-1: none), refusal's place (-1: allowed), method, peer, traceparent, request id,
+token's name in logs, its keyed digest, its length."""
+
+@final
+class Burst:
+    """A bucket of ``rate`` lines a second, and no more than a second's worth at once."""
+
+    rate: float
+
+    def __new__(cls, rate: float) -> Self: ...
+    def take(self) -> bool:
+        """Whether one more line may be written now."""
+
+@final
+class Ring:
+    """The last ``most`` notes."""
+
+    lost: int
+
+    def __new__(cls, most: int) -> Self: ...
+    def __len__(self) -> int: ...
+    def drain(self) -> list[Noted]:
+        """The notes that are to become lines and were not drained before, oldest first (``Noted`` in the stub)."""
+
+    def find(self, request_id: bytes) -> Noted | None:
+        """The refusal of this request id (16 bytes), or None."""

@@ -1,0 +1,47 @@
+"""The resources as the lane knows them: what of a request selects a rule, and the answers that stand ready."""
+
+from collections.abc import Iterable
+from typing import Literal, final
+
+from bearerd._native.rules import Rules
+
+NO_ID: str
+"""32 digits: where the request id goes."""
+
+@final
+class Route:
+    """One resource at one face: ``"forward_auth"`` by its dialect, or ``"ext_authz"``."""
+
+    index: int
+    resource: str
+    face: str
+
+    def __init__(
+        self,
+        index: int,
+        resource: str,
+        dialect: Literal["nginx", "forwarded", "envoy"],
+        rules: Rules,
+        open_rules: bytes,
+        *,
+        plain: bool,
+        enforced: bool,
+        constrained: bool,
+        has_paths: bool,
+        identity: tuple[bytes, ...],
+        allowed: int,
+        duration: int,
+    ) -> None:
+        """``open_rules``: a byte for each enforced rule.  ``allowed``, ``duration``: cells of the metrics page."""
+
+    def refuse_with(self, answers: list[tuple[bytes, bytes, int]]) -> None:
+        """The refusals that stand ready, by place: (head without Date, body, cell); ``NO_ID`` stands for the request id."""
+
+@final
+class Routes:
+    """All routes of a configuration, by face and name."""
+
+    generation: int
+    all: list[Route]
+
+    def __init__(self, generation: int, routes: Iterable[Route]) -> None: ...

@@ -1,0 +1,73 @@
+"""What a gateway asks: from the parts of its request to the view that is decided, for lane and aiohttp alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bearerd import request as view
+from bearerd._native import path
+from bearerd.faces import ext_authz, forward_auth
+from bearerd.refusals import Code, Refusal
+
+if TYPE_CHECKING:
+    from bearerd.policy.resource import Policy
+    from bearerd.request import Headers, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it was received, by whom."""
+
+    method: str
+    target: bytes  # raw
+    headers: Headers
+    host: str | None
+    trusted: bool  # the peer may speak as a gateway
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of a gateway's."""
+
+    name: str  # of the resource
+    face: str
+    dialect: str  # "nginx", "forwarded" or "envoy"; empty where the resource has no such face, or there is none
+    request: Request | Refusal  # a refusal: what it says of the original request cannot be
+    unknown: Request  # what is known of it even so
+
+
+def dialect_of(gateways: frozenset[str], face: str) -> str:
+    """Which of a resource's gateways speaks at this face; empty where none does."""
+    spoken = ("envoy",) if face == ext_authz.FACE else tuple(forward_auth.FAMILIES)
+    return next((known for known in spoken if known in gateways), "")
+
+
+def read(seen: Seen, policy: Policy) -> Asked | None:
+    """The question, or None: the target is none of a gateway's."""
+    if seen.target.startswith(forward_auth.PREFIX):
+        name = path.resource_name(seen.target, forward_auth.PREFIX)
+        if name is None or seen.target[len(forward_auth.PREFIX) + len(name) :][:1] == b"/":
+            return None
+        return _asked(seen, name, forward_auth.FACE, policy)
+    name = path.resource_name(seen.target, ext_authz.PREFIX)
+    return None if name is None else _asked(seen, name, ext_authz.FACE, policy)
+
+
+def _asked(seen: Seen, raw: bytes, face: str, policy: Policy) -> Asked:
+    name = raw.decode()
+    resource = policy.resources.get(name)
+    dialect = "" if resource is None else dialect_of(resource.gateways, face)
+    unknown = view.of(None, None, None, seen.headers, trusted=seen.trusted, peer=seen.peer)
+    return Asked(name, face, dialect, _original(seen, raw, dialect), unknown)
+
+
+def _original(seen: Seen, name: bytes, dialect: str) -> Request | Refusal:
+    if not dialect:  # no such resource, or it does not list this face: one answer for both
+        return Refusal(Code.UNKNOWN_RESOURCE)
+    if dialect == "envoy":
+        return ext_authz.original(
+            name, seen.method, seen.target, seen.headers, host=seen.host, trusted=seen.trusted, peer=seen.peer
+        )
+    return forward_auth.original(dialect, seen.headers, trusted=seen.trusted, peer=seen.peer)

@@ -1,0 +1,231 @@
+"""The lane's clerk: decides what does not stand ready, by the flow that every face uses, and prepares what may be reused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bearerd._native import clock
+from bearerd._native.connection import Connection
+from bearerd._native.lane import Lane
+from bearerd._native.ring import Ring
+from bearerd.decision import Pending
+from bearerd.faces import answer, asked, peer, wire
+from bearerd.faces.asked import Seen
+from bearerd.flow import Flow
+from bearerd.lane import notes, plan
+from bearerd.lane.turns import Turns
+from bearerd.refusals import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bearerd._native.connection import Question
+    from bearerd._native.ring import Noted
+    from bearerd._native.route import Route, Routes
+    from bearerd.audit.record import Record
+    from bearerd.decision import Reuse
+    from bearerd.faces.asked import Asked
+    from bearerd.flow import Decided
+    from bearerd.policy.resource import Policy
+    from bearerd.service import Current, Service
+
+CHECK_SECONDS: Final = 1.0  # between two looks at who is slow
+WRITE_SECONDS: Final = 0.005  # from a note to its line, so that many are written at once
+LEAST_NOTES: Final = 4_096
+PLANS: Final = 4  # configurations whose notes can be told
+
+
+class Clerk:
+    """Of one process.  ``connection()`` is what a listener makes; ``handler`` makes those of aiohttp."""
+
+    def __init__(self, service: Service, handler: Callable[[], asyncio.Protocol]) -> None:
+        limits = service.current.config.limits
+        self._service = service
+        self._flow = Flow(service)
+        self.handler: Final = handler
+        self.lane: Final = Lane(
+            cache=service.cache,
+            refused=service.refused,
+            revocations=service.view.table,
+            generations=service.generations,
+            anchor=service.time.anchor,
+            page=service.metrics.page,
+            burst=service.recorder.burst,
+            ring=Ring(max(LEAST_NOTES, limits.decision_ring)),
+            suppressed=service.metrics.cell("bearerd_decision_lines_suppressed_total") or 0,
+            max_token_bytes=limits.max_token_bytes,
+            max_header_bytes=limits.max_header_bytes,
+            max_head_bytes=limits.max_head_bytes,
+            max_headers=limits.max_headers,
+        )
+        self._turns = Turns(self.lane, service.budget, limits.max_waiting, self._attempt, self._resolve)
+        self._made_for: Current | None = None
+        self._trust = peer.Trust(())
+        self._routes: dict[tuple[str, str], Route] = {}
+        self._places: dict[tuple[str, int | None], int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.TimerHandle | None = None
+        self._lost = 0
+        self._plans: dict[int, tuple[Policy, Routes]] = {}  # by generation: notes speak of them
+        service.recorder.ring.elsewhere = self._found
+        self.renew()
+
+    def start(self) -> None:
+        """Begin to look after the connections."""
+        self._check()
+
+    def stop(self) -> None:
+        """Every connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._write()
+
+    def connection(self) -> Connection:
+        """A protocol for a connection that was accepted."""
+        return Connection(self.lane, self)
+
+    # ---- what a connection asks
+
+    def welcome(self, transport: asyncio.Transport) -> tuple[str, bool]:
+        """Who is there, and whether it may speak as a gateway."""
+        who = peer.of(transport)
+        return who.name, who in self._trust
+
+    def renew(self) -> None:
+        """Another configuration is in use."""
+        current = self._service.current
+        if current is self._made_for:
+            return
+        server = current.config.server
+        self._trust = peer.Trust(current.config.trust.peers)
+        made = plan.routes(current.policy, self._service.metrics, reveal=server.reveal_reason)
+        self._routes = {(route.face, route.resource): route for route in made.all}
+        self._places = {
+            (resource.name, rule.index): place
+            for resource in current.policy.resources.values()
+            for place, rule in enumerate(resource.enforced)
+        }
+        self._turns.several = len(current.issuers) > 1
+        self.lane.log_allows = server.log_allows
+        self._plans = {**dict(list(self._plans.items())[1 - PLANS :]), made.generation: (current.policy, made)}
+        self.lane.routes, self._made_for = made, current
+
+    def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:
+        """At once, or None: it has to wait."""
+        ask = self._read(question)
+        found = self._decided(ask)
+        return None if isinstance(found, Pending) else self._message(connection, ask, found, question)
+
+    def wait(self, connection: Connection) -> None:
+        """Until its turn comes."""
+        self._turns.wait(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """Nobody waits for this answer any more."""
+        if isinstance(connection.waiter, asyncio.Task):
+            connection.waiter.cancel()
+
+    # ---- what waited
+
+    def _attempt(self, connection: Connection) -> Pending | None:
+        question = connection.ask()
+        if question is None:
+            connection.waiter = None
+            return None
+        ask = self._read(question)
+        found = self._decided(ask)
+        if isinstance(found, Pending):
+            return found
+        connection.waiter = None
+        connection.reply(*self._message(connection, ask, found, question))
+        return None
+
+    def _resolve(self, connection: Connection, _: Pending) -> asyncio.Task[None]:
+        """Once more, waiting for the key."""
+        question = connection.ask()
+        return asyncio.get_running_loop().create_task(self._waited(connection, question), name="lane: a key")
+
+    async def _waited(self, connection: Connection, question: Question | None) -> None:
+        try:
+            if question is None:
+                return
+            ask = self._read(question)
+            if isinstance(ask.request, Refusal):
+                return
+            decided = await self._flow.run(ask.name, ask.request, face=ask.face)
+            connection.waiter = None
+            connection.reply(*self._message(connection, ask, decided, question))
+        except Exception as error:  # noqa: BLE001 - no answer is better than a wrong one
+            self._service.recorder.fault("the lane failed", error)
+            connection.abort()
+        finally:
+            self._turns.landed()
+
+    # ---- one decision
+
+    def _read(self, question: Question) -> Asked:
+        _, _, method, target, headers, host, who, trusted, _ = question
+        found = asked.read(Seen(method, target, headers, host, trusted, who), self._service.current.policy)
+        if found is None:
+            raise RuntimeError("the lane took a request that is no gateway's")
+        return found
+
+    def _decided(self, ask: Asked) -> Decided | Pending:
+        if isinstance(ask.request, Refusal):
+            return self._flow.refuse(ask.name, ask.request, ask.unknown, face=ask.face)
+        return self._flow.run_now(ask.name, ask.request, face=ask.face)
+
+    def _message(self, connection: Connection, ask: Asked, decided: Decided, question: Question) -> tuple[bytes, bytes]:
+        decision, to_head = decided.decision, question[-1]
+        reveal = self._service.current.config.server.reveal_reason
+        made = answer.answer(decision, decided.request_id, ask.dialect, reveal=reveal)
+        head, body = wire.message(made, to_head=to_head)
+        if decision.reuse is not None and decision.allowed and not to_head and not body:
+            self._prepare(connection, ask, decision.reuse, head)
+        return head, body
+
+    def _prepare(self, connection: Connection, ask: Asked, reuse: Reuse, head: bytes) -> None:
+        """The lane may give this answer again, as long as the decision says."""
+        route = self._routes.get((ask.face, reuse.resource))
+        place = -1 if reuse.rule is None else self._places.get((reuse.resource, reuse.rule))
+        if route is not None and place is not None and reuse.config_generation == self.lane.routes.generation:
+            connection.prepare(route, place, reuse.until_wall, reuse.until_boot, head)
+
+    # ---- from time to time
+
+    def _check(self) -> None:
+        boot = clock.boot()
+        for connection in list(self.lane.connections):
+            connection.check(boot)
+        self._write()
+        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
+
+    def noted(self) -> None:
+        """Something is to become a line: soon, with whatever else comes until then."""
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
+
+    def _write(self) -> None:
+        """Lines of what was noted; what was overwritten before is counted."""
+        self._writing = None
+        for noted in self.lane.drained():
+            record = self._recorded(noted)
+            if record is not None:
+                self._service.recorder.write(record)
+        lost, self._lost = self.lane.ring.lost - self._lost, self.lane.ring.lost
+        if lost:
+            self._service.metrics.inc("bearerd_decision_lines_suppressed_total", by=float(lost))
+
+    def _recorded(self, noted: Noted) -> Record | None:
+        """In full; None where the configuration that it was made under is forgotten."""
+        plan = self._plans.get(noted[2])
+        return None if plan is None else notes.record(noted, *plan, self._service.cache)
+
+    def _found(self, request_id: str) -> Record | None:
+        """A refusal of the lane's, by its id."""
+        try:
+            noted = self.lane.ring.find(bytes.fromhex(request_id))
+        except ValueError:
+            return None
+        return None if noted is None else self._recorded(noted)

@@ -1,0 +1,55 @@
+"""What the lane noted, as the records that every decision leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bearerd import request as view
+from bearerd.audit.record import Record
+from bearerd.decision import Decision
+from bearerd.flow import steps
+from bearerd.lane.plan import READY
+from bearerd.policy import decide
+from bearerd.policy.rules import Selected
+from bearerd.refusals import Outcome
+from bearerd.verify.verified import Verified
+
+if TYPE_CHECKING:
+    from bearerd._native.ring import Noted
+    from bearerd._native.route import Routes
+    from bearerd._native.tokens import TokenCache
+    from bearerd.audit.record import Step
+    from bearerd.policy.resource import Policy
+
+
+def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache) -> Record:
+    """One note in full.  ``policy`` and ``routes`` are those that it was made under."""
+    at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length = noted
+    route = routes.all[number]
+    resource = policy.resources[route.resource]
+    rule = resource.enforced[place] if place >= 0 else None
+    index = None if rule is None else rule.index
+    held = cache.record_of(digest, length) if refused < 0 else None
+    told: tuple[Step, ...] = ()
+    if refused < 0:
+        decision = Decision(True, Outcome.ALLOW, None, 200, resource.name, index)
+    else:
+        decision = replace(decide.refused(resource, READY[refused], view.of(None, None)), rule=index)
+        told = steps(resource, Selected(rule), READY[refused], decision)
+    verified = None if held is None else Verified.decode(held)
+    return Record(
+        at=at,
+        face=route.face,
+        decision=decision,
+        request_id=request_id.hex(),
+        seconds=seconds,
+        method=method.decode() or None,
+        template=None if rule is None else rule.path,
+        peer=peer.decode(),
+        token_id=verified.token_id if verified is not None else name.hex() if any(name) else None,
+        traceparent=trace.decode() or None,
+        verified=verified,
+        cache="hit" if refused < 0 else "miss",
+        steps=told,
+    )

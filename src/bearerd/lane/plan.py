@@ -1,0 +1,68 @@
+"""The compiled policy in the form that the lane judges by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from bearerd import request as view
+from bearerd._native.route import NO_ID, Route, Routes
+from bearerd.faces import answer, asked, ext_authz, forward_auth, wire
+from bearerd.metrics import NO_CODE
+from bearerd.policy import decide
+from bearerd.refusals import Code, Outcome, Refusal
+from bearerd.verify.verifier import AGAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bearerd.metrics import Metrics
+    from bearerd.policy.resource import Policy, Resource
+
+OVERLOADED: Final = Refusal(Code.OVERLOADED, "more requests wait to be verified than may", retry_after=1)
+READY: Final = (*AGAIN, OVERLOADED)
+"""The refusals that the lane gives by itself, by place: those of remembered tokens, and the last, of the full."""
+
+FACES: Final = (forward_auth.FACE, ext_authz.FACE)
+
+
+def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
+    """Every resource at every face that it lists.  ``reveal``: ``server.reveal_reason``."""
+    made: list[Route] = []
+    for resource, face, dialect in _spoken(policy):
+        route = Route(
+            len(made),
+            resource.name,
+            cast("Literal['nginx', 'forwarded', 'envoy']", dialect),
+            resource.matcher,
+            bytes(rule.open for rule in resource.enforced),
+            plain=not resource.shadows,
+            enforced=not resource.shadow,
+            constrained=resource.constrained,
+            has_paths=resource.has_paths,
+            identity=resource.identity.canonical,
+            allowed=_cell(metrics, resource.name, face, Outcome.ALLOW, NO_CODE),
+            duration=metrics.cell("bearerd_decision_duration_seconds", face) or 0,
+        )
+        route.refuse_with([_refusal(resource, face, dialect, refusal, metrics, reveal=reveal) for refusal in READY])
+        made.append(route)
+    return Routes(policy.generation, made)
+
+
+def _spoken(policy: Policy) -> Iterator[tuple[Resource, str, str]]:
+    for resource in policy.resources.values():
+        for face in FACES:
+            if dialect := asked.dialect_of(resource.gateways, face):
+                yield resource, face, dialect
+
+
+def _refusal(
+    resource: Resource, face: str, dialect: str, refusal: Refusal, metrics: Metrics, *, reveal: bool
+) -> tuple[bytes, bytes, int]:
+    """What the same refusal would be if Python made it: these depend on the resource alone, whatever the rule."""
+    decision = decide.refused(resource, refusal, view.of(None, None))
+    made = answer.answer(decision, NO_ID, dialect, reveal=reveal)
+    return *wire.message(made), _cell(metrics, resource.name, face, refusal.row.outcome, refusal.code)
+
+
+def _cell(metrics: Metrics, *labels: str) -> int:
+    return metrics.cell("bearerd_decisions_total", *labels) or 0

@@ -1,0 +1,137 @@
+"""Whose turn it is: requests that have to be verified wait until those that are known have been answered.
+
+Each turn of the loop comes after everything that had arrived was read.  While known tokens keep the process busy, the rest
+gets a share of the time that does not hold them up; while they do not, it gets all there is.  Within that, no issuer's
+tokens are checked twice before another's once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from bearerd._native import clock
+from bearerd.decision import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bearerd._native.connection import Connection
+    from bearerd._native.lane import Lane
+    from bearerd.decision import Pending
+    from bearerd.verify.budget import Budget
+
+BUSY: Final = 0.25  # share of the time that known tokens take, from which on they are not to be held up
+SHARE: Final = 0.10  # of the time for verification while they are not
+LONGEST: Final = 0.002  # seconds of one turn
+WINDOW: Final = 0.02  # seconds over which the load is looked at
+EACH: Final = 2  # signature checks of one issuer before the others have had theirs
+PAUSE: Final = 0.001  # seconds until the next turn, where the share is used up
+
+
+class Turns:
+    """Of one lane.  ``attempt(connection)`` decides, or says what it has to wait for; ``resolve`` waits for a key."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        budget: Budget,
+        most: int,
+        attempt: Callable[[Connection], Pending | None],
+        resolve: Callable[[Connection, Pending], asyncio.Task[None]],
+    ) -> None:
+        """``most``: requests that may wait, in all."""
+        self._lane = lane
+        self._budget = budget
+        self._most = most
+        self._attempt = attempt
+        self._resolve = resolve
+        self._fresh: deque[Connection] = deque()
+        self._parked: dict[str, deque[Connection]] = {}  # by issuer: looked at once, and over its share
+        self._flights = 0
+        self._scheduled = False
+        self._credit = 0.0  # seconds
+        self._at = clock.boot()
+        self._load = 0.0  # share of the last window that known tokens took
+        self._window = self._at
+        self._busy = lane.busy
+        self.several = False  # issuers
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait, for their turn or for a key."""
+        return len(self._fresh) + sum(map(len, self._parked.values())) + self._flights
+
+    def wait(self, connection: Connection) -> None:
+        """Take a request in."""
+        connection.waiter = self
+        self._fresh.append(connection)
+        self._tell()
+        self._schedule()
+
+    def landed(self) -> None:
+        """A key that was waited for has come, or has not."""
+        self._flights -= 1
+        self._tell()
+
+    def _tell(self) -> None:
+        self._lane.full = self.waiting >= self._most
+
+    def _schedule(self, pause: float = 0.0) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            loop = asyncio.get_running_loop()
+            if pause:
+                loop.call_later(pause, self._turn)
+            else:
+                loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        started = clock.boot()
+        allowed = self._allowance(started)
+        if allowed > 0:
+            self._budget.begin(EACH if self.several else None)
+            try:
+                self._work(started + allowed)
+            finally:
+                self._budget.end()
+            self._credit -= clock.boot() - started
+        self._tell()
+        if self._fresh or self._parked:
+            self._schedule(0.0 if allowed > 0 else PAUSE)
+
+    def _allowance(self, now: float) -> float:
+        """Seconds of this turn; 0: none, the share is used up."""
+        self._credit = min(LONGEST, self._credit + SHARE * (now - self._at))
+        self._at = now
+        if now - self._window >= WINDOW:
+            self._load = (self._lane.busy - self._busy) / (now - self._window)
+            self._window, self._busy = now, self._lane.busy
+        if self._load < BUSY:
+            self._credit = 0.0
+            return LONGEST
+        return max(0.0, self._credit)
+
+    def _work(self, until: float) -> None:
+        """Those that were parked are tried again in the order of their issuers, one each."""
+        while self._fresh and clock.boot() < until:
+            self._try(self._fresh.popleft())
+        while self._parked and clock.boot() < until:
+            for issuer in list(self._parked):
+                queue = self._parked.pop(issuer)
+                self._budget.begin(1)
+                self._try(queue.popleft())
+                if queue:  # behind the others now
+                    self._parked[issuer] = queue + self._parked.pop(issuer, deque())
+
+    def _try(self, connection: Connection) -> None:
+        pending = self._attempt(connection)
+        if pending is None:
+            return
+        if pending.kind is Wait.TURN:
+            self._parked.setdefault(pending.issuer, deque()).append(connection)
+            return
+        self._flights += 1
+        connection.waiter = self._resolve(connection, pending)
