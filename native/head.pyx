@@ -8,14 +8,17 @@ answers it, and how long it may take to arrive, is aiohttp's affair.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from bearerd._native.ascii cimport is_target, is_token
 from bearerd._native.fieldnames cimport (
-    CONNECTION, CONTENT_LENGTH, HOST, KNOWN, ORDINARY, STRANGE, TWICE_ALLOWED, bit, name_of, same,
+    CONNECTION, CONTENT_LENGTH, HOST, KNOWN, ORDINARY, STRANGE, TWICE_ALLOWED, bit, each, load, name_of, same,
 )
 from bearerd._native.path cimport name_length
+
+cdef extern from "<string.h>" nogil:
+    const void* memrchr(const void* text, int byte, size_t n) noexcept
 
 cdef enum:
     CR = 13
@@ -40,19 +43,36 @@ cdef enum:
     EXT_AUTHZ_PREFIX_LENGTH = 11
 
 
+cdef inline uint64_t controls(uint64_t word) noexcept nogil:
+    """Not 0 where one of eight bytes is a control other than HTAB."""
+    cdef uint64_t low = word & each(0x7F)  # no sum of these carries into the next byte
+    cdef uint64_t below_space = ~((low + each(0x60)) | word)
+    cdef uint64_t no_tab = (low ^ each(0x09)) + each(0x7F)
+    cdef uint64_t delete = (low + each(0x01)) & ~word
+    return (below_space & no_tab | delete) & each(0x80)
+
+
 cdef inline bint has_control(const unsigned char* p, size_t n) noexcept nogil:
     """A control other than HTAB."""
     cdef int i
-    cdef unsigned char found = 0
+    cdef unsigned char in_block = 0
+    cdef uint64_t found = 0
+    cdef const unsigned char* end = p + n
     # Whole blocks without a branch in them: the compiler makes vectors of these.
-    while n >= BLOCK:
+    while end - p >= BLOCK:
         for i in range(BLOCK):
-            found |= <unsigned char>((p[i] < 0x20) & (p[i] != 0x09)) | <unsigned char>(p[i] == 0x7F)
+            in_block |= <unsigned char>((p[i] < 0x20) & (p[i] != 0x09)) | <unsigned char>(p[i] == 0x7F)
         p += BLOCK
-        n -= BLOCK
-    for i in range(<int>n):
-        found |= <unsigned char>((p[i] < 0x20) & (p[i] != 0x09)) | <unsigned char>(p[i] == 0x7F)
-    return found
+    while end - p >= 8:
+        found |= controls(load(p))
+        p += 8
+    if n >= 8:
+        found |= controls(load(end - 8))  # some of it once more
+    else:
+        while p < end:
+            in_block |= <unsigned char>((p[0] < 0x20) & (p[0] != 0x09)) | <unsigned char>(p[0] == 0x7F)
+            p += 1
+    return in_block != 0 or found != 0
 
 
 cdef inline bint is_space(unsigned char c) noexcept nogil:
@@ -228,9 +248,9 @@ cdef inline void begin(Head* head) noexcept nogil:
 
 
 cdef inline size_t line_start(const unsigned char* p, size_t at) noexcept nogil:
-    while at > 0 and p[at - 1] != LF:
-        at -= 1
-    return at
+    """Where the line begins in which ``at`` is.  Backwards, but in vectors, and no further than a line may be long."""
+    cdef const unsigned char* found = <const unsigned char*>memrchr(p, LF, at)
+    return 0 if found == NULL else <size_t>(found - p) + 1
 
 
 cdef int line_end(const unsigned char* p, size_t length, size_t* looked) noexcept nogil:
@@ -271,16 +291,12 @@ cdef int lines(
     const unsigned char* p, size_t length, size_t* looked, const HeadLimits* limits, Head* head
 ) noexcept nogil:
     """Read every line that ends behind ``looked``: all of the head, if that was 0.  Leaves ``looked`` behind the head's end."""
-    cdef size_t start = 0
-    cdef bint is_start = looked[0] == 0  # whether `start` is where the line begins that is being read
+    cdef size_t start = line_start(p, looked[0])
     cdef int verdict
     begin(head)
     while True:
         verdict = line_end(p, length, looked)
-        if verdict == COMPLETE and not is_start:
-            start = line_start(p, looked[0])
-            is_start = True
-        if looked[0] >= limits.max_head_bytes or (is_start and looked[0] - start >= limits.max_header_bytes):
+        if looked[0] >= limits.max_head_bytes or looked[0] - start >= limits.max_header_bytes:
             return NOT_MINE
         if verdict != COMPLETE:
             return verdict
