@@ -46,7 +46,8 @@ cdef struct Head:
 
 # A Verdict on the first head in `length` bytes, of which nothing is read beyond.  With COMPLETE `head` is filled, else it
 # holds nothing.  `searched` is 0 for a new head; after MORE it goes unchanged with the same bytes and those that came since
-# (they may have moved); else it is 0 again.
+# (they may have moved); else it is 0 again.  Nothing is searched twice, and a line is read twice at most: when it ends, and
+# with the others when the head does.  So the second of two fields of which there may be one is seen with either.
 cdef int recognise(
     const unsigned char* p, size_t length, size_t* searched, const HeadLimits* limits, Head* head
 ) noexcept nogil

@@ -221,7 +221,7 @@ cdef int understood(const unsigned char* p, size_t end, const Field* field, Head
             return NOT_MINE
     elif name == CONTENT_LENGTH and (length != 1 or value[0] != c'0'):
         return NOT_MINE
-    # Of what it does read, llhttp takes white space at the end for something.
+    # White space behind these two is read by rules of llhttp's own.
     if name == CONNECTION or name == CONTENT_LENGTH:
         return COMPLETE if field.value.at + length == end else NOT_MINE
     return COMPLETE
