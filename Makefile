@@ -85,6 +85,12 @@ metamorphic: native   ## a warm process and cold ones, step by step; STEPS=10000
 .PHONY: failclosed
 failclosed: native   ## every kind of fault at every event of every question (long); the suite has some of each
 	@FAILCLOSED=all $(BIN)/python -m pytest -n auto --timeout 0 tests/failclosed
+.PHONY: fuzz
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?=
+fuzz: native     ## changed request heads, held to aiohttp's parser, for FUZZ_SECONDS (60) from FUZZ_SEED; then under the sanitizers, if built
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
 
 .PHONY: asan hooks
 asan: prerequisites   ## the native tests under AddressSanitizer and UBSan (gcc)

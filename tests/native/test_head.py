@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.guard import Guarded, entry
-from support.heads import CASES, NEXT, SEEDS, Case, facts, mutated, told, trickled
+from support.heads import CASES, NEXT, SEEDS, Case, facts, holds_to_itself, mutated, told, trickled
 
 from bearerd._native import head
 
@@ -192,47 +190,6 @@ def test_no_limit_makes_more_fields_than_there_is_room_for() -> None:
 
 
 # ---- Any bytes ----
-
-
-class Limits(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("max_header_bytes", "max_head_bytes", "max_headers")]
-
-
-VERDICTS = ("NOT_MINE", "MORE", "COMPLETE")
-LIMITS = Limits(32 * 1024, 64 * 1024, 100)
-RECOGNISE = entry(head, "recognise", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3)
-GUARDED = Guarded()
-ROOM = ctypes.create_string_buffer(4096)
-
-
-def recognised(data: bytes, searched: int) -> tuple[str, int]:
-    """The C function's verdict on bytes that end where no byte may be read, and ``searched`` afterwards."""
-    place = ctypes.c_size_t(searched)
-    verdict = RECOGNISE(GUARDED.place(data), len(data), ctypes.byref(place), ctypes.byref(LIMITS), ROOM)
-    return VERDICTS[verdict], place.value
-
-
-def holds_to_itself(data: bytes, ends: list[int]) -> None:
-    """The same verdict from guarded memory, and in pieces."""
-    found = head.read(data)
-    verdict, searched = recognised(data, 0)
-    assert verdict == told(found)
-    assert searched == (found if isinstance(found, int) else 0)
-    searched = 0
-    for end in [*ends, len(data)]:
-        verdict, searched = recognised(data[:end], searched)
-        if verdict != "MORE":
-            break
-    if (verdict, found) == ("MORE", None):  # it is the second of its name, which is seen when the head is read as one
-        assert recognised(data + b"\r\n\r\n", searched) == ("NOT_MINE", 0)
-    elif (verdict, found) == ("COMPLETE", None):  # one piece ended where the last request did
-        assert whole(data[:end]).close
-        assert end < len(data)
-    else:
-        assert verdict == told(found)
-    if isinstance(found, head.Whole):
-        assert told(head.read(data[: found.size - 1])) == "MORE"
-        assert found.method + b" " + found.target + b" HTTP/1.1\r\n" == data[: data.index(b"\n") + 1]
 
 
 @given(st.binary(max_size=200), st.randoms(use_true_random=False))

@@ -76,7 +76,7 @@ def test_it_never_grows() -> None:
     before = table.memory()
     for number in range(10_000):
         table.put(b"%d" % number, 0, 10.0, 0)
-    assert table.memory() == before == 13 * WAYS * 40
+    assert table.memory() == before == 13 * WAYS * 72
     assert sum(table.find(b"%d" % number, 0.0, 0) == 0 for number in range(10_000)) <= 13 * WAYS
 
 

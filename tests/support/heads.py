@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+
+from support.guard import Guarded, entry
 
 from bearerd._native import head
 
@@ -149,3 +152,47 @@ def told(found: head.Whole | int | None) -> str:
 def facts(found: head.Whole) -> tuple[object, ...]:
     """Everything that a whole head tells, to be compared."""
     return tuple(getattr(found, name) for name in dir(found) if not name.startswith("_"))
+
+
+# ---- What holds for any bytes ----
+
+
+class _Limits(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("max_header_bytes", "max_head_bytes", "max_headers")]
+
+
+_VERDICTS = ("NOT_MINE", "MORE", "COMPLETE")
+_LIMITS = _Limits(32 * 1024, 64 * 1024, 100)
+_RECOGNISE = entry(head, "recognise", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3)
+_GUARDED = Guarded()
+_ROOM = ctypes.create_string_buffer(4096)
+
+
+def recognised(data: bytes, searched: int) -> tuple[str, int]:
+    """The C function's verdict on bytes that end where no byte may be read, and ``searched`` afterwards."""
+    place = ctypes.c_size_t(searched)
+    verdict = _RECOGNISE(_GUARDED.place(data), len(data), ctypes.byref(place), ctypes.byref(_LIMITS), _ROOM)
+    return _VERDICTS[verdict], place.value
+
+
+def holds_to_itself(data: bytes, ends: list[int]) -> None:
+    """The same verdict from guarded memory, and in pieces."""
+    found = head.read(data)
+    verdict, searched = recognised(data, 0)
+    assert verdict == told(found)
+    assert searched == (found if isinstance(found, int) else 0)
+    searched = 0
+    for end in [*ends, len(data)]:
+        verdict, searched = recognised(data[:end], searched)
+        if verdict != "MORE":
+            break
+    if (verdict, found) == ("MORE", None):  # it is the second of its name, which is seen when the head is read as one
+        assert recognised(data + b"\r\n\r\n", searched) == ("NOT_MINE", 0)
+    elif (verdict, found) == ("COMPLETE", None):  # one piece ended where the last request did
+        assert head.read(data[:end]).close
+        assert end < len(data)
+    else:
+        assert verdict == told(found)
+    if isinstance(found, head.Whole):
+        assert told(head.read(data[: found.size - 1])) == "MORE"
+        assert found.method + b" " + found.target + b" HTTP/1.1\r\n" == data[: data.index(b"\n") + 1]
