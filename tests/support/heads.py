@@ -165,13 +165,18 @@ _VERDICTS = ("NOT_MINE", "MORE", "COMPLETE")
 _LIMITS = _Limits(32 * 1024, 64 * 1024, 100)
 _RECOGNISE = entry(head, "recognise", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3)
 _GUARDED = Guarded()
-_ROOM = ctypes.create_string_buffer(4096)
+_HEAD_BYTES = (
+    3 * 4 + 4 * 8 + 2 * 4 + 12 * 4 + 2 * 4 + 128 * 16
+)  # struct Head, so that a field too many is one byte too far
+_HEAD = Guarded()
 
 
 def recognised(data: bytes, searched: int) -> tuple[str, int]:
     """The C function's verdict on bytes that end where no byte may be read, and ``searched`` afterwards."""
     place = ctypes.c_size_t(searched)
-    verdict = _RECOGNISE(_GUARDED.place(data), len(data), ctypes.byref(place), ctypes.byref(_LIMITS), _ROOM)
+    verdict = _RECOGNISE(
+        _GUARDED.place(data), len(data), ctypes.byref(place), ctypes.byref(_LIMITS), _HEAD.room(_HEAD_BYTES)
+    )
     return _VERDICTS[verdict], place.value
 
 
