@@ -37,25 +37,18 @@ cdef inline uint64_t rotl(uint64_t x, int bits) noexcept nogil:
     return (x << bits) | (x >> (64 - bits))
 
 
-cdef inline void sip_rounds(uint64_t* v, int rounds) noexcept nogil:
-    cdef int i
-    for i in range(rounds):
-        v[0] += v[1]
-        v[2] += v[3]
-        v[1] = rotl(v[1], 13) ^ v[0]
-        v[3] = rotl(v[3], 16) ^ v[2]
-        v[0] = rotl(v[0], 32)
-        v[2] += v[1]
-        v[0] += v[3]
-        v[1] = rotl(v[1], 17) ^ v[2]
-        v[3] = rotl(v[3], 21) ^ v[0]
-        v[2] = rotl(v[2], 32)
-
-
-cdef inline void absorb(uint64_t* v, uint64_t word) noexcept nogil:
-    v[3] ^= word
-    sip_rounds(v, 2)
-    v[0] ^= word
+cdef inline void sip_round(uint64_t* a, uint64_t* b, uint64_t* c, uint64_t* d) noexcept nogil:
+    """On four variables of the caller's, which inlining leaves in registers: an array would live in memory."""
+    a[0] += b[0]
+    c[0] += d[0]
+    b[0] = rotl(b[0], 13) ^ a[0]
+    d[0] = rotl(d[0], 16) ^ c[0]
+    a[0] = rotl(a[0], 32)
+    c[0] += b[0]
+    a[0] += d[0]
+    b[0] = rotl(b[0], 17) ^ c[0]
+    d[0] = rotl(d[0], 21) ^ a[0]
+    c[0] = rotl(c[0], 32)
 
 
 cdef void siphash128_into(
@@ -63,27 +56,32 @@ cdef void siphash128_into(
 ) noexcept nogil:
     cdef uint64_t k0 = load(key16)
     cdef uint64_t k1 = load(key16 + 8)
-    cdef uint64_t[4] v
+    cdef uint64_t a = k0 ^ <uint64_t>0x736F6D6570736575
+    cdef uint64_t b = k1 ^ <uint64_t>0x646F72616E646F6D ^ 0xEE  # 0xee: the 128-bit variant is another function
+    cdef uint64_t c = k0 ^ <uint64_t>0x6C7967656E657261
+    cdef uint64_t d = k1 ^ <uint64_t>0x7465646279746573
     cdef uint64_t last = <uint64_t>n << 56  # the low byte of the length ends the message
+    cdef uint64_t word
     cdef size_t whole = n & ~<size_t>7
-    cdef size_t i = 0
-    v[0] = k0 ^ <uint64_t>0x736F6D6570736575
-    v[1] = k1 ^ <uint64_t>0x646F72616E646F6D ^ 0xEE  # 0xee: the 128-bit variant is another function
-    v[2] = k0 ^ <uint64_t>0x6C7967656E657261
-    v[3] = k1 ^ <uint64_t>0x7465646279746573
-    while i < whole:
-        absorb(v, load(p + i))
-        i += 8
-    while i < n:
+    cdef size_t i
+    for i in range(whole, n):
         last |= <uint64_t>p[i] << (8 * (i - whole))
-        i += 1
-    absorb(v, last)
-    v[2] ^= 0xEE
-    sip_rounds(v, 4)
-    store(out16, v[0] ^ v[1] ^ v[2] ^ v[3])
-    v[1] ^= 0xDD
-    sip_rounds(v, 4)
-    store(out16 + 8, v[0] ^ v[1] ^ v[2] ^ v[3])
+    i = 0
+    while i <= whole:
+        word = load(p + i) if i < whole else last
+        d ^= word
+        sip_round(&a, &b, &c, &d)
+        sip_round(&a, &b, &c, &d)
+        a ^= word
+        i += 8
+    c ^= 0xEE
+    for i in range(4):
+        sip_round(&a, &b, &c, &d)
+    store(out16, a ^ b ^ c ^ d)
+    b ^= 0xDD
+    for i in range(4):
+        sip_round(&a, &b, &c, &d)
+    store(out16 + 8, a ^ b ^ c ^ d)
 
 
 cdef void keyed128_into(const unsigned char* p, size_t n, unsigned char* out16) noexcept nogil:

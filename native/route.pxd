@@ -36,6 +36,7 @@ cdef class Route:
     cdef bytes open  # a byte for each enforced rule: 1 where no credential is looked at
     cdef size_t count  # of enforced rules
     cdef size_t words  # of a mask with a bit for each rule, and one for none
+    cdef uint8_t[256] first  # whether an identity header's name, in lower case, begins so
     cdef tuple identity  # canonical names beside x-auth-*
     cdef size_t allowed  # cells of the metrics
     cdef size_t duration

@@ -54,6 +54,8 @@ cdef class Route:
         self.count = <size_t>len(open_rules)
         self.words = (self.count + 64) // 64
         self.identity = identity
+        for known in (b"x", *identity):
+            self.first[known[0]] = True
         self.allowed, self.duration = <size_t>max(0, allowed), <size_t>max(0, duration)
         self.texts = []
 
@@ -89,6 +91,8 @@ cdef class Route:
         cdef unsigned char[LONGEST] canonical
         cdef size_t i
         cdef bytes known
+        if not self.first[to_lower(name[0])]:  # nearly always; a name has at least one byte
+            return False
         if n > LONGEST:  # it is not looked for here: whoever asks Python is told
             return True
         for i in range(n):
