@@ -13,6 +13,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
+from bearerd._native.anchor cimport Time
 from bearerd._native.clock cimport boot_now
 from bearerd._native.fieldnames cimport HOST
 from bearerd._native.head cimport Face, Head, Verdict as Recognised, recognise
@@ -107,10 +108,12 @@ cdef class Connection:
 
         ``rule``: its place among the enforced rules, or -1.
         """
+        cdef Time now
         if self.client.length:
+            self.lane.anchor.look(&now)
             self.lane.cache.prepare(
                 self.client.digest, self.client.length, route.index, route.words, <size_t>(rule + 1),
-                until_wall, until_boot, self.lane.latest, self.lane.now.boot, start(head), <size_t>PyBytes_GET_SIZE(head),
+                until_wall, until_boot, now.wall + now.behind, now.boot, start(head), <size_t>PyBytes_GET_SIZE(head),
             )
 
     # -- from outside --

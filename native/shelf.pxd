@@ -33,9 +33,10 @@ cdef struct Token:
     uint16_t answer_size  # of what is prepared, behind the record: its Answer, mask and text; 0: nothing is
     uint8_t probes
 
-# What heads a prepared answer: for which route and until when (seconds) it may be given.  Behind it stand `words` words of a
+# What heads a prepared answer: for which route, from when and until when (seconds) it may be given.  Behind it stand `words` words of a
 # mask, a bit for each rule under which this very text was decided (bit 0: under none), and the text.
 cdef struct Answer:
+    double since_wall
     double until_wall
     double until_boot
     uint32_t route

@@ -49,8 +49,8 @@ cdef inline int64_t whole_seconds(double wall) noexcept nogil:
 
 
 cdef inline bint is_good(const Answer* answer, double wall, double boot) noexcept nogil:
-    """Asked so that no NaN is in time."""
-    return wall < answer.until_wall and boot < answer.until_boot
+    """Asked so that no NaN is in time; and not before it was decided: a clock that falls ends it, too."""
+    return answer.since_wall <= wall < answer.until_wall and boot < answer.until_boot
 
 
 cdef inline bint says(
@@ -158,6 +158,7 @@ cdef class TokenCache:
             answer.size = <uint16_t>size
             memset(answer + 1, 0, 8 * words)
             memcpy(<unsigned char*>(answer + 1) + 8 * words, text, size)
+        answer.since_wall = wall
         answer.until_wall = until_wall
         answer.until_boot = until_boot
         mask = <uint64_t*>(answer + 1)

@@ -67,7 +67,9 @@ class Challenge:
 class Reuse:
     """Until when, and under what, an answer prepared from this decision may be given again for the same token bytes.
 
-    It may be given only while *all* of these still hold; nothing else says what may be reused (G4).
+    It may be given only while *all* of these still hold; nothing else says what may be reused (G4).  A generation or a
+    sequence that has moved asks for its part to be looked at again: whether the key is still in the set, whether the token is
+    revoked now.  What it then says of the token decides, and the answer stands or falls with it.
     """
 
     resource: str
@@ -75,6 +77,9 @@ class Reuse:
     config_generation: int
     key_generation: int  # of the token's issuer; 0 where no token was looked at
     revocation_sequence: int
+    since_wall: (
+        float  # seconds: when it was decided; a ``Now.latest`` before that has fallen, and ``nbf`` is judged by it
+    )
     until_wall: float  # seconds: exp + leeway, or the end of its keys; compared with ``Now.latest``
     until_boot: float  # seconds: the same by CLOCK_BOOTTIME, and never past the view's staleness
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 from unittest.mock import patch
 
+from bearerd._native.refused import RefusedTokens
 from bearerd.issuers import keyset
 from bearerd.issuers.registry import Issuer
 from bearerd.policy import decide
@@ -81,7 +82,24 @@ def a_reload_leaves_the_generation() -> Iterator[None]:
 
 
 def refusals_are_remembered_for_good() -> AbstractContextManager[Any]:
-    return patch.object(TokenVerifier, "_generation", lambda self: 0)
+    real = TokenVerifier.__init__
+
+    class Blind:
+        """The same memory, whatever the generation."""
+
+        def __init__(self, refused: RefusedTokens) -> None:
+            self._refused = refused
+
+        def find(self, token: bytes, boot: float, generation: int) -> int:
+            return self._refused.find(token, boot, 0)
+
+        def put(self, token: bytes, value: int, until: float, generation: int, name: bytes) -> None:
+            self._refused.put(token, value, until, 0, name)
+
+    def init(self: TokenVerifier, *issuers: Any, refused: RefusedTokens, **more: Any) -> None:
+        real(self, *issuers, refused=Blind(refused), **more)  # type: ignore[arg-type]
+
+    return patch.object(TokenVerifier, "__init__", init)
 
 
 @contextmanager

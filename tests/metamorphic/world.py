@@ -223,7 +223,7 @@ class World:
             reuse.config_generation == warm.generations.config
             and reuse.key_generation in issuers
             and reuse.revocation_sequence == warm.view.table.sequence
-            and now.latest < reuse.until_wall
+            and reuse.since_wall <= now.latest < reuse.until_wall
             and now.boot < reuse.until_boot
         )
 

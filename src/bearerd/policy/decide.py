@@ -147,7 +147,7 @@ def _open(resource: Resource, selected: Selected, request: Request, state: State
     if not _has_authorization(request):  # with one, nobody knows: it is not looked at
         counted = _would_refuse(resource, selected, None)
     forever = Reuse(
-        resource.name, selected.index, resource.generation, 0, state.revocation_sequence, math.inf, math.inf
+        resource.name, selected.index, resource.generation, 0, state.revocation_sequence, -math.inf, math.inf, math.inf
     )
     return _allow_nobody(resource, selected.rule, counted, forever if selected.plain else None)
 
@@ -326,6 +326,7 @@ def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now,
         resource.generation,
         state.key_generation(verified.issuer),
         state.revocation_sequence,
+        since_wall=now.latest,
         until_wall=min(until, keys_latest),
         until_boot=min(now.boot + (until - now.latest), fresh, keys_boot),
     )
