@@ -9,6 +9,7 @@ cdef enum State:
     READING
     WAITING
     LEAVING
+    CLOSING
     GONE
 
 cdef enum:
@@ -24,6 +25,7 @@ cdef class Connection:
     cdef object transport
     cdef bytes held  # what came and is not answered
     cdef size_t searched  # of it, for the end of a head
+    cdef size_t owed  # of it: the head that waits for its answer
     cdef Client client
     cdef readonly str peer
     cdef bytes peer_text
@@ -34,6 +36,7 @@ cdef class Connection:
     cdef double since  # boot time at which a head began to arrive, or the last answer was given
     cdef public object waiter
 
+    cdef int keep_up(self) except -1
     cdef int look_at_peer(self) except -1
     cdef int serve(self, bytes data, bint fresh) except -1
     cdef int answer_all(self, bytes data, size_t* at) except -1

@@ -4,6 +4,7 @@
     WAITING   Python owes the answer to the first head of ``held``; what follows is kept, so that answers stay in order
     LEAVING   ``held`` begins with something that is not ours: aiohttp gets it, and all that comes after it, as soon as
               nothing that we wrote waits in the transport
+    CLOSING   what was written goes out, as long as it is read; nothing more is
     GONE      aiohttp has it, or it is closed
 
 A client that does not read what it is sent is not read from either.
@@ -63,7 +64,7 @@ cdef class Connection:
 
     def pause_writing(self):
         self.write_paused = True
-        if not self.read_paused and self.state != State.GONE:
+        if not self.read_paused and self.state < State.CLOSING:
             self.read_paused = True
             self.transport.pause_reading()
 
@@ -85,6 +86,7 @@ cdef class Connection:
         cdef const Head* head
         if self.state != State.WAITING:
             return None
+        self.keep_up()
         self.lane.begin()
         head = self.waiting()
         if self.lane.judge(&self.client, start(self.held), head) != Verdict.ANSWERED:
@@ -121,7 +123,7 @@ cdef class Connection:
     def check(self, double boot):
         """Close it if a head, or the next request, is too long in coming, or nobody reads what we write."""
         cdef double most = HEAD_SECONDS if self.held else IDLE_SECONDS
-        if self.write_paused:
+        if self.write_paused or self.state == State.CLOSING:
             if boot - self.since > STALLED_SECONDS:
                 self.abort()
         elif self.state == State.READING and boot - self.since > most:
@@ -135,28 +137,39 @@ cdef class Connection:
     def abort(self):
         """Close it, whatever it owes."""
         if self.state != State.GONE:
+            self.state = State.CLOSING
+            self.held = b""
             self.transport.abort()
 
     # -- within --
 
+    cdef int keep_up(self) except -1:
+        """With the configuration in use: its routes, and whether the peer is trusted."""
+        if self.lane.routes.generation != self.lane.generations.config:
+            self.desk.renew()
+        if self.generation != self.lane.routes.generation:
+            self.look_at_peer()
+        return 0
+
     cdef int look_at_peer(self) except -1:
-        self.generation = self.lane.routes.generation
         self.peer, self.client.trusted = self.desk.welcome(self.transport)
         self.peer_text = self.peer.encode("ascii", "replace")
         self.client.peer = start(self.peer_text)
         self.client.peer_size = <size_t>PyBytes_GET_SIZE(self.peer_text)
+        self.generation = self.lane.routes.generation
         return 0
 
     cdef int serve(self, bytes data, bint fresh) except -1:
         """``fresh``: the first head begins with these bytes."""
         cdef size_t at = 0
-        if self.lane.routes.generation != self.lane.generations.config:
-            self.desk.renew()
-        if self.generation != self.lane.routes.generation:
-            self.look_at_peer()
+        self.keep_up()
         self.lane.begin()
         self.held = b""
-        self.answer_all(data, &at)
+        try:
+            self.answer_all(data, &at)
+        except BaseException:
+            self.abort()  # the answer to a later request must not be taken for that to one without
+            raise
         if at < <size_t>PyBytes_GET_SIZE(data):
             self.held = data[at:]
         if at or fresh:
@@ -191,6 +204,8 @@ cdef class Connection:
                 found = self.decide(p + at[0])
             if found != Verdict.ANSWERED:
                 self.state = State.WAITING if found == Verdict.UNKNOWN else State.LEAVING
+                self.client.waits = found == Verdict.UNKNOWN
+                self.owed = scratch.size
                 return 0
             at[0] += scratch.size
             if self.client.last:
@@ -198,7 +213,7 @@ cdef class Connection:
         return 0
 
     cdef int decide(self, const unsigned char* p) except -1:
-        """At once: there is no signature to check."""
+        """At once, unless there is a signature to check after all."""
         cdef tuple made = self.desk.decide(self, self.question(p, &scratch))
         if made is None:
             return Verdict.UNKNOWN
@@ -209,6 +224,7 @@ cdef class Connection:
         """What was waited for stands in the buffer."""
         self.held = self.held[head.size:]
         self.state = State.READING
+        self.client.waits = False
         self.since = self.lane.now.boot
         self.lane.finish()
         self.flush()
@@ -219,11 +235,9 @@ cdef class Connection:
         return 0
 
     cdef const Head* waiting(self) except NULL:
-        """The head that is waited for, once more."""
+        """The head that is waited for, once more; not what has come behind it, of which a last request knows nothing."""
         cdef size_t searched = 0
-        cdef int found = recognise(
-            start(self.held), <size_t>PyBytes_GET_SIZE(self.held), &searched, &self.lane.limits, &scratch
-        )
+        cdef int found = recognise(start(self.held), self.owed, &searched, &self.lane.limits, &scratch)
         if found != Recognised.COMPLETE:
             raise RuntimeError("a head is not what it was")
         return &scratch
@@ -250,7 +264,7 @@ cdef class Connection:
     cdef int go_on(self) except -1:
         """After an answer, or when the transport takes more."""
         cdef bytes data = self.held
-        if self.write_paused or self.state == State.GONE:
+        if self.write_paused or self.state >= State.CLOSING:
             return 0
         if self.read_paused and self.state != State.WAITING:
             self.read_paused = False
@@ -262,7 +276,7 @@ cdef class Connection:
         return 0
 
     cdef int keep(self, bytes data) except -1:
-        if self.state == State.GONE:
+        if self.state >= State.CLOSING:
             return 0
         self.held = self.held + data
         if not self.read_paused and <size_t>PyBytes_GET_SIZE(self.held) > self.lane.limits.max_head_bytes:
@@ -280,19 +294,18 @@ cdef class Connection:
         """Through the door: from here on it is aiohttp's."""
         cdef bytes rest = self.held
         cdef object handler = self.desk.handler()
-        self.state = State.GONE
-        self.held = b""
         self.lane.connections.discard(self)
         self.transport.set_protocol(handler)
         handler.connection_made(self.transport)
+        self.state = State.GONE
+        self.held = b""
         if rest:
             handler.data_received(rest)
         return 0
 
     cdef int close(self) except -1:
-        """What was written goes out first."""
-        self.state = State.GONE
+        """What was written goes out first: until then it is one of ours."""
+        self.state = State.CLOSING
         self.held = b""
-        self.lane.connections.discard(self)
         self.transport.close()
         return 0

@@ -24,6 +24,7 @@ cdef struct Client:  # what the lane knows of a connection's other end, and of w
     size_t peer_size
     bint trusted
     bint last  # the answer is the last one
+    bint waits  # its question has a place in the queue
     unsigned char[16] digest  # keyed128 of the token that was last looked at
     uint32_t length  # of that token; 0: none was
 

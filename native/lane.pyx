@@ -245,7 +245,7 @@ cdef class Lane:
         if memory != NULL and route.enforced and <size_t>memory.value + 1 < route.refusal_count:
             self.cache.misses += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
-        if self.full and route.enforced and route.refusal_count:
+        if self.full and not client.waits and route.enforced and route.refusal_count:
             return self.refuse(client, route, p, head, asked, rule, route.refusal_count - 1, NULL)
         return Verdict.UNKNOWN
 

@@ -129,6 +129,14 @@ class Clerk:
     # ---- what waited
 
     def _attempt(self, connection: Connection) -> Pending | None:
+        """Whatever goes wrong with one request: those behind it get their turn."""
+        try:
+            return self._tried(connection)
+        except Exception as error:  # noqa: BLE001 - no answer is better than a wrong one
+            self._failed(connection, error)
+            return None
+
+    def _tried(self, connection: Connection) -> Pending | None:
         question = connection.ask()
         if question is None:
             connection.waiter = None
@@ -143,24 +151,29 @@ class Clerk:
 
     def _resolve(self, connection: Connection, _: Pending) -> asyncio.Task[None]:
         """Once more, waiting for the key."""
-        question = connection.ask()
-        return asyncio.get_running_loop().create_task(self._waited(connection, question), name="lane: a key")
+        task = asyncio.get_running_loop().create_task(self._waited(connection), name="lane: a key")
+        task.add_done_callback(lambda _: self._turns.landed())  # also where it is cancelled before it begins
+        return task
 
-    async def _waited(self, connection: Connection, question: Question | None) -> None:
+    async def _waited(self, connection: Connection) -> None:
         try:
+            question = connection.ask()
             if question is None:
                 return
             ask = self._read(question)
-            if isinstance(ask.request, Refusal):
-                return
-            decided = await self._flow.run(ask.name, ask.request, face=ask.face)
+            if isinstance(ask.request, Refusal):  # the resource has gone meanwhile
+                decided = self._refused(ask, ask.request)
+            else:
+                decided = await self._flow.run(ask.name, ask.request, face=ask.face)
             connection.waiter = None
             connection.reply(*self._message(connection, ask, decided, question))
         except Exception as error:  # noqa: BLE001 - no answer is better than a wrong one
-            self._service.recorder.fault("the lane failed", error)
-            connection.abort()
-        finally:
-            self._turns.landed()
+            self._failed(connection, error)
+
+    def _failed(self, connection: Connection, error: Exception) -> None:
+        connection.waiter = None
+        self._service.recorder.fault("the lane failed", error)
+        connection.abort()
 
     # ---- one decision
 
@@ -173,8 +186,11 @@ class Clerk:
 
     def _decided(self, ask: Asked) -> Decided | Pending:
         if isinstance(ask.request, Refusal):
-            return self._flow.refuse(ask.name, ask.request, ask.unknown, face=ask.face)
+            return self._refused(ask, ask.request)
         return self._flow.run_now(ask.name, ask.request, face=ask.face)
+
+    def _refused(self, ask: Asked, refusal: Refusal) -> Decided:
+        return self._flow.refuse(ask.name, refusal, ask.unknown, face=ask.face)
 
     def _message(self, connection: Connection, ask: Asked, decided: Decided, question: Question) -> tuple[bytes, bytes]:
         decision, to_head = decided.decision, question[-1]
@@ -195,11 +211,11 @@ class Clerk:
     # ---- from time to time
 
     def _check(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
         boot = clock.boot()
         for connection in list(self.lane.connections):
             connection.check(boot)
         self._write()
-        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
 
     def noted(self) -> None:
         """Something is to become a line: soon, with whatever else comes until then."""

@@ -1,0 +1,179 @@
+"""The lane's queue and connections under clients that mean it ill: no place is lost, and no request is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from support.house import API, House, config, issuer, key, token
+from support.issuer import Answer, Gate, ScriptedIssuer
+from support.wire import request
+
+from bearerd._native import clock
+from bearerd.lane.clerk import Clerk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from bearerd._native.connection import Connection
+    from bearerd.config.model import Config
+
+RESOURCE = {"identifier": API, "gateway": ["nginx", "envoy"]}
+OK = b"HTTP/1.1 200 "
+REFUSED = b"HTTP/1.1 401 "
+
+
+class Socket(asyncio.Transport):
+    """A transport that keeps what is written; the other end reads nothing while it is ``slow``."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": SimpleNamespace(family=socket.AF_UNIX)})
+        self.written = b""
+        self.slow = self.closing = self.aborted = False
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None:
+        """Nothing is read here."""
+
+    def resume_reading(self) -> None:
+        """Nothing is read here."""
+
+
+@contextlib.asynccontextmanager
+async def lane(made: Config, folder: Path) -> AsyncIterator[tuple[House, Clerk]]:
+    async with House(made, folder) as house:
+        assert house.runner.server is not None
+        yield house, Clerk(house.service, house.runner.server)
+
+
+def connected(clerk: Clerk) -> tuple[Connection, Socket]:
+    made, transport = clerk.connection(), Socket()
+    made.connection_made(transport)
+    return made, transport
+
+
+def asked(credential: str | None, *more: tuple[str, str], uri: str = "/", name: str = "api") -> bytes:
+    """What nginx asks."""
+    headers = [("X-Original-Method", "GET"), ("X-Original-URI", uri), *more]
+    if credential is not None:
+        headers.append(("Authorization", f"Bearer {credential}"))
+    return request(f"/auth/{name}", *headers)
+
+
+async def turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+
+
+async def test_what_a_client_sends_behind_its_last_request_holds_up_nobody(tmp_path: Path) -> None:
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
+        bad, answered = connected(clerk)
+        bad.data_received(asked(token(), ("Connection", "close")))
+        bad.data_received(b"GET / HTTP/1.1\r\n\r\n")
+        others = [connected(clerk) for _ in range(3)]
+        for place, (other, _) in enumerate(others):
+            other.data_received(asked(token(sub=f"user{place}")))
+        await turns()
+        assert [transport.written[: len(OK)] for _, transport in others] == [OK] * 3
+        assert answered.written.startswith(OK)
+        assert answered.closing
+
+
+async def test_who_has_a_place_in_the_queue_is_not_told_that_it_is_full(tmp_path: Path) -> None:
+    made = config(tmp_path, resource={"api": RESOURCE}, limits={"max_waiting": 2})
+    async with lane(made, tmp_path) as (_, clerk):
+        waiting = [connected(clerk) for _ in range(3)]
+        for place, (connection, _) in enumerate(waiting):
+            connection.data_received(asked(token(sub=f"user{place}")))
+        await turns()
+        assert [transport.written[9:12] for _, transport in waiting] == [b"200", b"200", b"503"]
+
+
+async def test_who_hangs_up_before_a_key_is_asked_for_gives_its_place_back(tmp_path: Path) -> None:
+    gate = Gate(Answer({"keys": [key()]}))
+    async with ScriptedIssuer() as remote:
+        remote.always("/jwks", gate)
+        away = issuer(jwks=None, jwks_uri=f"{remote.url}/jwks", insecure_issuer=True)
+        async with lane(config(tmp_path, issuer=[away], resource={"api": RESOURCE}), tmp_path) as (house, clerk):
+            await house.service.start()
+            connection, _ = connected(clerk)
+            connection.data_received(asked(token()))
+            while not isinstance(connection.waiter, asyncio.Task):
+                await asyncio.sleep(0)
+            connection.connection_lost(None)
+            await turns()
+            assert clerk._turns.waiting == 0
+            gate.open.set()
+
+
+async def test_a_fault_in_one_request_costs_no_other_its_answer(tmp_path: Path, monkeypatch: Any) -> None:
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
+        read = clerk._read
+
+        def faulty(question: Any) -> Any:
+            if question[3] == b"/auth/api?fault":
+                raise MemoryError
+            return read(question)
+
+        monkeypatch.setattr(clerk, "_read", faulty)
+        bad, broken = connected(clerk)
+        bad.data_received(asked(token()).replace(b"/auth/api", b"/auth/api?fault"))
+        good, answered = connected(clerk)
+        good.data_received(asked(token()))
+        await turns()
+        assert (broken.aborted, broken.written) == (True, b"")
+        assert answered.written.startswith(OK)
+
+
+async def test_a_connection_counts_until_the_other_end_has_read_the_last_answer(tmp_path: Path) -> None:
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
+        connection, transport = connected(clerk)
+        connection.data_received(asked(token(), ("Connection", "close")))
+        await turns()
+        assert transport.closing
+        assert connection in clerk.lane.connections
+        connection.check(clock.boot())
+        assert not transport.aborted
+        connection.check(clock.boot() + 61)
+        assert transport.aborted
+        connection.connection_lost(None)
+        assert not clerk.lane.connections
+
+
+async def test_a_peer_that_is_trusted_no_more_is_refused_what_it_waits_for(tmp_path: Path) -> None:
+    ruled = RESOURCE | {"rule": [{"path": "/**"}]}
+    async with lane(config(tmp_path, resource={"api": ruled}), tmp_path) as (house, clerk):
+        connection, transport = connected(clerk)
+        connection.data_received(asked(token()))
+        await house.service.reload(config(tmp_path, resource={"api": ruled}, trust={"peers": ["192.0.2.1/32"]}))
+        await turns()
+        assert b"X-Auth-Reason: untrusted_peer" in transport.written
+
+
+async def test_a_request_whose_resource_goes_while_it_waits_is_answered(tmp_path: Path) -> None:
+    gate = Gate(Answer({"keys": [key()]}))
+    async with ScriptedIssuer() as remote:
+        remote.always("/jwks", gate)
+        away = issuer(jwks=None, jwks_uri=f"{remote.url}/jwks", insecure_issuer=True)
+        async with lane(config(tmp_path, issuer=[away], resource={"api": RESOURCE}), tmp_path) as (house, clerk):
+            await house.service.start()
+            connection, transport = connected(clerk)
+            connection.data_received(asked(token()))
+            while not isinstance(connection.waiter, asyncio.Task):
+                await asyncio.sleep(0)
+            await house.service.reload(config(tmp_path, issuer=[away], resource={"other": RESOURCE}))
+            await turns()
+            assert transport.written.startswith(b"HTTP/1.1 403 ")
+            gate.open.set()
