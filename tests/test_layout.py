@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,12 @@ sys.exit(bool(failed))
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr[-2000:]
+
+
+def test_every_room_goes_into_the_wheel() -> None:
+    packed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    rooms = {name_of(path) for path in MODULES if path.name == "__init__.py"}
+    assert set(packed) == rooms | {"bearerd._native"}
 
 
 def test_native_code_links_libc_only() -> None:
