@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +15,7 @@ from support.wire import Reply, Wire
 from bearerd._native import clock
 from bearerd.config.model import Config
 from bearerd.faces.app import public_runner
+from bearerd.lane.clerk import Clerk
 from bearerd.service import Service
 
 if TYPE_CHECKING:
@@ -61,13 +63,19 @@ def config(tmp_path: Path, *, callers: tuple[dict[str, Any], ...] = (), **tables
 
 
 class House:
-    """``async with House(config, tmp_path) as house``: the view counts as fresh, and nothing else runs beside."""
+    """``async with House(config, tmp_path) as house``: the view counts as fresh, and nothing else runs beside.
 
-    def __init__(self, made: Config, tmp_path: Path, *, fresh: bool = True, **service: Any) -> None:
+    ``port`` is aiohttp's.  With ``lane`` there is another, ``lane_port``, on which the clerk listens as a worker's does.
+    """
+
+    clerk: Clerk
+
+    def __init__(self, made: Config, tmp_path: Path, *, fresh: bool = True, lane: bool = False, **service: Any) -> None:
         self.service = Service(made, data_dir=tmp_path, **service)
         if fresh:
             self.service.view.count(clock.boot())
-        self.port = 0
+        self.port = self.lane_port = 0
+        self._lane = lane
         self._closing = contextlib.AsyncExitStack()
         self._wire: Wire | None = None
 
@@ -79,7 +87,24 @@ class House:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.port = runner.addresses[0][1]
         self.runner = runner
+        if self._lane:
+            await self._open_lane()
         return self
+
+    async def _open_lane(self) -> None:
+        assert self.runner.server is not None
+        self.clerk = Clerk(self.service, self.runner.server)
+        self.clerk.start()
+        server = await asyncio.get_running_loop().create_server(self.clerk.connection, "127.0.0.1", 0)
+        self.lane_port = server.sockets[0].getsockname()[1]
+
+        def shut() -> None:
+            server.close()
+            for connection in list(self.clerk.lane.connections):
+                connection.abort()
+            self.clerk.stop()
+
+        self._closing.callback(shut)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
