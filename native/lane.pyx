@@ -307,9 +307,9 @@ cdef class Lane:
         note.rule = <int32_t>rule
         memcpy(note.digest, client.digest, 16)
         note.length = client.length
-        if asked.method_size <= METHOD:
-            note.method_size = <uint8_t>asked.method_size
-            memcpy(note.method, asked.method, asked.method_size)
+        if asked.method != NULL:
+            note.method_size = <uint8_t>min(asked.method_size, <size_t>METHOD)
+            memcpy(note.method, asked.method, note.method_size)
         note.peer_size = <uint8_t>min(client.peer_size, <size_t>PEER)
         memcpy(note.peer, client.peer, note.peer_size)
         if head.known[TRACEPARENT] >= 0 and not head.twice & bit(TRACEPARENT):

@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
-    METHOD = 16  # bytes; a longer one is noted as none that is known
+    METHOD = 16  # bytes; longer than any that is known, so that what is cut off a longer one is none either
     PEER = 46
     TRACE = 55
 
