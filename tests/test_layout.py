@@ -115,6 +115,11 @@ def test_a_native_module_has_a_stub_and_imports_nothing_of_src(path: Path) -> No
     assert not [line for line in imports if "bearerd" in line and "bearerd._native" not in line]
 
 
+def test_every_folder_with_code_is_packed_into_the_wheel() -> None:
+    packed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert set(packed) == {"bearerd._native", *(name_of(path) for path in MODULES if path.name == "__init__.py")}
+
+
 def test_each_module_can_be_imported_alone() -> None:
     script = """
 import os, sys, aiohttp.web, pydantic, redis.asyncio, orjson, click, cryptography.x509, prometheus_client, importlib
