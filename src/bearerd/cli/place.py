@@ -78,4 +78,10 @@ def _reachable(address: str, name: str, data_dir: Path) -> str:
         host, _, port = told.rpartition(":")
     if not host or not port.isdigit():
         raise Failure(f'server.{name}: "{address}" is not an address')
-    return f"{_EVERYWHERE.get(host, host)}:{port}"
+    return reachable(f"{host}:{port}")
+
+
+def reachable(address: str) -> str:
+    """An address that is listened on as one to connect to: "everywhere" is here, too."""
+    host, colon, port = address.rpartition(":")
+    return f"{_EVERYWHERE.get(host, host)}{colon}{port}"
