@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""``make bench``: bearerd and its peers in one run, CPU microseconds per request; writes docs/bench-report.md.
+"""``make bench``: bearerd and its peers in one run, CPU microseconds per request and, in process, per token; writes
+docs/bench-report.md.
 
 BENCH_SECONDS (3) a round, BENCH_ROUNDS (5), BENCH_ONLY=name,name (then the report goes to standard output only).
 Exit code 1 if a single answer was not the right one.
@@ -15,6 +16,7 @@ from typing import Final
 
 import facts
 import report
+import verify
 from cores import Cores
 from measure import WARM_UP, Line, Round, Wrong, run_round, take_part
 from peers import ALL
@@ -79,7 +81,7 @@ def main() -> int:
             return 1
     print("\n".join(report.table(lines)))
     if not only:
-        report.write(lines, left_out, machine, seconds)
+        report.write(lines, left_out, machine, seconds, verify.measured(cores))
         print(f"\nreport: {report.FILE}")
     return 0
 

@@ -51,12 +51,12 @@ NOISY: Final = 0.05  # of the server's core for others: beyond it the report say
 Pairs = Iterable[tuple[str, str]]
 
 
-def write(lines: Sequence[Line], left_out: Pairs, facts: Pairs, seconds: float) -> None:
-    """Write the report."""
+def write(lines: Sequence[Line], left_out: Pairs, facts: Pairs, seconds: float, in_process: str) -> None:
+    """Write the report; ``in_process`` is a section of it."""
     rounds = len(lines[0].rounds)
     parts = [HEAD, *(f"- {name}: {value}" for name, value in facts), noise(lines), ""]
     parts.append(METHOD.format(connections=CONNECTIONS, size=SIZE, rounds=rounds, seconds=seconds))
-    parts += ["## Figures", *table(lines), "", *absent(left_out)]
+    parts += ["## Figures", *table(lines), "", *absent(left_out), "", in_process]
     FILE.write_text("\n".join(parts).rstrip() + "\n")
 
 
