@@ -1,12 +1,12 @@
 """One connection: bytes to heads, heads to answers, and the door to aiohttp, which opens one way."""
 
 import asyncio
-from typing import Protocol, final
+from typing import Protocol, TypeAlias, final
 
 from bearerd._native.lane import Lane
 from bearerd._native.route import Route
 
-Question = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
+Question: TypeAlias = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
 """Is it Envoy's, resource, method, target, header fields, Host, peer, is the peer trusted, is the method HEAD."""
 
 class Desk(Protocol):

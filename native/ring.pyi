@@ -1,8 +1,8 @@
 """A ring of fixed size for what is noted of decisions that no Python saw, and the bucket that says which get a line."""
 
-from typing import Self, final
+from typing import Self, TypeAlias, final
 
-Noted = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int]
+Noted: TypeAlias = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int]
 """Wall time, seconds, generation of the configuration, route, rule's place (-1: none), refusal's place (-1: allowed), method, peer, traceparent, request id,
 token's name in logs, its keyed digest, its length."""
 
