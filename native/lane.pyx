@@ -239,13 +239,16 @@ cdef class Lane:
                 return Verdict.KNOWN
             self.cache.hits += 1
             return self.allow(client, route, p, head, asked, rule, text, size)
-        if found.found == Finding.REVOKED:
+        if found.found == Finding.REVOKED or found.found == Finding.KEYS_CHANGED:
             return Verdict.KNOWN
+        # A comma makes two credentials of it here, whatever it is as a token elsewhere.
+        if not route.enforced or memchr(text, c',', size) != NULL:
+            return Verdict.UNKNOWN
         memory = self.refused.recall(client.digest, client.length, self.now.boot, self.generations.of_all())
-        if memory != NULL and route.enforced and <size_t>memory.value + 1 < route.refusal_count:
+        if memory != NULL and <size_t>memory.value + 1 < route.refusal_count:
             self.cache.misses += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
-        if self.full and not client.waits and route.enforced and route.refusal_count:
+        if self.full and not client.waits and route.refusal_count:
             return self.refuse(client, route, p, head, asked, rule, route.refusal_count - 1, NULL)
         return Verdict.UNKNOWN
 

@@ -177,3 +177,53 @@ async def test_a_request_whose_resource_goes_while_it_waits_is_answered(tmp_path
             await turns()
             assert transport.written.startswith(b"HTTP/1.1 403 ")
             gate.open.set()
+
+
+async def test_a_known_token_whose_issuer_has_new_keys_is_not_told_that_the_queue_is_full(tmp_path: Path) -> None:
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (house, clerk):
+        connection, transport = connected(clerk)
+        known, new = token(), token(sub="new")
+        connection.data_received(asked(known))
+        await turns()
+        house.service.generations.bump_key_set(0)
+        clerk.lane.full = True
+        connection.data_received(asked(known))
+        connection.data_received(asked(new))
+        assert transport.written.count(OK) == 2
+        assert transport.written.count(b"HTTP/1.1 503 ") == 1
+
+
+async def test_a_known_token_whose_key_is_another_now_is_not_verified_before_its_turn(tmp_path: Path) -> None:
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (house, clerk):
+        connection, transport = connected(clerk)
+        known = token()
+        connection.data_received(asked(known))
+        await turns()
+        house.service.generations.bump_key_set(0)
+        house.service.current.verifier._renewed = lambda *_: False  # type: ignore[method-assign]
+        connection.data_received(asked(known))
+        assert transport.written.count(OK) == 1
+        await turns()
+        assert transport.written.count(OK) == 2
+
+
+async def test_a_hit_on_a_refused_token_is_counted_once(tmp_path: Path) -> None:
+    shadow = RESOURCE | {"enforce": "shadow"}
+    bad = token() + "x"
+    async with lane(config(tmp_path, resource={"api": shadow}), tmp_path) as (house, clerk):
+        connection, transport = connected(clerk)
+        for _ in range(2):
+            connection.data_received(asked(bad))
+            await turns()
+        assert transport.written.count(OK) == 2
+        assert house.service.refused.hits == 1
+
+
+async def test_two_credentials_in_one_field_are_not_a_token_that_was_refused_elsewhere(tmp_path: Path) -> None:
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (house, clerk):
+        two = f"{token()},{token()}"
+        house.service.current.verifier.verify_now(two.encode(), house.service.time.now())  # as introspection does
+        connection, transport = connected(clerk)
+        connection.data_received(asked(two))
+        await turns()
+        assert b"X-Auth-Reason: ambiguous_credentials" in transport.written

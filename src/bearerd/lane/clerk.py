@@ -112,9 +112,10 @@ class Clerk:
         self.lane.routes, self._made_for = made, current
 
     def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:
-        """At once, or None: it has to wait."""
+        """At once, or None: it has to wait.  For a signature, too: it may be that the key of a known token has gone."""
         ask = self._read(question)
-        found = self._decided(ask)
+        with self._service.budget.closed():
+            found = self._decided(ask)
         return None if isinstance(found, Pending) else self._message(connection, ask, found, question)
 
     def wait(self, connection: Connection) -> None:

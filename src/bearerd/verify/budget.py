@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Budget:
@@ -21,9 +26,18 @@ class Budget:
         """The turn is over."""
         self._each = None
 
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """No check is made, whatever a turn may allow: who asks meanwhile has to wait."""
+        each, self._each = self._each, 0
+        try:
+            yield
+        finally:
+            self._each = each
+
     def take(self, issuer: str) -> bool:
         """Whether one more token of this issuer may be checked now."""
-        if self._each is None:
-            return True
+        if not self._each:
+            return self._each is None
         self._taken[issuer] += 1
         return self._taken[issuer] <= self._each
