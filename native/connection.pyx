@@ -7,7 +7,8 @@
     CLOSING   what was written goes out, as long as it is read; nothing more is
     GONE      aiohttp has it, or it is closed
 
-A client that does not read what it is sent is not read from either.
+A client that does not read what it is sent is not read from either.  A fault ends the connection: what came with it is lost,
+and the next answer would be taken for that of another request.
 """
 
 cimport cython
@@ -57,7 +58,11 @@ cdef class Connection:
             return
         if not fresh:
             data = self.held + data
-        self.serve(data, fresh)
+        try:
+            self.serve(data, fresh)
+        except BaseException:
+            self.abort()
+            raise
 
     def eof_received(self):
         """As with aiohttp: who has stopped asking gets no further answer."""
@@ -70,7 +75,11 @@ cdef class Connection:
 
     def resume_writing(self):
         self.write_paused = False
-        self.go_on()
+        try:
+            self.go_on()
+        except BaseException:
+            self.abort()
+            raise
 
     def connection_lost(self, error):
         self.state = State.GONE
@@ -88,10 +97,15 @@ cdef class Connection:
             return None
         self.keep_up()
         self.lane.begin()
-        head = self.waiting()
-        if self.lane.judge(&self.client, start(self.held), head) != Verdict.ANSWERED:
-            return self.question(start(self.held), head)
-        self.answered(head)
+        self.client.waited = True
+        try:
+            head = self.waiting()
+            if self.lane.judge(&self.client, start(self.held), head) != Verdict.ANSWERED:
+                return self.question(start(self.held), head)
+            self.answered(head)
+        except BaseException:
+            self.abort()
+            raise
         return None
 
     def reply(self, bytes head not None, bytes body not None):
@@ -100,10 +114,14 @@ cdef class Connection:
         if self.state != State.WAITING:
             return
         self.lane.begin()
-        asked = self.waiting()
-        self.client.last = asked.close or self.lane.closing
-        self.lane.write(&self.client, head, body)
-        self.answered(asked)
+        try:
+            asked = self.waiting()
+            self.client.last = asked.close or self.lane.closing
+            self.lane.write(&self.client, head, body)
+            self.answered(asked)
+        except BaseException:
+            self.abort()
+            raise
 
     def prepare(self, Route route not None, Py_ssize_t rule, double until_wall, double until_boot, bytes head not None):
         """The token that was last asked about may be answered so again, as ``Decision.reuse`` says.

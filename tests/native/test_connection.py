@@ -1,0 +1,395 @@
+"""A connection of the lane: order, patience and the door, on lines that need no network."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.bay import OK, Bay, ask
+from support.line import Line
+
+from bearerd._native import clock
+from bearerd._native.connection import Connection
+
+HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS = 10, 3630, 60
+PASSES = ask(b"stranger")  # it has to wait
+ELSEWHERE = b"GET /metadata HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def connection_of(line: Line) -> Connection:
+    connection = line.get_protocol()
+    assert isinstance(connection, Connection)
+    return connection
+
+
+def answers(line: Line) -> list[bytes]:
+    """What was answered: the bodies, or the second header where there is none."""
+    heads = bytes(line.sent).split(b"HTTP/1.1 ")[1:]
+    return [head.partition(b"\r\n\r\n")[2] or head.split(b"\r\n")[1] for head in heads]
+
+
+@pytest.fixture
+async def bay() -> Bay:
+    bay = Bay()
+    bay.know(b"good")
+    bay.prepare(b"good")
+    return bay
+
+
+async def rest() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_a_head_is_answered_wherever_it_is_split(bay: Bay) -> None:
+    whole = bay.open()
+    whole.feed(ask())
+    for at in range(1, len(ask())):
+        line = bay.open()
+        line.feed(ask()[:at])
+        assert not line.sent
+        line.feed(ask()[at:])
+        assert line.sent == whole.sent
+        line.hang_up()
+
+
+async def test_a_head_is_answered_that_comes_byte_by_byte(bay: Bay) -> None:
+    line = bay.open()
+    for byte in ask() * 2:
+        line.feed(bytes((byte,)))
+    assert answers(line) == [b"Server: bay"] * 2
+
+
+async def test_all_heads_of_one_read_are_answered_by_one_write(bay: Bay, monkeypatch: pytest.MonkeyPatch) -> None:
+    line, writes = bay.open(), []
+    monkeypatch.setattr(line, "write", writes.append)
+    line.feed(ask() * 50 + ask()[:20])
+    assert [write.count(b"HTTP/1.1 200") for write in writes] == [50]
+
+
+async def test_what_has_to_wait_holds_up_its_own_connection_only_and_keeps_its_order(bay: Bay) -> None:
+    line, other = bay.open(), bay.open()
+    line.feed(ask() + PASSES + ask() + ask(uri=b"/b"))
+    other.feed(ask())
+    assert (len(answers(line)), len(answers(other))) == (1, 1)
+    line.feed(ask())
+    assert bay.waiting == [connection_of(line)]
+    question = connection_of(line).ask()
+    assert question is not None
+    assert question[4][-1] == (b"Authorization", b"Bearer stranger")
+    connection_of(line).reply(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n", b"late")
+    assert answers(line) == [b"Server: bay", b"late", b"Server: bay", b"Server: bay", b"Server: bay"]
+
+
+async def test_a_second_reply_is_none(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES)
+    for _ in range(3):
+        connection_of(line).reply(OK, b"once")
+    assert answers(line) == [b"once"]
+    assert connection_of(line).ask() is None
+
+
+async def test_what_stands_ready_by_its_turn_is_answered_and_not_asked(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES)
+    bay.know(b"stranger")
+    bay.prepare(b"stranger")
+    assert connection_of(line).ask() is None
+    assert answers(line) == [b"Server: bay"]
+
+
+async def test_whoever_has_waited_is_not_turned_away_because_others_wait(bay: Bay) -> None:
+    line, late = bay.open(), bay.open()
+    line.feed(PASSES)
+    bay.lane.full = True
+    assert connection_of(line).ask() is not None
+    late.feed(PASSES)
+    assert b" 503 " in late.sent
+    assert not line.sent
+    connection_of(line).reply(OK, b"")
+    line.feed(PASSES)  # nor does having waited once help with the next
+    assert b" 503 " in line.sent
+
+
+async def test_bytes_behind_the_last_request_change_nothing_about_its_answer(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask(b"stranger", b"Connection: close"))
+    line.feed(ask())
+    assert connection_of(line).ask() is not None
+    connection_of(line).reply(OK, b"last")
+    assert answers(line) == [b"last"]
+    assert b"\r\nConnection: close\r\n" in line.sent
+    assert line.closed
+
+
+async def test_nothing_is_answered_behind_the_last_answer(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask(b"good", b"Connection: close"))
+    line.feed(ask())
+    assert answers(line) == [b"Server: bay"]
+    assert line.closed
+    await rest()
+    assert not bay.lane.connections
+
+
+async def test_while_the_lane_closes_each_answer_is_its_connections_last(bay: Bay) -> None:
+    known, waits = bay.open(), bay.open()
+    waits.feed(PASSES)
+    bay.lane.closing = True
+    known.feed(ask() * 3)
+    connection_of(waits).reply(OK, b"")
+    for line in (known, waits):
+        assert line.sent.count(b"HTTP/1.1") == line.sent.count(b"\r\nConnection: close\r\n") == 1
+        assert line.closed
+
+
+async def test_shut_closes_who_is_owed_nothing(bay: Bay) -> None:
+    idle, waits, begun = bay.open(), bay.open(), bay.open()
+    waits.feed(PASSES)
+    begun.feed(ask()[:9])
+    for line in (idle, waits, begun):
+        connection_of(line).shut()
+    assert [line.closed for line in (idle, waits, begun)] == [True, False, False]
+
+
+# ---- a client that does not read
+
+
+async def test_a_client_that_does_not_read_is_not_read_from(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask())
+    line.stall()
+    assert not line.reading
+    for _ in range(3):
+        line.feed(ask())  # it was on its way already
+    assert len(answers(line)) == 1
+    line.flow()
+    assert line.reading
+    assert len(answers(line)) == 4
+
+
+async def test_a_client_that_does_not_read_while_it_waits_gets_its_answer_and_the_next_ones_in_order(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES + ask())
+    line.stall()
+    connection_of(line).reply(OK, b"first")
+    line.feed(ask())
+    assert answers(line) == [b"first"]
+    line.flow()
+    assert answers(line) == [b"first", b"Server: bay", b"Server: bay"]
+    assert line.reading
+
+
+async def test_of_a_client_that_waits_no_more_is_kept_than_one_head_may_have(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES)
+    sent = 0
+    while line.reading:
+        line.feed(ask())
+        sent += 1
+    assert sent * len(ask()) < 8192 + 2 * len(ask())
+    connection_of(line).reply(OK, b"first")
+    assert line.reading
+    assert answers(line) == [b"first", *[b"Server: bay"] * sent]
+
+
+# ---- patience
+
+
+@pytest.mark.parametrize(("sent", "seconds"), [(b"", IDLE_SECONDS), (ask()[:30], HEAD_SECONDS), (ask(), IDLE_SECONDS)])
+async def test_who_is_slow_is_closed_and_not_before(bay: Bay, sent: bytes, seconds: float) -> None:
+    line = bay.open()
+    line.feed(sent)
+    now = clock.boot()
+    connection_of(line).check(now + seconds - 5)
+    assert not line.closed
+    connection_of(line).check(now + seconds + 1)
+    assert line.closed
+
+
+async def test_a_head_in_pieces_has_its_time_once_and_the_next_head_has_its_own(bay: Bay) -> None:
+    line = bay.open()
+    start = clock.boot()
+    for at in range(0, 40, 4):
+        line.feed(ask()[at : at + 4])
+    connection_of(line).check(start + HEAD_SECONDS + 1)
+    assert line.closed
+
+
+async def test_who_waits_for_us_is_not_closed(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES + ask()[:10])
+    connection_of(line).check(clock.boot() + 1e6)
+    assert not line.closed
+
+
+async def test_who_does_not_read_is_cut_off_in_the_end(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask())
+    line.stall()
+    connection_of(line).check(clock.boot() + STALLED_SECONDS - 5)
+    assert not line.closed
+    connection_of(line).check(clock.boot() + STALLED_SECONDS + 1)
+    assert line.aborted
+
+
+async def test_a_last_answer_that_nobody_reads_counts_as_a_connection_until_it_is_cut_off(bay: Bay) -> None:
+    line = bay.open()
+    line.stall()
+    line.flow()
+    line.stalled = True  # from the write on
+    line.feed(ask(b"good", b"Connection: close"))
+    connection = connection_of(line)
+    assert line.closed
+    assert bay.lane.connections == {connection}
+    connection.check(clock.boot() + STALLED_SECONDS - 5)
+    assert not line.aborted
+    connection.check(clock.boot() + STALLED_SECONDS + 1)
+    assert line.aborted
+    await rest()
+    assert not bay.lane.connections
+
+
+# ---- the door
+
+
+async def test_what_is_not_ours_goes_through_the_door_with_all_that_follows(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask() + ELSEWHERE + ask())
+    line.feed(ask())
+    assert answers(line) == [b"Server: bay"]
+    assert [behind.got for behind in bay.behind] == [ELSEWHERE + ask() * 2]
+    assert line.at_door == len(line.sent)
+    assert not bay.lane.connections
+
+
+async def test_an_unknown_resource_goes_through_the_door(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask().replace(b"/auth/api", b"/auth/apj"))
+    line.feed(ask())
+    assert bay.behind[0].got.startswith(b"GET /auth/apj ")
+    assert not line.sent
+
+
+async def test_nobody_leaves_while_an_answer_is_owed(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES + ELSEWHERE)
+    assert not bay.behind
+    connection_of(line).reply(OK, b"first")
+    assert bay.behind[0].got == ELSEWHERE
+    assert answers(line) == [b"first"]
+
+
+async def test_nobody_leaves_while_what_was_written_waits(bay: Bay) -> None:
+    line = bay.open()
+    line.stall()
+    line.feed(ELSEWHERE)
+    line.feed(b"more")
+    assert not bay.behind
+    line.flow()
+    assert bay.behind[0].got == ELSEWHERE + b"more"
+    assert line.reading
+
+
+async def test_a_large_body_goes_through_the_door_whole(bay: Bay) -> None:
+    body = bytes(range(256)) * 400
+    sent = b"POST /auth/api HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body + ask()
+    line = bay.open()
+    line.feed(PASSES)
+    for at in range(0, len(sent), 5000):
+        line.feed(sent[at : at + 5000])
+    connection_of(line).reply(OK, b"first")
+    assert bay.behind[0].got == sent
+    assert line.reading
+
+
+# ---- faults
+
+
+@pytest.mark.parametrize("split", [False, True])
+async def test_a_fault_at_the_desk_ends_the_connection_and_answers_nothing(bay: Bay, split: bool) -> None:
+    bay.now = RuntimeError("a fault")
+    bay.know(b"known")  # and nothing prepared
+    line = bay.open()
+    for piece in [ask(), ask(b"known") + ask()] if split else [ask() + ask(b"known") + ask()]:
+        line.feed(piece)
+    line.feed(ask())
+    assert len(answers(line)) == int(split)  # what came before it in another read
+    assert line.aborted
+    await rest()
+    assert not bay.lane.connections
+
+
+@pytest.mark.parametrize("when", ["reply", "ask", "flow"])
+async def test_a_fault_over_what_waited_ends_the_connection_too(bay: Bay, when: str) -> None:
+    bay.now = RuntimeError("a fault")
+    bay.know(b"known")
+    line = bay.open()
+    if when == "flow":
+        line.stall()
+        line.feed(ask(b"known") + ask())
+        with pytest.raises(RuntimeError, match="a fault"):
+            line.flow()
+    else:
+        line.feed(PASSES + ask(b"known") + ask())
+        if when == "ask":
+            bay.know(b"stranger")
+            bay.prepare(b"stranger")
+        connection = connection_of(line)
+        with pytest.raises(RuntimeError, match="a fault"):
+            connection.ask() if when == "ask" else connection.reply(OK, b"")
+    assert line.aborted
+    line.feed(ask())
+    assert line.sent.count(b"HTTP/1.1") <= 1
+
+
+async def test_what_was_written_before_a_fault_is_nobody_elses_answer(bay: Bay) -> None:
+    bay.now = RuntimeError("a fault")
+    bay.know(b"known")
+    line, other = bay.open(), bay.open()
+    line.feed(ask() * 5 + ask(b"known"))
+    other.feed(ask())
+    assert other.sent.count(b"HTTP/1.1") == 1
+
+
+# ---- the end
+
+
+@pytest.mark.parametrize("how", ["hang_up", "end", "abort"])
+async def test_who_is_gone_is_told_of_and_waits_no_more(bay: Bay, how: str) -> None:
+    line = bay.open()
+    line.feed(PASSES + ask())
+    connection = connection_of(line)
+    getattr(connection if how == "abort" else line, how)()
+    await rest()
+    assert bay.left == [connection]
+    assert connection.ask() is None
+    connection.reply(OK, b"to nobody")
+    assert not line.sent
+    assert not bay.lane.connections
+
+
+async def test_a_thousand_connections_that_come_and_go_leave_nothing(bay: Bay) -> None:
+    ways = (b"", ask(), PASSES, ELSEWHERE, ask()[:20], ask(b"good", b"Connection: close"))
+    for number in range(1000):
+        line = bay.open()
+        line.feed(ways[number % len(ways)])
+        line.hang_up()
+    await rest()
+    assert not bay.lane.connections
+    assert len(bay.left) == len([n for n in range(1000) if n % len(ways) == 2])
+
+
+async def test_trust_is_looked_at_again_under_another_configuration(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask())
+    bay.trusted = False
+    bay.generations.config += 1
+    bay.know(b"good")
+    line.feed(ask())
+    assert bay.renewed == 2
+    assert len(answers(line)) == 1
+    question = connection_of(line).ask()
+    assert question is not None
+    assert question[-2] is False
