@@ -140,13 +140,11 @@ class Clerk:
     def _tried(self, connection: Connection) -> Pending | None:
         question = connection.ask()
         if question is None:
-            connection.waiter = None
             return None
         ask = self._read(question)
         found = self._decided(ask)
         if isinstance(found, Pending):
             return found
-        connection.waiter = None
         connection.reply(*self._message(connection, ask, found, question))
         return None
 

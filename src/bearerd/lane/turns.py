@@ -70,8 +70,8 @@ class Turns:
         self._tell()
         self._schedule()
 
-    def landed(self) -> None:
-        """A key that was waited for has come, or has not."""
+    def _landed(self, _: asyncio.Task[None]) -> None:
+        """A key that was waited for has come, or has not, or nobody waits for it any more."""
         self._flights -= 1
         self._tell()
 
@@ -134,4 +134,5 @@ class Turns:
             self._parked.setdefault(pending.issuer, deque()).append(connection)
             return
         self._flights += 1
-        connection.waiter = self._resolve(connection, pending)
+        connection.waiter = task = self._resolve(connection, pending)
+        task.add_done_callback(self._landed)  # also of one that is cancelled before it has begun
