@@ -82,6 +82,7 @@ class Bay:
             max_headers=50,
         )
         self.trusted = True
+        self.uri = b"/b"  # that some rule matches
         self.asked: list[Question] = []  # what was to be decided at once
         self.waiting: list[Connection] = []
         self.left: list[Connection] = []
@@ -161,7 +162,7 @@ class Bay:
     ) -> None:
         """Let the lane answer for this token under this rule, as the clerk does: right after it was asked about."""
         line = self.open()
-        line.feed(ask(token))
+        line.feed(ask(token, method=b"POST" if self._rules else b"GET", uri=self.uri))
         connection = line.get_protocol()
         assert isinstance(connection, Connection)
         connection.prepare(self.route, rule, *until, head)
