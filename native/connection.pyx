@@ -97,7 +97,6 @@ cdef class Connection:
             return None
         self.keep_up()
         self.lane.begin()
-        self.client.waited = True
         try:
             head = self.waiting()
             if self.lane.judge(&self.client, start(self.held), head) != Verdict.ANSWERED:
@@ -183,11 +182,7 @@ cdef class Connection:
         self.keep_up()
         self.lane.begin()
         self.held = b""
-        try:
-            self.answer_all(data, &at)
-        except BaseException:
-            self.abort()  # the answer to a later request must not be taken for that to one without
-            raise
+        self.answer_all(data, &at)
         if at < <size_t>PyBytes_GET_SIZE(data):
             self.held = data[at:]
         if at or fresh:

@@ -138,6 +138,7 @@ class Clerk:
             return None
 
     def _tried(self, connection: Connection) -> Pending | None:
+        connection.waiter = None
         question = connection.ask()
         if question is None:
             return None
@@ -150,9 +151,7 @@ class Clerk:
 
     def _resolve(self, connection: Connection, _: Pending) -> asyncio.Task[None]:
         """Once more, waiting for the key."""
-        task = asyncio.get_running_loop().create_task(self._waited(connection), name="lane: a key")
-        task.add_done_callback(lambda _: self._turns.landed())  # also where it is cancelled before it begins
-        return task
+        return asyncio.get_running_loop().create_task(self._waited(connection), name="lane: a key")
 
     async def _waited(self, connection: Connection) -> None:
         try:
