@@ -306,7 +306,10 @@ cdef class Connection:
     cdef int leave(self) except -1:
         """Through the door: from here on it is aiohttp's."""
         cdef bytes rest = self.held
-        cdef object handler = self.desk.handler()
+        cdef object handler
+        if self.transport.is_closing():
+            return 0  # the other end has gone: aiohttp would begin with a connection that is lost already
+        handler = self.desk.handler()
         self.lane.connections.discard(self)
         self.transport.set_protocol(handler)
         handler.connection_made(self.transport)

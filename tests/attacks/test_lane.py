@@ -28,12 +28,12 @@ REFUSED = b"HTTP/1.1 401 "
 
 
 class Socket(asyncio.Transport):
-    """A transport that keeps what is written; the other end reads nothing while it is ``slow``."""
+    """A transport that keeps what is written."""
 
     def __init__(self) -> None:
         super().__init__({"socket": SimpleNamespace(family=socket.AF_UNIX)})
         self.written = b""
-        self.slow = self.closing = self.aborted = False
+        self.closing = self.aborted = False
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
@@ -43,6 +43,12 @@ class Socket(asyncio.Transport):
 
     def abort(self) -> None:
         self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Nobody is told of anything here."""
 
     def pause_reading(self) -> None:
         """Nothing is read here."""
@@ -227,3 +233,22 @@ async def test_two_credentials_in_one_field_are_not_a_token_that_was_refused_els
         connection.data_received(asked(two))
         await turns()
         assert b"X-Auth-Reason: ambiguous_credentials" in transport.written
+
+
+async def test_a_connection_that_is_lost_is_not_handed_over(tmp_path: Path, monkeypatch: Any) -> None:
+    made: list[asyncio.Protocol] = []
+
+    def handler() -> asyncio.Protocol:
+        made.append(asyncio.Protocol())
+        return made[-1]
+
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
+        monkeypatch.setattr(clerk, "handler", handler)
+        for lost in (False, True):
+            connection, transport = connected(clerk)
+            connection.data_received(asked(token()) + request("/elsewhere"))
+            transport.closing = lost
+            await turns()
+            assert len(made) == 1
+            connection.connection_lost(None)
+            assert not clerk.lane.connections
