@@ -75,6 +75,7 @@ cdef class Connection:
 
     def resume_writing(self):
         self.write_paused = False
+        self.since = boot_now()
         try:
             self.go_on()
         except BaseException:

@@ -11,7 +11,7 @@ from bearerd._native.refused cimport RefusedTokens
 from bearerd._native.revocations cimport Revocations
 from bearerd._native.ring cimport Burst, Note, Ring
 from bearerd._native.route cimport Route, Routes
-from bearerd._native.tokens cimport TokenCache
+from bearerd._native.tokens cimport Lookup, TokenCache
 
 cdef enum Verdict:
     ANSWERED  # the answer stands in the buffer
@@ -56,6 +56,8 @@ cdef class Lane:
     cdef readonly bint noted
     cdef readonly set connections
     cdef double owed
+    cdef double asked_at  # boot time from which decisions of Python's are counted
+    cdef int asked
     cdef size_t suppressed
     cdef size_t max_token
     cdef HeadLimits limits
@@ -81,6 +83,8 @@ cdef class Lane:
     cdef int write(self, Client* client, bytes head, bytes body) except -1
 
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1
+    cdef bint find(self, Client* client, const unsigned char* p, const Head* head, Lookup* found) noexcept nogil
+    cdef int known(self) noexcept nogil
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

@@ -12,9 +12,9 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from bearerd._native.anchor cimport Anchor
-from bearerd._native.ascii cimport to_lower
 from bearerd._native.clock cimport boot_now
 from bearerd._native.counters cimport Page
+from bearerd._native.date cimport DATE, write_date
 from bearerd._native.digest cimport keyed128_into, siphash128_into
 from bearerd._native.fieldnames cimport AUTHORIZATION, TRACEPARENT, bit
 from bearerd._native.generations cimport Generations
@@ -25,23 +25,20 @@ from bearerd._native.revocations cimport Revocations
 from bearerd._native.ring cimport METHOD, PEER, TRACE, Burst, Note, Ring
 from bearerd._native.route cimport Route, Routes, Template
 from bearerd._native.tokens cimport Finding, Lookup, TokenCache
+from bearerd._native.values cimport BEARER, is_bearer, is_host, is_plain_method, is_trace
 
 import os
 
-cdef extern from "<time.h>" nogil:
-    ctypedef long time_t
-    cdef struct tm:
-        int tm_sec, tm_min, tm_hour, tm_mday, tm_mon, tm_year, tm_wday
-    tm* gmtime_r(const time_t*, tm*) noexcept
-
 cdef enum:
-    DATE = 29  # bytes of an HTTP date
     ID = 16
     DIGITS = 32
-    LONGEST_METHOD = 32  # as faces.forward_auth.METHOD has it
+    # Places of refusals, from the end (``lane.plan.READY``).
+    MISSING = 2
+    FULL = 1
+    ASKED_AT_ONCE = 8  # decisions of Python's within a read, in
 
-cdef const char* DAYS = b"SunMonTueWedThuFriSat"
-cdef const char* MONTHS = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+cdef double ASKED_SECONDS = 0.001
+
 cdef const char* HEX = b"0123456789abcdef"
 
 
@@ -51,52 +48,6 @@ cdef const char* HEX = b"0123456789abcdef"
 cdef inline const unsigned char* value_of(const unsigned char* p, const Head* head, int32_t field, size_t* size) noexcept nogil:
     size[0] = head.field[field].value.length
     return p + head.field[field].value.at
-
-
-cdef inline bint is_host(const unsigned char* p, size_t n) noexcept nogil:
-    """As ``faces.forward_auth`` takes one."""
-    cdef size_t i
-    for i in range(n):
-        if p[i] >= 0x80 or p[i] == c',':
-            return False
-    return True
-
-
-cdef inline bint is_plain_method(const unsigned char* p, size_t n) noexcept nogil:
-    """Upper-case letters, and not OPTIONS: what selects a rule without a further look."""
-    cdef size_t i
-    if n == 0 or n > LONGEST_METHOD or (n == 7 and memcmp(p, b"OPTIONS", 7) == 0):
-        return False
-    for i in range(n):
-        if not c'A' <= p[i] <= c'Z':
-            return False
-    return True
-
-
-cdef inline bint is_bearer(const unsigned char* p, size_t n) noexcept nogil:
-    """``Bearer``, one space, and something."""
-    cdef size_t i
-    cdef const char* scheme = b"bearer"
-    if n < 8 or p[6] != c' ':
-        return False
-    for i in range(6):
-        if to_lower(p[i]) != <unsigned char>scheme[i]:
-            return False
-    return True
-
-
-cdef inline bint is_trace(const unsigned char* p, size_t n) noexcept nogil:
-    """W3C Trace Context, section 3.2: lower-case hex, in groups of 2, 32, 16 and 2."""
-    cdef size_t i
-    if n != TRACE:
-        return False
-    for i in range(n):
-        if i == 2 or i == 35 or i == 52:
-            if p[i] != c'-':
-                return False
-        elif not (c'0' <= p[i] <= c'9' or c'a' <= p[i] <= c'f'):
-            return False
-    return True
 
 
 @cython.final
@@ -157,17 +108,20 @@ cdef class Lane:
     cdef int judge(self, Client* client, const unsigned char* p, const Head* head) except -1:
         cdef Route route = self.routes.find(head.face, p + head.name.at, head.name.length)
         cdef Asked asked
+        cdef Lookup found
         cdef Py_ssize_t rule
+        cdef int verdict = Verdict.UNKNOWN
         client.last = head.close or self.closing
         client.length = 0
         if route is None:
             return Verdict.ELSEWHERE
         # What would have to be looked at twice is left to those who look at it anyway.
-        if not client.trusted or not route.plain or head.is_head:
-            return Verdict.UNKNOWN
-        if not self.select(route, p, head, &asked, &rule):
-            return Verdict.UNKNOWN
-        return self.look_up(client, route, p, head, &asked, rule)
+        if client.trusted and route.plain and not head.is_head and self.select(route, p, head, &asked, &rule):
+            return self.look_up(client, route, p, head, &asked, rule)
+        if self.find(client, p, head, &found) and (found.found == Finding.HIT or found.found == Finding.KEYS_CHANGED):
+            verdict = self.known()
+        client.length = 0  # nothing is prepared for such
+        return verdict
 
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1:
         """What ``rules.select_rule`` selects for this request; False where there is more to it than a rule's number."""
@@ -213,7 +167,35 @@ cdef class Lane:
         if route.count == 0:
             return True
         rule[0] = route.rules.select(asked.method, asked.method_size, asked.path, asked.path_size, False, 0)
-        return rule[0] >= 0 and PyBytes_AS_STRING(route.open)[rule[0]] == 0
+        return rule[0] >= 0 and not route.is_open(rule[0])
+
+    cdef bint find(self, Client* client, const unsigned char* p, const Head* head, Lookup* found) noexcept nogil:
+        """Looks the bearer token up; False where there is none that could be one."""
+        cdef const unsigned char* text
+        cdef size_t size
+        if head.known[AUTHORIZATION] < 0:
+            return False
+        text = value_of(p, head, head.known[AUTHORIZATION], &size)
+        # A comma makes two credentials of it here, whatever it is as a token elsewhere.
+        if not is_bearer(text, size) or size - BEARER > self.max_token or memchr(text, c',', size) != NULL:
+            return False
+        keyed128_into(text + BEARER, size - BEARER, client.digest)
+        client.length = <uint32_t>(size - BEARER)
+        found[0] = self.cache.look_up(
+            client.digest, client.length, self.latest, self.now.boot, self.generations, self.revocations
+        )
+        return True
+
+    cdef int known(self) noexcept nogil:
+        """Python decides at once what is known, which takes it no time, but not without end: KNOWN or UNKNOWN.
+
+        Who holds a good token may ask for what it is not good for as often as it likes.
+        """
+        if not 0 <= self.now.boot - self.asked_at < ASKED_SECONDS:
+            self.asked_at = self.now.boot
+            self.asked = 0
+        self.asked += 1
+        return Verdict.KNOWN if self.asked <= ASKED_AT_ONCE else Verdict.UNKNOWN
 
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1:
@@ -221,35 +203,26 @@ cdef class Lane:
         cdef const Memory* memory
         cdef Lookup found
         cdef size_t size
-        if head.known[AUTHORIZATION] < 0:
+        if head.known[AUTHORIZATION] < 0 and route.enforced and not route.asks_nobody(rule):
+            return self.refuse(client, route, p, head, asked, rule, route.refusal_count - MISSING, NULL)
+        if not self.find(client, p, head, &found):
             return Verdict.UNKNOWN
-        text = value_of(p, head, head.known[AUTHORIZATION], &size)
-        if not is_bearer(text, size) or size - 7 > self.max_token:
-            return Verdict.UNKNOWN
-        keyed128_into(text + 7, size - 7, client.digest)
-        client.length = <uint32_t>(size - 7)
-        found = self.cache.look_up(
-            client.digest, client.length, self.latest, self.now.boot, self.generations, self.revocations
-        )
         if found.found == Finding.HIT:
-            text = self.cache.prepared(
-                found.index, route.index, <size_t>(rule + 1), self.latest, self.now.boot, &size
-            )
+            text = self.cache.prepared(found.index, route.index, <size_t>(rule + 1), self.latest, self.now.boot, &size)
             if text == NULL:
-                return Verdict.KNOWN
+                return self.known()
             self.cache.hits += 1
             return self.allow(client, route, p, head, asked, rule, text, size)
-        if found.found == Finding.REVOKED or found.found == Finding.KEYS_CHANGED:
-            return Verdict.KNOWN
-        # A comma makes two credentials of it here, whatever it is as a token elsewhere.
-        if not route.enforced or memchr(text, c',', size) != NULL:
+        if found.found == Finding.KEYS_CHANGED:
+            return self.known()
+        if found.found == Finding.REVOKED or not route.enforced:
             return Verdict.UNKNOWN
         memory = self.refused.recall(client.digest, client.length, self.now.boot, self.generations.of_all())
-        if memory != NULL and <size_t>memory.value + 1 < route.refusal_count:
+        if memory != NULL and <size_t>memory.value + MISSING < route.refusal_count:
             self.cache.misses += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
-        if self.full and not client.waits and route.refusal_count:
-            return self.refuse(client, route, p, head, asked, rule, route.refusal_count - 1, NULL)
+        if self.full and not client.waits:
+            return self.refuse(client, route, p, head, asked, rule, route.refusal_count - FULL, NULL)
         return Verdict.UNKNOWN
 
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
@@ -373,30 +346,3 @@ cdef class Lane:
         for i in range(ID):
             digits[2 * i] = <unsigned char>HEX[id16[i] >> 4]
             digits[2 * i + 1] = <unsigned char>HEX[id16[i] & 15]
-
-
-cdef void write_date(unsigned char* out, int64_t* written, int64_t second) noexcept nogil:
-    """``Sun, 06 Nov 1994 08:49:37 GMT`` (RFC 9110 section 5.6.7), made once a second."""
-    cdef time_t seconds = <time_t>second
-    cdef tm at
-    if written[0] == second:
-        return
-    if gmtime_r(&seconds, &at) == NULL:
-        at.tm_sec = at.tm_min = at.tm_hour = at.tm_wday = at.tm_mon = 0
-        at.tm_mday, at.tm_year = 1, 70
-    written[0] = second
-    memcpy(out, b"---, -- --- ---- --:--:-- GMT", DATE)
-    memcpy(out, DAYS + 3 * at.tm_wday, 3)
-    put_number(out + 5, at.tm_mday, 2)
-    memcpy(out + 8, MONTHS + 3 * at.tm_mon, 3)
-    put_number(out + 12, at.tm_year + 1900, 4)
-    put_number(out + 17, at.tm_hour, 2)
-    put_number(out + 20, at.tm_min, 2)
-    put_number(out + 23, at.tm_sec, 2)
-
-
-cdef inline void put_number(unsigned char* out, int number, int digits) noexcept nogil:
-    while digits > 0:
-        digits -= 1
-        out[digits] = <unsigned char>(c'0' + number % 10)
-        number //= 10

@@ -1,9 +1,14 @@
 # A resource at one face, as the lane judges by it.  See route.pyx.
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t
 
 from bearerd._native.rules cimport Rules
+
+cdef enum:
+    OPEN = 1
+    OPTIONAL = 2
 
 # The answer to a refused request, complete but for two holes and the date.
 cdef struct Template:
@@ -33,7 +38,7 @@ cdef class Route:
     cdef bint constrained
     cdef bint has_paths
     cdef Rules rules
-    cdef bytes open  # a byte for each enforced rule: 1 where no credential is looked at
+    cdef bytes open  # a byte for each enforced rule: OPEN, OPTIONAL or 0
     cdef size_t count  # of enforced rules
     cdef size_t words  # of a mask with a bit for each rule, and one for none
     cdef uint8_t[256] first  # whether an identity header's name, in lower case, begins so
@@ -43,6 +48,14 @@ cdef class Route:
     cdef list texts  # what the templates point into
     cdef Template* refusals
     cdef size_t refusal_count
+
+    cdef inline bint is_open(self, Py_ssize_t rule) noexcept:
+        """No credential is looked at."""
+        return PyBytes_AS_STRING(self.open)[rule] == OPEN
+
+    cdef inline bint asks_nobody(self, Py_ssize_t rule) noexcept:
+        """Who shows no credential may pass; -1 is no rule."""
+        return rule >= 0 and PyBytes_AS_STRING(self.open)[rule] != 0
 
     cdef bint spoofs(self, const unsigned char* name, size_t n)
 

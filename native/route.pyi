@@ -32,7 +32,7 @@ class Route:
         allowed: int,
         duration: int,
     ) -> None:
-        """``open_rules``: a byte for each enforced rule.  ``allowed``, ``duration``: cells of the metrics page."""
+        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page."""
 
     def refuse_with(self, answers: list[tuple[bytes, bytes, int]]) -> None:
         """The refusals that stand ready, by place: (head without Date, body, cell); ``NO_ID`` stands for the request id."""

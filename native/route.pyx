@@ -20,7 +20,7 @@ cdef enum:
     ID_DIGITS = 32
     LONGEST = 64  # bytes of an identity header's name that is looked for here
 
-NO_ID = "f" * ID_DIGITS
+NO_ID = "<the-id-of-the-request-comes-here"[:ID_DIGITS - 1] + ">"  # nothing that is configured
 cdef bytes HOLE = NO_ID.encode()
 cdef const unsigned char* X_AUTH = b"x-auth-"
 
@@ -33,7 +33,7 @@ cdef class Route:
         self, Py_ssize_t index, str resource, str dialect, Rules rules not None, bytes open_rules not None, *,
         bint plain, bint enforced, bint constrained, bint has_paths, tuple identity, Py_ssize_t allowed, Py_ssize_t duration,
     ):
-        """``open_rules``: a byte for each enforced rule.  ``allowed``, ``duration``: cells of the metrics page."""
+        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page."""
         self.index = <uint32_t>index
         self.resource = resource
         self.name = resource.encode()

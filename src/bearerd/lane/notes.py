@@ -36,7 +36,7 @@ def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache) -> R
         decision = Decision(True, Outcome.ALLOW, None, 200, resource.name, index)
     else:
         decision = replace(decide.refused(resource, READY[refused], view.of(None, None)), rule=index)
-        told = steps(resource, Selected(rule), READY[refused], decision)
+        told = steps(resource, Selected(rule), READY[refused] if length else None, decision)
     verified = None if held is None else Verified.decode(held)
     return Record(
         at=at,
@@ -50,6 +50,6 @@ def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache) -> R
         token_id=verified.token_id if verified is not None else name.hex() if any(name) else None,
         traceparent=trace.decode() or None,
         verified=verified,
-        cache="hit" if refused < 0 else "miss",
+        cache="hit" if refused < 0 else "miss" if length else None,
         steps=told,
     )

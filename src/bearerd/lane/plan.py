@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bearerd.policy.resource import Policy, Resource
 
 OVERLOADED: Final = Refusal(Code.OVERLOADED, "more requests wait to be verified than may", retry_after=1)
-READY: Final = (*AGAIN, OVERLOADED)
-"""The refusals that the lane gives by itself, by place: those of remembered tokens, and the last, of the full."""
+READY: Final = (*AGAIN, Refusal(Code.MISSING_TOKEN), OVERLOADED)
+"""The refusals that the lane gives by itself, by place: of remembered tokens, of none, and where too many wait already."""
 
 FACES: Final = (forward_auth.FACE, ext_authz.FACE)
 
@@ -34,7 +34,7 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
             resource.name,
             cast("Literal['nginx', 'forwarded', 'envoy']", dialect),
             resource.matcher,
-            bytes(rule.open for rule in resource.enforced),
+            bytes(1 if rule.open else 2 if rule.auth == "optional" else 0 for rule in resource.enforced),
             plain=not resource.shadows,
             enforced=not resource.shadow,
             constrained=resource.constrained,
