@@ -39,6 +39,12 @@ void *aligned_alloc(size_t alignment, size_t n) {
     return n == 1024 * 32 && share && unlucky() ? 0 : real(alignment, n);
 }
 
+void *realloc(void *held, size_t n) {
+    static void *(*real)(void *, size_t);
+    if (!real) real = dlsym(RTLD_NEXT, "realloc");
+    return ((n >= 5000 && n < 6000) || (n >= 16385 && n < 40000)) && share && unlucky() ? 0 : real(held, n);
+}
+
 void *malloc(size_t n) {
     static void *(*real)(size_t);
     if (!real) real = dlsym(RTLD_NEXT, "malloc");
@@ -47,11 +53,13 @@ void *malloc(size_t n) {
 """
 
 SCRIPT = """
-import ctypes, random, sys
+import asyncio, ctypes, random, sys
 libc = ctypes.CDLL(sys.argv[1])
 from bearerd._native.generations import Generations
 from bearerd._native.revocations import FOREVER, Revocations, pack
 from bearerd._native.tokens import Found, TokenCache
+from bearerd._native.digest import keyed128
+from support.bay import OK, Bay, ask
 
 def revocations(chance):
     table, until, now, failures = Revocations(1 << 20), {}, 0, 0
@@ -91,8 +99,49 @@ def tokens():
     assert len(hits) == cache.entries < 5000
     assert cache.longest_chain() < 30
 
+def answers():
+    # Where a prepared answer gets no room, the one before it stands.
+    bay = Bay(entries=3000, size=1 << 28)
+    for number in range(1000):
+        name = b"%d" % number
+        bay.know(name)
+        bay.prepare(name)
+        libc.refuse(50)
+        bay.prepare(name, head=OK + b"X: " + b"y" * 5000 + b"\\r\\n")
+        libc.refuse(0)
+        line = bay.open()
+        line.feed(ask(name))
+        assert line.sent.startswith(OK), line.sent
+        assert bay.cache.record_of(keyed128(name), len(name)) == b"record"
+        assert not bay.asked
+    assert bay.cache.entries == 1000
+    assert 1000 * 1500 < bay.cache.bytes < 1000 * 4500, bay.cache.bytes
+
+def buffers():
+    # Where the answers of one read get no room, none of them is sent, and the connection ends.
+    ended = 0
+    for _ in range(100):
+        bay = Bay()
+        bay.know(b"good")
+        bay.prepare(b"good", head=OK + b"X: " + b"y" * 900 + b"\\r\\n")
+        line = bay.open()
+        libc.refuse(50)
+        line.feed(ask(b"good") * 10)
+        libc.refuse(0)
+        assert line.sent.count(b"HTTP/1.1 200") == (0 if line.aborted else 10)
+        ended += line.aborted
+        other = bay.open()
+        other.feed(ask(b"good"))
+        assert other.sent.count(b"HTTP/1.1 200") == 1
+    assert 10 < ended < 90, ended
+
+async def lane():
+    answers()
+    buffers()
+
 failures = sum(revocations(random.Random(seed)) for seed in range(8))
 tokens()
+asyncio.run(lane())
 print(failures, libc.how_many_were_refused())
 """
 
@@ -105,7 +154,7 @@ def test_a_table_that_gets_no_memory_loses_nothing(tmp_path: Path) -> None:
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, library],
-        env={**os.environ, "LD_PRELOAD": str(library)},
+        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": str(Path(__file__).parent.parent)},
         capture_output=True,
         text=True,
         check=False,
