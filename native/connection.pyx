@@ -311,13 +311,13 @@ cdef class Connection:
         if self.transport.is_closing():
             return 0  # the other end has gone: aiohttp would begin with a connection that is lost already
         handler = self.desk.handler()
+        self.held = b""
         self.lane.connections.discard(self)
         self.transport.set_protocol(handler)
         handler.connection_made(self.transport)
-        self.state = State.GONE
-        self.held = b""
         if rest:
             handler.data_received(rest)
+        self.state = State.GONE  # only now: a fault until then is seen to here
         return 0
 
     cdef int close(self) except -1:

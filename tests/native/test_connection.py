@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.bay import OK, Bay, ask
+from support.bay import OK, Bay, Behind, ask
 from support.line import Line
 
 from bearerd._native import clock
@@ -342,6 +342,24 @@ async def test_a_fault_over_what_waited_ends_the_connection_too(bay: Bay, when: 
     assert line.aborted
     line.feed(ask())
     assert line.sent.count(b"HTTP/1.1") <= 1
+
+
+@pytest.mark.parametrize("how", ["data_received", "connection_made"])
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_fault_behind_the_door_ends_the_connection(
+    bay: Bay, monkeypatch: pytest.MonkeyPatch, how: str, waits: bool
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Behind, how, fails)
+    line = bay.open()
+    line.feed((PASSES if waits else b"") + ELSEWHERE)
+    if waits:
+        with pytest.raises(RuntimeError, match="a fault"):
+            connection_of(line).reply(OK, b"")
+    assert line.aborted
+    assert not bay.lane.connections
 
 
 async def test_what_was_written_before_a_fault_is_nobody_elses_answer(bay: Bay) -> None:
