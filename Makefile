@@ -89,8 +89,9 @@ failclosed: native   ## every kind of fault at every event of every question (lo
 .PHONY: fuzz
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?=
-fuzz: native     ## changed request heads, held to aiohttp's parser, for FUZZ_SECONDS (60) from FUZZ_SEED; then under the sanitizers, if built
+fuzz: native     ## changed request heads, held to aiohttp's parser, and changed requests, held to its answers, each for FUZZ_SECONDS (60) from FUZZ_SEED; then under the sanitizers, if built
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.fuzz_lane $(FUZZ_SECONDS) $(FUZZ_SEED)
 	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
 
 .PHONY: asan hooks

@@ -10,11 +10,12 @@ from support.house import API, ISS, House, config, issuer, token
 from support.line import HERE, Line, conversation, ids, lane_line, plain_line, told
 
 from bearerd import metrics
+from bearerd._native import head
 from bearerd._native.revocations import FOREVER, pack
 from bearerd.store import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from bearerd.config.model import Config
@@ -160,8 +161,8 @@ class Pair:
         """What both answer to these bytes (or pieces) on a new connection."""
         pieces = [data] if isinstance(data, bytes) else list(data)
         lines = [
-            await conversation(house, opened(house, peer), pieces)
-            for house, opened in zip(self.houses, (lane_line, plain_line), strict=True)
+            await conversation(self.laned, lane_line(self.laned, peer), pieces),
+            await conversation(self.plain, plain_line(self.plain, peer), self._cut(pieces)),
         ]
         said = [told(bytes(line.sent)) for line in lines]
         assert said[0] == said[1], pieces
@@ -170,6 +171,24 @@ class Pair:
         for line in lines:
             line.hang_up()
         return said[0]
+
+    def _cut(self, pieces: list[bytes]) -> Iterator[bytes]:
+        """The same bytes, and each of the lane's requests in a read of its own.
+
+        What aiohttp answers depends on how the network cuts: something malformed spoils every request of the same read.
+        """
+        held, gone = b"", False
+        for piece in pieces:
+            held += piece
+            fresh = len(held) - len(piece)  # how much of it was sent
+            while not gone and isinstance(whole := head.read(held), head.Whole):
+                face = "forward_auth" if whole.face == "auth" else whole.face
+                if gone := (face, whole.name.decode()) not in self.laned.clerk._routes:
+                    break
+                yield held[fresh : whole.size]
+                held, fresh = held[whole.size :], 0
+            gone = gone or head.read(held) is None
+            yield held[fresh:]
 
     def _same_records(self, lines: list[Line], pieces: list[bytes]) -> None:
         found = [
@@ -187,7 +206,6 @@ class Pair:
         """What was counted since the start, by every label.  Dear: it reads a thousand series."""
         laned, plain = map(_counted, self.houses)
         assert laned == plain
-        assert sum(laned.values()) > 0
 
 
 def _counted(house: House) -> dict[tuple[str, ...], float]:
