@@ -120,6 +120,8 @@ class Turns:
             self._try(self._fresh.popleft())
         while self._parked and clock.boot() < until:
             for issuer in list(self._parked):
+                if clock.boot() >= until:  # whoever was not tried stands before those who were
+                    return
                 queue = self._parked.pop(issuer)
                 self._budget.begin(1)
                 self._try(queue.popleft())

@@ -1,0 +1,183 @@
+"""Whose turn it is, by counting: no issuer's flood starves another's token, and the known are not held up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bearerd.decision import Pending, Wait
+from bearerd.lane import turns as module
+from bearerd.lane.turns import EACH, LONGEST, PAUSE, SHARE, WINDOW, Turns
+from bearerd.verify.budget import Budget
+
+COST = 0.0001  # seconds of a signature check
+
+
+class Bench:
+    """A lane's queue, with a clock that only checks move."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int = 1000, *, several: bool = True) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(module, "clock", SimpleNamespace(boot=lambda: self.now))
+        self.lane = SimpleNamespace(busy=0.0, full=False)
+        self.budget = Budget()
+        self.done: list[tuple[str, int]] = []
+        self.keys: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.turns = Turns(self.lane, self.budget, most, self._attempt, self._resolve)  # type: ignore[arg-type]
+        self.turns.several = several
+        monkeypatch.setattr(self.turns, "_schedule", lambda pause=0.0: self.pauses.append(pause))
+        self.pauses: list[float] = []
+
+    def _attempt(self, connection: Any) -> Pending | None:
+        issuer, _ = connection.asked
+        if issuer == "unknown":
+            return Pending(Wait.KEY, issuer)
+        if not self.budget.take(issuer):
+            return Pending(Wait.TURN, issuer)
+        self.now += COST
+        self.done.append(connection.asked)
+        return None
+
+    def _resolve(self, connection: Any, _: Pending) -> asyncio.Task[None]:
+        async def wait() -> None:
+            await asyncio.shield(self.keys)
+
+        return asyncio.get_running_loop().create_task(wait())
+
+    def ask(self, issuer: str, count: int = 1) -> None:
+        for number in range(count):
+            self.turns.wait(SimpleNamespace(asked=(issuer, number), waiter=None))  # type: ignore[arg-type]
+
+    def turn(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.turns._turn()
+
+
+async def test_a_flood_of_one_issuers_tokens_does_not_hold_up_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.ask("flood", 500)
+    bench.ask("quiet", 2)
+    bench.turn()
+    done = Counter(issuer for issuer, _ in bench.done)
+    assert done["quiet"] == 2
+    assert [issuer for issuer, _ in bench.done[: EACH + 2]] == ["flood"] * EACH + ["quiet"] * 2
+
+
+async def test_what_is_parked_is_tried_in_turn_one_of_each_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    for issuer in "abc":
+        bench.ask(issuer, 6)
+    bench.turn()
+    parked = [issuer for issuer, _ in bench.done[3 * EACH :]]
+    assert parked[:12] == ["a", "b", "c"] * 4
+    for issuer in "abc":
+        assert [number for name, number in bench.done if name == issuer] == list(range(6))
+    assert bench.turns.waiting == 0
+
+
+async def test_one_issuer_alone_has_all_the_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, several=False)
+    bench.ask("only", 500)
+    bench.turn()
+    assert len(bench.done) == pytest.approx(LONGEST / COST, abs=1)
+    assert bench.pauses[-1] == 0.0  # and goes on at once
+
+
+async def test_a_turn_is_short_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    for issuer in "abcdefgh":
+        bench.ask(issuer, 100)
+    before = bench.now
+    bench.turn()
+    assert bench.now - before <= LONGEST + COST
+    assert bench.turns.waiting == 800 - len(bench.done)
+
+
+async def test_with_more_issuers_than_a_turn_has_time_for_each_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    issuers = [f"i{number}" for number in range(50)]
+    for _ in range(EACH + 10):
+        for issuer in issuers:
+            bench.ask(issuer)
+    for _ in range(40):
+        before = bench.now
+        bench.turn()
+        assert bench.now - before <= LONGEST + COST
+        done = Counter(issuer for issuer, _ in bench.done)
+        assert max(done.values()) - min(done[issuer] for issuer in issuers) <= EACH + 1
+    assert bench.turns.waiting == 0
+
+
+async def test_while_the_known_keep_it_busy_the_rest_gets_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, several=False)
+    bench.ask("only", 900)
+    start, spent = bench.now, 0.0
+    while bench.now - start < 0.5:  # hits take half of the time
+        bench.now += WINDOW / 4
+        bench.lane.busy += WINDOW / 8
+        before = bench.now
+        bench.turn()
+        if bench.now - start > 4 * WINDOW:
+            spent += bench.now - before
+    assert SHARE * 0.5 * 0.7 <= spent <= SHARE * 0.5 * 1.3
+    assert PAUSE in bench.pauses
+
+
+async def test_when_the_load_is_gone_the_rest_gets_all_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, several=False)
+    bench.lane.busy += 1.0
+    bench.now += 1.5 * WINDOW
+    bench.ask("only", 500)
+    bench.turn()
+    done = len(bench.done)
+    bench.turn()
+    assert len(bench.done) - done <= SHARE * LONGEST / COST + 1
+    bench.now += 1.5 * WINDOW
+    done = len(bench.done)
+    bench.turn()
+    assert len(bench.done) - done >= LONGEST / COST - 1
+
+
+async def test_it_is_full_at_its_bound_and_not_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, most=10, several=False)
+    bench.ask("only", 9)
+    assert not bench.lane.full
+    bench.ask("only")
+    assert bench.lane.full
+    bench.turn()
+    assert not bench.lane.full
+    assert bench.turns.waiting == 0
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_who_waits_for_a_key_counts_until_it_came_or_it_left(
+    monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    bench = Bench(monkeypatch, most=2)
+    waits = [SimpleNamespace(asked=("unknown", number), waiter=None) for number in range(2)]
+    for connection in waits:
+        bench.turns.wait(connection)  # type: ignore[arg-type]
+    bench.turn()
+    assert bench.turns.waiting == 2
+    assert bench.lane.full
+    for connection in waits:
+        task: Any = connection.waiter
+        assert isinstance(task, asyncio.Task)
+        if cancelled:  # before it has taken a step
+            task.cancel()
+    bench.keys.set_result(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert bench.turns.waiting == 0
+    assert not bench.lane.full
+
+
+async def test_outside_its_turn_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.ask("a", 10)
+    bench.turn()
+    assert all(bench.budget.take("a") for _ in range(100))
