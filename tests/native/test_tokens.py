@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from bearerd._native.digest import keyed128
 from bearerd._native.generations import Generations
 from bearerd._native.revocations import FOREVER, TOMBSTONE, Revocations, pack
 from bearerd._native.tokens import Found, TokenCache
@@ -525,3 +526,24 @@ def test_eviction_and_clearing_give_back_what_was_kept() -> None:
     assert cache.find(names(9000)[-1]) == (Found.MISS, None)
     cache.put()
     assert cache.find()[0] is Found.HIT
+
+
+# ---- by digest, for what was decided a moment ago (what is prepared under a token: test_lane.py) ----
+
+
+def test_a_record_is_found_by_digest_and_length_unjudged() -> None:
+    cache = Cache()
+    cache.put(b"token", b"its record", probes=KEYS[0], until_wall=-1.0)
+    cache.revoke(KEYS[0])
+    assert cache.cache.record_of(keyed128(b"token"), 5) == b"its record"
+    assert cache.cache.record_of(keyed128(b"token"), 6) is None
+    assert cache.cache.record_of(keyed128(b"tokem"), 5) is None
+    cache.cache.drop(b"token")
+    assert cache.cache.record_of(keyed128(b"token"), 5) is None
+
+
+@pytest.mark.parametrize("digest", [b"", bytes(15), bytes(17)])
+def test_what_is_no_digest_finds_no_record(digest: bytes) -> None:
+    cache = Cache()
+    cache.put(b"", b"record")
+    assert cache.cache.record_of(digest, 0) is None
