@@ -32,6 +32,8 @@ cdef class TokenCache:
         Generations generations, Revocations revocations,
     ) noexcept nogil
 
+    cdef void forget(self, const unsigned char* digest16, size_t length) noexcept nogil
+
     # The text prepared for a token that was found (HIT) under a route and a bit of its mask; NULL where none may be given now.
     cdef const unsigned char* prepared(
         self, uint32_t index, uint32_t route, size_t bit, double wall, double boot, size_t* size

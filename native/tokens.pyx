@@ -217,7 +217,7 @@ cdef class TokenCache:
         entry.issuer = <uint16_t>issuer
         entry.probes = <uint8_t>(probed // PROBE)
         keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), <size_t>length, entry.digest)
-        self.drop(token)
+        self.forget(entry.digest, <size_t>length)
         if length <= <Py_ssize_t>0xFFFFFFFF and size <= <Py_ssize_t>0xFFFFFFFF:
             shelf_add(
                 &self.shelf, &entry,
@@ -246,7 +246,13 @@ cdef class TokenCache:
 
     def drop(self, bytes token not None):
         """Forget a token, if it is known."""
-        cdef uint32_t index = index_of(self, token)
+        cdef unsigned char[16] digest
+        cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
+        keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
+        self.forget(digest, length)
+
+    cdef void forget(self, const unsigned char* digest16, size_t length) noexcept nogil:
+        cdef uint32_t index = shelf_find(&self.shelf, digest16, length)
         if index != <uint32_t>NOBODY:
             shelf_remove(&self.shelf, index)
 

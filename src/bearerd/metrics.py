@@ -253,7 +253,7 @@ class Metrics:
 
     def inc(self, *series: str, by: float = 1.0) -> None:
         """Add to a counter."""
-        cell = self.cell(*series)
+        cell = self._cells.get(series) or self.cell(*series)
         if cell is not None:
             self.page.add(cell, by)
 

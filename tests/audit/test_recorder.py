@@ -18,7 +18,7 @@ from bearerd.audit.recorder import Burst, Recorder, Trail, subject_key
 from bearerd.decision import Decision, WouldRefuse
 from bearerd.errors import BearerdError
 from bearerd.refusals import TABLE, Code, Outcome
-from bearerd.verify.verified import Verified
+from bearerd.verify.verified import Claims, Verified
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def verified(**changes: Any) -> Verified:
         "alg": "ES256",
         "kid": "k1",
         "confirmed": False,
-        "claims": {},
+        "claims": Claims.of({}),
         "key_generation": 1,
     }
     return Verified(**(fields | changes))

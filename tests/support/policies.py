@@ -13,7 +13,7 @@ from bearerd.policy.resource import Policy, Resource
 from bearerd.policy.rules import select_rule
 from bearerd.refusals import Refusal
 from bearerd.request import Request, of
-from bearerd.verify.verified import Verified
+from bearerd.verify.verified import Claims, Verified
 
 ISSUER = "https://a.example"
 OTHER_ISSUER = "https://b.example"
@@ -47,7 +47,7 @@ def verified(**fields: Any) -> Verified:
         "alg": "RS256",
         "kid": "k1",
         "confirmed": False,
-        "claims": {"sub": "alice"},
+        "claims": Claims.of({"sub": "alice"}),
         "key_generation": 3,
     }
     return Verified(**(defaults | fields))

@@ -125,8 +125,8 @@ class Issuer:
 
         A cached token must not outlive this: else the issuer's silence would be noticed by new tokens only.
         """
-        latest, boot = self._fetched
-        return latest + self._max_stale, boot + self._max_stale
+        (latest, boot), stale = self._fetched, self._max_stale
+        return latest + stale, boot + stale
 
     @property
     def fetched_boot(self) -> float:

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import orjson
 
 from bearerd.errors import MalformedToken, UnsupportedAlg
 from bearerd.jws.algorithms import ALGORITHMS, Algorithm
+
+_REMEMBERED: Final = 256  # headers
+_LONGEST: Final = 512  # bytes of one that is remembered: a flood of invented ones takes so much memory, and no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +52,11 @@ def read(text: bytes) -> Header:
     if alg is None:
         raise UnsupportedAlg("alg is no signature algorithm known here")
     return Header(alg, kid, members)
+
+
+def known(text: bytes) -> Header:
+    """``read``, which remembers: the tokens of one key begin alike.  The header is shared, so nobody may change it."""
+    return _known(text) if len(text) <= _LONGEST else read(text)
+
+
+_known: Final = lru_cache(_REMEMBERED)(read)

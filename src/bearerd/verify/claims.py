@@ -7,7 +7,7 @@ claims, the issuer's configuration and the time; the first that fails is the ans
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from bearerd.refusals import Code, Refusal
 from bearerd.verify import hints
@@ -43,7 +43,10 @@ def check(claims: Claims, header: Mapping[str, Any], issuer: Issuer, now: Now) -
 
 def client(claims: Claims) -> str | None:
     """The OAuth client that the token was issued to."""
-    return next((claims[name] for name in CLIENT_CLAIMS if name in claims), None)
+    for name in CLIENT_CLAIMS:
+        if name in claims:
+            return cast("str", claims[name])
+    return None
 
 
 def audience(claims: Claims) -> tuple[str, ...]:
@@ -77,10 +80,10 @@ def _check_shapes(claims: Claims, issuer: Issuer) -> Refusal | None:
         if name not in claims:
             return Refusal(Code.MISSING_CLAIM, f"{name} is missing")
     for name in ("exp", "iat", "nbf"):
-        if name in claims and not _is_number(claims[name]):
+        if not _is_number(claims.get(name, 0)):
             return Refusal(Code.MISSING_CLAIM, f"{name} is not a number")
     for name in _STRINGS:
-        if name in claims and not isinstance(claims[name], str):
+        if not isinstance(claims.get(name, ""), str):
             return Refusal(Code.MISSING_CLAIM, f"{name} is not a string")
     if "aud" in claims and not _is_audience(claims["aud"]):
         return Refusal(Code.MISSING_CLAIM, "aud is neither a string nor a list of strings")
@@ -110,7 +113,7 @@ def _check_times(claims: Claims, issuer: Issuer, now: Now) -> Refusal | None:
 
 def _is_number(value: object) -> bool:
     """A NumericDate (RFC 7519 section 2): finite, and not a boolean, which Python counts among the integers."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _is_audience(value: object) -> bool:

@@ -20,7 +20,7 @@ from bearerd.jws.keys import Key
 from bearerd.refusals import Code, Refusal
 from bearerd.verify import claims, hints, paths
 from bearerd.verify.budget import Budget
-from bearerd.verify.verified import Verified
+from bearerd.verify.verified import Claims, Verified
 
 if TYPE_CHECKING:
     from bearerd.decision import Now
@@ -82,7 +82,7 @@ class Examiner:
             compact = _native.split(token, limits.max_json_depth, limits.max_json_members)
         except _native.Malformed as fault:
             raise MalformedToken(str(fault)) from None
-        head, said = header.read(compact.header), _payload(compact.payload)
+        head, said = header.known(compact.header), _payload(compact.payload)
         issuer = self._issuer(said)
         if isinstance(issuer, Refusal):
             return issuer
@@ -98,7 +98,7 @@ class Examiner:
             return Pending(Wait.TURN, issuer.iss)
         self._check_signature(head, key, compact)
         self._tell_of(said, issuer, now)
-        return self._read(said, head, key, issuer, compact.signing_input)
+        return _read(said, head, key, issuer, compact)
 
     def _issuer(self, said: claims.Claims) -> Issuer | Refusal:
         """The configured issuer that the token claims to be of."""
@@ -123,27 +123,6 @@ class Examiner:
             raise
         self._observer.verification(head.alg.name, "ok")
 
-    def _read(self, said: claims.Claims, head: Header, key: Key, issuer: Issuer, signing_input: bytes) -> Verified:
-        """What the policy needs of claims that may now be believed."""
-        return Verified(
-            issuer=said["iss"],
-            subject=said.get("sub"),
-            client=claims.client(said),
-            session=said.get("sid"),
-            scopes=paths.scopes(said, issuer.config.scope_claims),
-            roles=paths.roles(said, issuer.config.role_claims),
-            audience=claims.audience(said),
-            issued_at=said["iat"],
-            expires_at=said["exp"],
-            token_id=hashlib.sha256(signing_input).hexdigest(),
-            thumbprint=key.thumbprint,
-            alg=head.alg.name,
-            kid=head.kid,
-            confirmed="cnf" in said,
-            claims=said,
-            key_generation=issuer.generation,
-        )
-
     def _tell_of(self, said: claims.Claims, issuer: Issuer, now: Now) -> None:
         """What an operator should know of an issuer, now that it is certain that these claims are its own."""
         if said["exp"] - said["iat"] > LONG_LIVED:
@@ -162,3 +141,25 @@ def _payload(text: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise MalformedToken("the payload is not an object")
     return said
+
+
+def _read(said: claims.Claims, head: Header, key: Key, issuer: Issuer, compact: _native.Compact) -> Verified:
+    """What the policy needs of claims that may now be believed."""
+    return Verified(
+        issuer=said["iss"],
+        subject=said.get("sub"),
+        client=claims.client(said),
+        session=said.get("sid"),
+        scopes=paths.scopes(said, issuer.config.scope_claims),
+        roles=paths.roles(said, issuer.config.role_claims),
+        audience=claims.audience(said),
+        issued_at=said["iat"],
+        expires_at=said["exp"],
+        token_id=hashlib.sha256(compact.signing_input).hexdigest(),
+        thumbprint=key.thumbprint,
+        alg=head.alg.name,
+        kid=head.kid,
+        confirmed="cnf" in said,
+        key_generation=issuer.generation,
+        claims=Claims(compact.payload, said),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def at(claims: Mapping[str, Any], path: str) -> Any:
@@ -16,6 +16,8 @@ def at(claims: Mapping[str, Any], path: str) -> Any:
     """
     if path in claims:
         return claims[path]
+    if "." not in path:
+        return None
     value: Any = claims
     for name in path.split("."):
         if not isinstance(value, dict) or name not in value:
@@ -26,7 +28,7 @@ def at(claims: Mapping[str, Any], path: str) -> Any:
 
 def scopes(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
     """The scopes at all of these paths, united, in order: a string holds those between its spaces (RFC 6749 section 3.3)."""
-    return _united(claims, paths, lambda text: text.split(" "))
+    return _united(claims, paths, " ")
 
 
 def roles(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
@@ -34,16 +36,21 @@ def roles(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
 
     Who is "not admin" is no admin; and a directory's groups have spaces in their names.
     """
-    return _united(claims, paths, lambda text: [text])
+    return _united(claims, paths, None)
 
 
-def _united(claims: Mapping[str, Any], paths: Iterable[str], read: Callable[[str], list[str]]) -> tuple[str, ...]:
-    """Of a list the strings count.  Any other shape (an object keyed by role, a number) grants nothing."""
+def _united(claims: Mapping[str, Any], paths: Iterable[str], between: str | None) -> tuple[str, ...]:
+    """Of a list the strings count.  Any other shape (an object keyed by role, a number) grants nothing.
+
+    ``between``: what separates the names of one string, where it may hold several.
+    """
     found: dict[str, None] = {}
     for path in paths:
         value = at(claims, path)
+        if value is None:
+            continue
         if isinstance(value, str):
-            value = read(value)
+            value = [value] if between is None else value.split(between)
         if isinstance(value, list):
-            found.update(dict.fromkeys(name for name in value if isinstance(name, str) and name))
+            found.update({name: None for name in value if isinstance(name, str) and name})
     return tuple(found)

@@ -4,19 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import orjson
 
 from bearerd.store import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Claims(Mapping[str, Any]):
+    """A whole payload.  It is parsed once somebody asks for a claim: of a known token mostly nobody does."""
+
+    __slots__ = ("_said", "text")
+
+    def __init__(self, text: bytes, said: dict[str, Any] | None = None) -> None:
+        """``text`` is JSON, and ``said`` what it says, where that is known by now."""
+        self.text = text
+        self._said = said
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> Self:
+        """These claims, of no token."""
+        return cls(orjson.dumps(said), said)
+
+    def _read(self) -> dict[str, Any]:
+        if self._said is None:
+            self._said = orjson.loads(self.text)
+        return self._said
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        return repr(self._read())
+
+
+class Verified(NamedTuple):
     """Claims under a good signature, of an issuer that is configured, within their time.  Not: acceptable anywhere.
 
     Audience, scopes, a resource's own limits and ``confirmed`` are the policy's to judge.  Times are seconds since the
@@ -37,8 +72,8 @@ class Verified:
     alg: str
     kid: str | None
     confirmed: bool  # it has a cnf claim: proof of possession is due (RFC 7800, RFC 9449)
-    claims: Mapping[str, Any]  # the whole payload
     key_generation: int  # the issuer's, when the key was last known to be in its set
+    claims: Claims  # the whole payload
 
     @property
     def lifetime(self) -> float:
@@ -76,18 +111,20 @@ class Verified:
 
     def under(self, key_generation: int) -> Verified:
         """The same token, its key known to be in the set of this generation."""
-        return self if key_generation == self.key_generation else replace(self, key_generation=key_generation)
+        return self if key_generation == self.key_generation else self._replace(key_generation=key_generation)
 
     def encode(self) -> bytes:
-        """A flat record for the token cache."""
-        return orjson.dumps([getattr(self, name) for name in self.__slots__])
+        """A flat record for the token cache: a line of JSON, and the payload as it came."""
+        return orjson.dumps(self[:-1]) + b"\n" + self.claims.text
 
     @classmethod
     def decode(cls, record: bytes) -> Self:
         """What ``encode`` made."""
-        fields = orjson.loads(record)
+        line, _, text = record.partition(b"\n")
+        fields = orjson.loads(line)
         fields[_LISTS] = map(tuple, fields[_LISTS])
-        return cls(*fields)
+        fields.append(Claims(text))
+        return cls._make(fields)
 
 
 def token_name(token: bytes) -> bytes:
@@ -98,4 +135,4 @@ def token_name(token: bytes) -> bytes:
     return hashlib.sha256(token.rpartition(b".")[0] or token).digest()
 
 
-_LISTS: Final = slice(Verified.__slots__.index("scopes"), Verified.__slots__.index("audience") + 1)
+_LISTS: Final = slice(Verified._fields.index("scopes"), Verified._fields.index("audience") + 1)
