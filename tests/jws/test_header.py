@@ -72,3 +72,27 @@ def test_a_header_that_is_no_json_is_malformed(text: bytes) -> None:
 def test_a_header_that_is_no_object_is_malformed(text: bytes) -> None:
     with pytest.raises(MalformedToken):
         header.read(text)
+
+
+@pytest.mark.parametrize("size", [10, 1000])
+def test_what_is_remembered_of_a_header_is_what_is_read_of_it(size: int) -> None:
+    text = json.dumps({"alg": "ES256", "kid": "k" * size}).encode()
+    assert header.known(text) == header.known(bytes(bytearray(text))) == header.read(text)
+
+
+@pytest.mark.parametrize(
+    "members", [{"alg": "none"}, {"alg": "ES256", "crit": ["exp"]}, [], {"alg": "ES256", "kid": 7}]
+)
+def test_a_header_that_is_refused_is_refused_each_time(members: object) -> None:
+    for _ in range(3):
+        with pytest.raises((MalformedToken, UnsupportedAlg)):
+            header.known(json.dumps(members).encode())
+
+
+def test_a_flood_of_invented_headers_takes_no_more_memory_than_some_short_ones() -> None:
+    for number in range(1000):
+        header.known(json.dumps({"alg": "ES256", "kid": f"{number}"}).encode())
+    full = header._known.cache_info()
+    assert full.currsize == full.maxsize == 256
+    header.known(json.dumps({"alg": "ES256", "kid": "k" * 8000}).encode())
+    assert header._known.cache_info() == full

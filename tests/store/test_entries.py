@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,20 @@ def test_the_kind_bytes_never_change() -> None:
         "key": 5,
         "issuer": 6,
     }
+
+
+@given(st.sampled_from(Kind), TEXT, TEXT)
+def test_what_is_remembered_of_an_issuer_changes_no_key(kind: Kind, issuer: str, value: str) -> None:
+    who, what = issuer.encode(), value.encode()
+    text = b"bearerd-rev-1\0" + bytes([kind]) + struct.pack(">I", len(who)) + who + struct.pack(">I", len(what)) + what
+    assert [entries.key(kind, issuer, value) for _ in range(2)] == [hashlib.sha256(text).digest()[:16]] * 2
+
+
+def test_no_more_is_remembered_than_what_many_tokens_share() -> None:
+    for number in range(2000):
+        entries.probes(f"{ISSUER}/{number}", f"{number}", DIGEST, f"{number}", f"{number}", f"{number}", "thumb")
+    for memory in (entries._heads, entries._common):
+        assert memory.cache_info().currsize == memory.cache_info().maxsize == 1024
 
 
 @given(st.tuples(st.sampled_from(Kind), TEXT, TEXT), st.tuples(st.sampled_from(Kind), TEXT, TEXT))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,29 @@ verified = st.builds(
 @given(verified)
 def test_a_record_reads_back_as_what_it_was(one: Verified) -> None:
     assert Verified.decode(one.encode()) == one
+
+
+@given(st.dictionaries(text, json_values, max_size=5))
+def test_claims_are_what_the_payload_says(said: dict[str, Any]) -> None:
+    for claims in (Claims.of(said), Claims(orjson.dumps(said))):
+        assert claims == said == dict(claims)
+        assert (len(claims), repr(claims)) == (len(said), repr(said))
+        assert all(name in claims and claims.get(name) == value for name, value in said.items())
+
+
+def test_a_known_tokens_claims_are_not_parsed_before_somebody_asks() -> None:
+    claims = Claims(b"no JSON")
+    with pytest.raises(orjson.JSONDecodeError):
+        claims.get("sub")
+
+
+@given(verified)
+def test_a_verified_token_cannot_be_changed(one: Verified) -> None:
+    for name in one._fields:
+        with pytest.raises(AttributeError):
+            setattr(one, name, getattr(one, name))
+    with pytest.raises(TypeError):
+        one.claims["sub"] = "mallory"  # type: ignore[index]
 
 
 @given(verified, text)

@@ -94,8 +94,10 @@ class KeySet:
         named = self._by_kid.get(kid)
         if named is None:
             return Miss.UNKNOWN_KID
-        # One kid with two kty is two keys; no algorithm fits both.
-        return next((key for key in named if alg in key.algorithms), Miss.OTHER_ALGORITHM)
+        for key in named:  # one kid with two kty is two keys; no algorithm fits both
+            if alg in key.algorithms:
+                return key
+        return Miss.OTHER_ALGORITHM
 
     def holds(self, kid: str) -> bool:
         """Whether a key has this kid."""

@@ -49,7 +49,7 @@ def key(kind: Kind, issuer: str, value: str) -> bytes:
 
 def _key(head: bytes, value: str) -> bytes:
     what = value.encode()
-    return hashlib.sha256(b"%b%b%b" % (head, len(what).to_bytes(4, "big"), what)).digest()[:KEY_SIZE]
+    return hashlib.sha256(head + len(what).to_bytes(4, "big") + what).digest()[:KEY_SIZE]
 
 
 @lru_cache(_REMEMBERED)
@@ -98,13 +98,12 @@ def probes(
     canonical base64url makes the only spelling.  Absent claims are None.  Order: jti, digest, subject, session,
     client, key, issuer.
     """
-    heads = _heads(issuer)
-    token = heads[Kind.TOKEN]
-    own = _key(token, digest_value(signing_input_digest))
+    _, of_token, of_subject, of_session, *_ = _heads(issuer)
+    own = _key(of_token, digest_value(signing_input_digest))
     if jti is not None:
-        own = _key(token, jti) + own
+        own = _key(of_token, jti) + own
     if subject is not None:
-        own += _key(heads[Kind.SUBJECT], subject)
+        own += _key(of_subject, subject)
     if session is not None:
-        own += _key(heads[Kind.SESSION], session)
+        own += _key(of_session, session)
     return own + _common(issuer, client, thumbprint)

@@ -125,9 +125,10 @@ class Examiner:
 
     def _tell_of(self, said: claims.Claims, issuer: Issuer, now: Now) -> None:
         """What an operator should know of an issuer, now that it is certain that these claims are its own."""
-        if said["exp"] - said["iat"] > LONG_LIVED:
+        issued = said["iat"]
+        if said["exp"] - issued > LONG_LIVED:
             self._observer.lifetime_over_hour(issuer.name)
-        ahead = said["iat"] - now.latest
+        ahead = issued - now.latest
         if ahead > issuer.config.cutoff_slack:  # a cut-off "as of now" would not hold for it
             self._observer.clock_ahead(issuer.name, ahead)
 
@@ -145,21 +146,22 @@ def _payload(text: bytes) -> dict[str, Any]:
 
 def _read(said: claims.Claims, head: Header, key: Key, issuer: Issuer, compact: _native.Compact) -> Verified:
     """What the policy needs of claims that may now be believed."""
+    config = issuer.config
     return Verified(
-        issuer=said["iss"],
-        subject=said.get("sub"),
-        client=claims.client(said),
-        session=said.get("sid"),
-        scopes=paths.scopes(said, issuer.config.scope_claims),
-        roles=paths.roles(said, issuer.config.role_claims),
-        audience=claims.audience(said),
-        issued_at=said["iat"],
-        expires_at=said["exp"],
-        token_id=hashlib.sha256(compact.signing_input).hexdigest(),
-        thumbprint=key.thumbprint,
-        alg=head.alg.name,
-        kid=head.kid,
-        confirmed="cnf" in said,
-        key_generation=issuer.generation,
-        claims=Claims(compact.payload, said),
+        said["iss"],
+        said.get("sub"),
+        claims.client(said),
+        said.get("sid"),
+        paths.scopes(said, config.scope_claims),
+        paths.roles(said, config.role_claims),
+        claims.audience(said),
+        said["iat"],
+        said["exp"],
+        hashlib.sha256(compact.signing_input).hexdigest(),
+        key.thumbprint,
+        head.alg.name,
+        head.kid,
+        "cnf" in said,
+        issuer.generation,
+        Claims(compact.payload, said),
     )

@@ -30,25 +30,26 @@ class Claims(Mapping[str, Any]):
         """These claims, of no token."""
         return cls(orjson.dumps(said), said)
 
-    def _read(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
+        """All of them, for whoever changes none."""
         if self._said is None:
             self._said = orjson.loads(self.text)
         return self._said
 
     def __getitem__(self, name: str) -> Any:
-        return self._read()[name]
+        return self.read()[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._read()
+        return name in self.read()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter(self.read())
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len(self.read())
 
     def __repr__(self) -> str:
-        return repr(self._read())
+        return repr(self.read())
 
 
 class Verified(NamedTuple):
@@ -88,7 +89,7 @@ class Verified(NamedTuple):
     @property
     def jti(self) -> str | None:
         """The claim, where the token has it."""
-        return self.claims.get("jti")
+        return self.claims.read().get("jti")
 
     def probes(self) -> bytes:
         """The 16-byte keys under which this token may be revoked, concatenated (contracts, section 5)."""
@@ -122,7 +123,8 @@ class Verified(NamedTuple):
         """What ``encode`` made."""
         line, _, text = record.partition(b"\n")
         fields = orjson.loads(line)
-        fields[_LISTS] = map(tuple, fields[_LISTS])
+        for at in _LISTS:
+            fields[at] = tuple(fields[at])
         fields.append(Claims(text))
         return cls._make(fields)
 
@@ -135,4 +137,4 @@ def token_name(token: bytes) -> bytes:
     return hashlib.sha256(token.rpartition(b".")[0] or token).digest()
 
 
-_LISTS: Final = slice(Verified._fields.index("scopes"), Verified._fields.index("audience") + 1)
+_LISTS: Final = tuple(Verified._fields.index(name) for name in ("scopes", "roles", "audience"))

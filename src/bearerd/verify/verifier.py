@@ -144,7 +144,7 @@ class TokenVerifier:
             token,
             verified.encode(),
             issuer.index,
-            issuer.generation,
+            verified.key_generation,
             self._generations.config,
             verified.issued_second,
             min(until, keys_wall),
