@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage lint types native package bench load outages prerequisites clean
+.PHONY: help demo test coverage lint types native package bench strain load outages prerequisites clean
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -50,6 +50,9 @@ load: native     ## Locust against the demo's programs; writes an HTML report
 
 outages: native  ## how fast revocations spread, and what an outage does to decisions; writes docs/outages-report.md
 	@$(BIN)/python loadtests/outages.py
+
+strain: native   ## bearerd with a million of everything, in floods and overload; writes docs/strain-report.md
+	@$(BIN)/python loadtests/strain.py
 
 lint: native     ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -72,13 +72,28 @@ def write(asks: Iterable[Ask], file: Path) -> Path:
 
 def fire(port: int, requests: Path, core: int, *, seconds: float, **options: float) -> Counted:
     """Send the file's requests for so long, from one core.  Options are hammer.c's: connections, rate, count, …"""
+    return ended(begin(port, requests, core, seconds=seconds, **options), seconds)
+
+
+def begin(port: int, requests: Path, core: int, *, seconds: float, **options: float) -> subprocess.Popen[str]:
+    """The same, and do not wait for it."""
     command = [str(compiled(SOURCE)), "--port", str(port), "--requests", str(requests), "--seconds", str(seconds)]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
     with pinned(core):
-        run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
-    if run.returncode:
-        raise RuntimeError(run.stderr.strip() or f"hammer ended with {run.returncode}")
-    said = json.loads(run.stdout)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(running: subprocess.Popen[str], seconds: float) -> Counted:
+    """What it counted.  Raises RuntimeError."""
+    with running:
+        try:
+            out, error = running.communicate(timeout=seconds + 60)
+        except BaseException:
+            running.kill()
+            raise
+    if running.returncode:
+        raise RuntimeError(error.strip() or f"hammer ended with {running.returncode}")
+    said = json.loads(out)
     times = said["latency_us"]
     return Counted(said["answered"], said["seconds"], times["p50"], times["p99"], said["client_cpu"], said)

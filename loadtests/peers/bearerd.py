@@ -23,6 +23,7 @@ from peers.groups import KNOWN as AGAIN
 from peers.groups import NEW as FIRST
 
 FEW, MANY = 64, 1024  # tokens: what the small cache holds, and what takes turns before it
+SMALL = f"token_cache_entries = {FEW}"
 CONFIG = """
 [server]
 profile = "development"
@@ -31,14 +32,17 @@ listen = ["127.0.0.1:{port}"]
 admin = "127.0.0.1:{admin}"
 probes = "127.0.0.1:{probes}"
 
+[store]
+{store}
+
 [limits]
-token_cache_entries = {entries}
+{limits}
 
 [[issuer]]
 issuer = "{issuer}"
 name = "bench"
 algorithms = ["RS256", "ES256", "EdDSA"]
-jwks_file = "jwks.json"
+{keys}
 
 [resource.plain]
 identifier = "{audience}"
@@ -68,15 +72,22 @@ class Service:
     port: int
     probes: int
 
-    def checked(self) -> float:
-        """Signatures that it has checked so far."""
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples."""
         with DIRECT.open(f"http://127.0.0.1:{self.probes}/metrics", timeout=10) as answer:
             text = answer.read().decode()
-        return sum(map(float, re.findall(r"^bearerd_verifications_total\{.*\} (\S+)$", text, re.MULTILINE)))
+        return sum(map(float, re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE)))
+
+    def checked(self) -> float:
+        """Signatures that it has checked so far."""
+        return self.metric("bearerd_verifications_total")
 
 
-def serve(place: Place, name: str = "bearerd", entries: int = 100_000) -> Service:
-    """Start one and wait until it is ready.  Raises Absent, NotStarted."""
+KEYS = 'jwks_file = "jwks.json"'
+
+
+def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = KEYS, store: str = "") -> Service:
+    """Start one and wait until it is ready.  ``limits``, ``keys``, ``store``: lines of the file.  Raises Absent, NotStarted."""
     try:
         embedded.find_server()
     except StoreError as error:
@@ -87,7 +98,16 @@ def serve(place: Place, name: str = "bearerd", entries: int = 100_000) -> Servic
     paths = [f"/things-{number}/**" for number in range(1, 20)] + ["/orders/**"]
     config = folder / "bearerd.toml"
     config.write_text(
-        CONFIG.format(port=port, admin=admin, probes=probes, entries=entries, issuer=ISSUER, audience=AUDIENCE)
+        CONFIG.format(
+            port=port,
+            admin=admin,
+            probes=probes,
+            store=store,
+            limits=limits,
+            keys=keys,
+            issuer=ISSUER,
+            audience=AUDIENCE,
+        )
         + "".join(RULE.format(path=path) for path in paths)
     )
     (folder / "jwks.json").write_text(place.jwks())
@@ -121,7 +141,7 @@ def refused(place: Place) -> Target:
 
 def new(place: Place, algorithm: str) -> Target:
     """Another good token each time."""
-    service = place.once("bearerd-small", lambda: serve(place, "bearerd-small", FEW))
+    service = place.once("bearerd-small", lambda: serve(place, "bearerd-small", limits=SMALL))
     tokens = place.issuer.tokens(MANY, algorithm)
     bad = [question(tampered(tokens[0]), 401)]
     asks = [question(token) for token in tokens]

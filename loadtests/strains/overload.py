@@ -1,0 +1,98 @@
+"""More than can be answered: hits and new tokens, five times as many a second as there is room for."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from hammer import begin, ended
+from peers import bearerd
+from place import Place
+
+from strains.scene import ROUNDS, SECONDS, Row, Section, at_least, at_most, questions, window, worker_of
+
+TIMES: Final = 5
+HITS: Final = 1_000  # different tokens
+NEW: Final = 30_000
+MANY: Final = 2_000  # connections: twice as many as may wait
+ALLOWED, OVERLOADED = 200, 503
+SEEN: Final = {ALLOWED, OVERLOADED}
+INTRO: Final = f"""First the peak: as fast as the answers come. Then {TIMES} times as many requests a second are due, whatever the answers do
+(what finds no connection free stays due). *Goodput*: right allows a second. Once the flood ends, the next requests count as
+recovered when they are answered as quickly as before. New tokens (ES256) come on {MANY:,} connections, twice as many as requests may
+wait (`limits.max_waiting`); the cache is small, so that every one is new."""
+
+
+def section(place: Place) -> Section:
+    """Hits, then new tokens."""
+    made = Section("Overload", INTRO)
+    service = bearerd.serve(place)
+    hits = questions(place, "hits", place.issuer.tokens(HITS, "EdDSA"))
+    _strained(made, place, service, hits, "hits", connections=256, peak_on=64, pipeline=32)
+    small = bearerd.serve(place, "bearerd-small", limits=bearerd.SMALL)
+    new = questions(place, "new", place.issuer.tokens(NEW // 10, "ES256"), status=0)
+    _strained(made, place, small, new, "new tokens", connections=MANY, peak_on=64, pipeline=1)
+    return made
+
+
+def _strained(
+    made: Section,
+    place: Place,
+    service: bearerd.Service,
+    file: Path,
+    what: str,
+    *,
+    connections: int,
+    peak_on: int,
+    pipeline: int,
+) -> None:
+    worker = worker_of(service.pid)
+    window(place, service.port, worker, file, seconds=60, count=HITS)
+    peaks = [window(place, service.port, worker, file, connections=peak_on) for _ in range(ROUNDS)]
+    peak, usual = median(each.rate for each in peaks), median(each.counted.p99 for each in peaks)
+    options = {"connections": connections, "pipeline": pipeline, "rate": TIMES * peak, "grace": 10}
+    running = begin(service.port, file, place.cores.client, seconds=SECONDS, **options)
+    time.sleep(SECONDS / 2)
+    said = None if what == "hits" else _refusal(service, place)
+    counted = ended(running, SECONDS + 10)
+    recovered = _recovery(place, service, file, peak / 10, usual)
+    allowed = counted.all["statuses"].get(str(ALLOWED), 0)
+    refused = counted.all["statuses"].get(str(OVERLOADED), 0)
+    made.wrong += counted.answered - allowed - refused + counted.all["wrong"]
+    made.rows += [
+        Row(f"{what}: peak", f"{peak:,.0f}/s"),
+        Row("… due, sent, answered 503", f"{TIMES * peak:,.0f}/s, {counted.all['sent'] / SECONDS:,.0f}/s, {refused:,}"),
+        at_least("… goodput of the peak", allowed / counted.seconds / peak, 0.9),
+        Row("… lost or unanswered", f"{counted.all['lost']:,}, {counted.all['unanswered']:,}"),
+        at_most("… recovered, s", recovered, 1.0),
+    ]
+    if said is not None:
+        made.rows.append(Row("… one that is turned away hears", said))
+
+
+def _refusal(service: bearerd.Service, place: Place) -> str:
+    """What a further client with a new token is told in the midst of it."""
+    token = place.issuer.token("ES256")
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    try:
+        headers = {"Authorization": f"Bearer {token}", "X-Original-Method": "GET", "X-Original-URI": "/orders/7"}
+        connection.request("GET", "/auth/plain", headers=headers)
+        answer = connection.getresponse()
+        return f"{answer.status}, Retry-After {answer.headers.get('Retry-After')}"
+    except OSError as error:
+        return f"nothing within ten seconds ({error})"
+    finally:
+        connection.close()
+
+
+def _recovery(place: Place, service: bearerd.Service, file: Path, rate: float, usual: float) -> float:
+    """Seconds until requests take no longer than at the peak: windows of a tenth of a second, for ten seconds at most."""
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < 10:
+        counted = ended(begin(service.port, file, place.cores.client, seconds=0.1, rate=rate, connections=64), 5)
+        if counted.answered and counted.p50 <= usual:
+            break
+    return passed
