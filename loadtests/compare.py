@@ -3,6 +3,7 @@
 docs/bench-report.md.
 
 BENCH_SECONDS (3) a round, BENCH_ROUNDS (5), BENCH_ONLY=name,name (then the report goes to standard output only).
+ALL=1 adds HAProxy, node with fast-jwt, and express with jose.
 Exit code 1 if a single answer was not the right one.
 """
 
@@ -19,21 +20,23 @@ import report
 import verify
 from cores import Cores
 from measure import WARM_UP, Line, Round, Wrong, run_round, take_part
-from peers import ALL
+from peers import ALL, MORE
 from place import Absent, NotStarted, Peer, Place
 
 LONGEST: Final = 3000  # seconds: the tokens are good for an hour
 
 
-def chosen(names: str) -> list[Peer]:
-    """The peers to compare.  Raises SystemExit for a name that nobody has."""
+def chosen(names: str, *, everybody: bool = False) -> list[Peer]:
+    """The peers to compare: those named, else the usual ones, or everybody.  Raises SystemExit for a name that nobody has."""
     wanted = {name for name in names.replace(" ", "").split(",") if name}
     unknown = wanted - {peer.name for peer in ALL}
     if unknown:
         raise SystemExit(
             f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(peer.name for peer in ALL)}"
         )
-    return [peer for peer in ALL if not wanted or peer.name in wanted]
+    if wanted:
+        return [peer for peer in ALL if peer.name in wanted]
+    return [peer for peer in ALL if everybody or peer.name not in MORE]
 
 
 def gather(peers: list[Peer], place: Place) -> tuple[list[Line], list[tuple[str, str]]]:
@@ -66,7 +69,7 @@ def main() -> int:
     """Start, measure, report."""
     seconds, rounds = float(os.environ.get("BENCH_SECONDS", "3")), int(os.environ.get("BENCH_ROUNDS", "5"))
     only, cores = os.environ.get("BENCH_ONLY", ""), Cores.at_hand()
-    peers = chosen(only)
+    peers = chosen(only, everybody=bool(os.environ.get("ALL")))
     if not (seconds > 0 and rounds > 0 and len(peers) * rounds * (seconds + WARM_UP) < LONGEST):
         raise SystemExit(
             f"{rounds} rounds of {seconds:g} s for {len(peers)} peers: at most {LONGEST} s, as tokens expire"

@@ -28,6 +28,7 @@ class Round:
     rate: float  # answers a second
     p50: float  # microseconds
     p99: float
+    p999: float
     busy: float  # the share of its core that the server used
     client_busy: float
     others: float  # the share of the server's core that went to anybody else
@@ -89,6 +90,7 @@ def run_round(line: Line, cores: Cores, seconds: float) -> Round:
         rate=counted.answered / counted.seconds,
         p50=counted.p50,
         p99=counted.p99,
+        p999=counted.all["latency_us"]["p999"],
         busy=used / counted.seconds,
         client_busy=counted.client_cpu / counted.seconds,
         others=max(0.0, busy - used) / counted.seconds,

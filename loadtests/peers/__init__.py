@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from place import Peer
 
-from peers import bearerd, envoy, fixed, haproxy, nginx, node, python
+from peers import bearerd, envoy, envoy_chains, fixed, haproxy, nginx, node, python
 
 ALL: tuple[Peer, ...] = (
     *fixed.PEERS,
@@ -16,4 +16,7 @@ ALL: tuple[Peer, ...] = (
     *bearerd.KNOWN,
     *bearerd.NEW,
     *nginx.CHAINS,
+    *envoy_chains.PEERS,
 )
+MORE = frozenset(peer.name for peer in (*node.PEERS, *haproxy.PEERS))
+"""Those who take part only when asked: what they need comes by npm, or by no wheel."""

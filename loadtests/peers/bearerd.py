@@ -49,6 +49,12 @@ identifier = "{audience}"
 gateway = "nginx"
 scopes = ["orders:read"]
 
+[resource.envoy]
+identifier = "https://envoy.example.com"
+audience = ["{audience}"]
+gateway = "envoy"
+scopes = ["orders:read"]
+
 [resource.ruled]
 identifier = "https://ruled.example.com"
 audience = ["{audience}"]
@@ -61,6 +67,7 @@ path = "{path}"
 scopes = ["orders:read"]
 """
 ORIGINAL = ("X-Original-Method: GET", "X-Original-URI: /orders/7", "X-Original-Host: api.example.com")
+NOT_THE_LANES = "Connection: keep-alive, x"  # an option that aiohttp reads over and the lane's recogniser does not
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
 
 
@@ -121,16 +128,19 @@ def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = 
     raise NotStarted(f"bearerd does not become ready\n{(place.folder / f'{name}.log').read_text()[-3000:]}")
 
 
-def question(token: str | None, status: int = 200, resource: str = "plain") -> Ask:
+def question(token: str | None, status: int = 200, resource: str = "plain", *more: str) -> Ask:
     """As nginx asks."""
-    return ask(token, status, f"/auth/{resource}", *ORIGINAL)
+    return ask(token, status, f"/auth/{resource}", *ORIGINAL, *more)
 
 
-def known(place: Place, resource: str) -> Target:
+def known(place: Place, resource: str, *more: str) -> Target:
     """The same good token again and again."""
     service = place.once("bearerd", lambda: serve(place))
-    asks, bad = [question(place.token(), 200, resource)], [question(tampered(place.token()), 401, resource)]
-    return Target(service.port, (service.pid,), asks, [*bad, question(None, 401, resource)], service.checked)
+    asks, bad = (
+        [question(place.token(), 200, resource, *more)],
+        [question(tampered(place.token()), 401, resource, *more)],
+    )
+    return Target(service.port, (service.pid,), asks, [*bad, question(None, 401, resource, *more)], service.checked)
 
 
 def refused(place: Place) -> Target:
@@ -150,6 +160,12 @@ def new(place: Place, algorithm: str) -> Target:
 
 KNOWN = (
     Peer("bearerd", AGAIN, "**bearerd**, no rules", lambda place: known(place, "plain")),
+    Peer(
+        "bearerd-aiohttp",
+        AGAIN,
+        "**bearerd**, by way of aiohttp (a head that the lane leaves to it)",
+        lambda place: known(place, "plain", NOT_THE_LANES),
+    ),
     Peer("bearerd-rules", AGAIN, "**bearerd**, the last of 20 path rules", lambda place: known(place, "ruled")),
 )
 NEW = (

@@ -10,6 +10,7 @@ from place import Absent, Peer, Place, Target, ask, free_port, program, refusals
 
 from peers.groups import KNOWN
 
+QUIET = ("--use-dynamic-base-id", "--disable-hot-restart", "--concurrency", "1", "--log-level", "error")
 EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 
 
@@ -32,8 +33,13 @@ def jwt_authn(place: Place, *, cache: bool) -> dict[str, Any]:
     }
 
 
-def bootstrap(filters: list[dict[str, Any]], port: int) -> dict[str, Any]:
-    """One listener that answers 204 to whatever the filters let through."""
+def bootstrap(
+    filters: list[dict[str, Any]],
+    port: int,
+    action: dict[str, Any] | None = None,
+    clusters: dict[str, int] | None = None,
+) -> dict[str, Any]:
+    """One listener that does this with whatever the filters let through: by default it answers 204."""
     router = {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{EXTENSIONS}.http.router.v3.Router"}}
     manager = {
         "@type": f"{EXTENSIONS}.network.http_connection_manager.v3.HttpConnectionManager",
@@ -44,7 +50,7 @@ def bootstrap(filters: list[dict[str, Any]], port: int) -> dict[str, Any]:
                 {
                     "name": "all",
                     "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 204}}],
+                    "routes": [{"match": {"prefix": "/"}, **(action or {"direct_response": {"status": 204}})}],
                 }
             ]
         },
@@ -52,7 +58,16 @@ def bootstrap(filters: list[dict[str, Any]], port: int) -> dict[str, Any]:
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-    return {"static_resources": {"listeners": [{"name": "bench", "address": address, "filter_chains": [chain]}]}}
+    listener = {"name": "bench", "address": address, "filter_chains": [chain]}
+    behind = [cluster(name, where) for name, where in (clusters or {}).items()]
+    return {"static_resources": {"listeners": [listener], "clusters": behind}}
+
+
+def cluster(name: str, port: int) -> dict[str, Any]:
+    """Who is asked or passed on to."""
+    endpoint = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}
+    places = {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]}
+    return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": places}
 
 
 def envoy(place: Place, *, cache: bool) -> Target:
@@ -63,8 +78,7 @@ def envoy(place: Place, *, cache: bool) -> Target:
     port, name = free_port(), "envoy-cache" if cache else "envoy"
     config = place.folder / f"{name}.json"
     config.write_text(json.dumps(bootstrap([jwt_authn(place, cache=cache)], port)))
-    quiet = ["--use-dynamic-base-id", "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
-    pid = place.start(name, [binary, "-c", config, *quiet], port)
+    pid = place.start(name, [binary, "-c", config, *QUIET], port)
     return Target(port, (pid,), [ask(place.token())], refusals(place))
 
 

@@ -92,13 +92,15 @@ def section(place: Place) -> Section:
         raise writer.fault
     made.wrong = sum(each.counted.all["wrong"] for each in calm + busy)
     without, beside = (median(each.each for each in some) for some in (calm, busy))
+    # By the hits' own cost: the CPU for a hit would grow by as much as other programs leave fewer of them.
+    follows = median(each.cpu / each.counted.seconds - each.rate * without / 1e6 for each in busy)
     slow, fast = (median(each.rate for each in some) for some in (busy, calm))
     made.rows = [
         Row("revocations a second that were written", f"{median(rates):,.0f}"),
         Row("… that the worker knows at the end", f"{_active(service, writer.written):,} of {writer.written:,}"),
         Row("a hit without them", f"{without:.2f} µs, {fast:,.0f}/s"),
         Row("a hit beside them", f"{beside:.2f} µs, {slow:,.0f}/s"),
-        at_most("the worker's CPU for a hit, times", beside / without, 1.10),
+        at_most("what following takes of the core, hits beside it", follows, 0.10, "{:.1%}"),
         Row("throughput that is left (store and worker on one core)", f"{slow / fast:.0%}"),
         Row("a worker that only follows, of a core", f"{median(idle):.1%}"),
     ]

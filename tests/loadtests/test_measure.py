@@ -9,8 +9,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from chart import BARS, drawn
 from compare import chosen, gather
 from cores import Cores, cpu_seconds, tree
 from measure import Line, Wrong, run_round, take_part
@@ -92,3 +94,19 @@ def test_children_and_their_children_are_charged() -> None:
         assert int(parent.stdout.readline()) in tree([parent.pid])
         assert os.getpid() not in tree([parent.pid])
         parent.communicate("\n")
+
+
+def test_those_who_need_more_than_wheels_take_part_only_when_asked() -> None:
+    usual, everybody = ({peer.name for peer in chosen("", everybody=more)} for more in (False, True))
+    assert everybody - usual == {"fast-jwt", "jose", "haproxy"}
+    assert [peer.name for peer in chosen("jose")] == ["jose"]
+
+
+def test_the_chart_has_a_bar_for_each_and_the_dearest_is_the_longest() -> None:
+    text = drawn([("**bearerd**, <no> rules", "known", 10.0), ("other", "known", 40.0), ("floor", "fixed", 2.5)])
+    svg = ElementTree.fromstring(text)
+    name = "{http://www.w3.org/2000/svg}"
+    bars = [float(each.attrib["width"]) for each in svg.iterfind(f"{name}g/{name}rect")]
+    labels = [each[0].text for each in svg.iterfind(f"{name}g")]
+    assert labels == ["bearerd, <no> rules", "other", "floor"]
+    assert bars == [BARS / 4, BARS, pytest.approx(BARS / 16, abs=0.1)]
