@@ -11,6 +11,7 @@ import random
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.errors import StoreError
+from bearerd.store.breath import Breath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ class Doorbell:
         self._client = client
         self._on_log = on_log
         self._on_key_set = on_key_set
+        self._breath = Breath()
 
     async def run(self) -> None:
         """Listen until cancelled, through any fault of the store."""
@@ -56,6 +58,7 @@ class Doorbell:
             yield
             reply = None
             while not reply:
+                await self._breath.draw()
                 reply = await link.call(
                     "XREAD", "BLOCK", int(_BLOCK * 1000), "STREAMS", self._client.names.bell, last, blocks=_BLOCK
                 )

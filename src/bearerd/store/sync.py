@@ -23,6 +23,7 @@ from bearerd._native import clock
 from bearerd._native.revocations import Full
 from bearerd.errors import StoreError
 from bearerd.store import reconcile, server
+from bearerd.store.breath import Breath
 from bearerd.store.doorbell import Doorbell
 from bearerd.store.protocol import Beat, Log, Position
 from bearerd.store.view import View
@@ -103,6 +104,7 @@ class Sync:
         self._trusted = store_is_ours
         self._observe = observe
         self._bell = Doorbell(client, self.wake, on_key_set)
+        self._breath = Breath()
         self._wake = asyncio.Event()
         self._progress = asyncio.Event()
         self._settled = -math.inf  # boot time at which the last heartbeat was sent that found our position
@@ -200,6 +202,7 @@ class Sync:
             self._replicated = self._replicated or facts.replicas > 0
             self._link = link
             while True:
+                await self._breath.draw()
                 self._wake.clear()
                 if not await self._round(link):
                     await self._rest()
