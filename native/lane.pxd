@@ -51,7 +51,7 @@ cdef class Lane:
     cdef public double log_allows
     cdef public bint full
     cdef public bint closing
-    cdef readonly uint64_t answered
+    cdef readonly uint64_t answered, allowed
     cdef readonly double busy
     cdef readonly bint noted
     cdef readonly set connections

@@ -29,6 +29,8 @@ class Lane:
     noted: bool
     """There are notes that are to become lines."""
     answered: int
+    allowed: int
+    """Known tokens among them: whoever holds one is not to wait for others to be verified."""
     busy: float
     """Seconds that reads took, from bytes to answers."""
 

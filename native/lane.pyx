@@ -232,6 +232,7 @@ cdef class Lane:
         self.put(text, size)
         self.put_end(client)
         seconds = self.took()
+        self.allowed += 1
         self.page.add_to(route.allowed, 1.0)
         self.page.observe_in(route.duration, seconds)
         self.owed += self.log_allows

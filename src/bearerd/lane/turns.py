@@ -1,8 +1,9 @@
 """Whose turn it is: requests that have to be verified wait until those that are known have been answered.
 
-Each turn of the loop comes after everything that had arrived was read.  While known tokens keep the process busy, the rest
-gets a share of the time that does not hold them up; while they do not, it gets all there is.  Within that, no issuer's
-tokens are checked twice before another's once.
+Each turn of the loop comes after everything that had arrived was read.  Where a known token was among that, others are likely
+to have come since, and verification gets no more than its share of the time; where none was, nobody is held up by a slice.
+So a flood of strangers takes what is left over and a tenth, and known tokens wait for a slice at the most.  Within that, no
+issuer's tokens are checked twice before another's once.
 """
 
 from __future__ import annotations
@@ -22,12 +23,10 @@ if TYPE_CHECKING:
     from bearerd.decision import Pending
     from bearerd.verify.budget import Budget
 
-BUSY: Final = 0.25  # share of the time that known tokens take, from which on they are not to be held up
-SHARE: Final = 0.10  # of the time for verification while they are not
-LONGEST: Final = 0.002  # seconds of one turn
-WINDOW: Final = 0.02  # seconds over which the load is looked at
+SHARE: Final = 0.10  # of the time for verification while known tokens come
+LONGEST: Final = 0.002  # seconds that may have been saved up of it
+SLICE: Final = 0.0003  # seconds of a turn while none come: for so long one that comes after all may wait
 EACH: Final = 2  # signature checks of one issuer before the others have had theirs
-PAUSE: Final = 0.001  # seconds until the next turn, where the share is used up
 
 
 class Turns:
@@ -53,9 +52,7 @@ class Turns:
         self._scheduled = False
         self._credit = 0.0  # seconds
         self._at = clock.boot()
-        self._load = 0.0  # share of the last window that known tokens took
-        self._window = self._at
-        self._busy = lane.busy
+        self._allowed = lane.allowed  # at the last turn
         self.several = False  # issuers
 
     @property
@@ -78,41 +75,28 @@ class Turns:
     def _tell(self) -> None:
         self._lane.full = self.waiting >= self._most
 
-    def _schedule(self, pause: float = 0.0) -> None:
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            loop = asyncio.get_running_loop()
-            if pause:
-                loop.call_later(pause, self._turn)
-            else:
-                loop.call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
         started = clock.boot()
-        allowed = self._allowance(started)
-        if allowed > 0:
+        self._credit = min(LONGEST, self._credit + SHARE * (started - self._at))
+        calm, self._at, self._allowed = self._lane.allowed == self._allowed, started, self._lane.allowed
+        seconds = SLICE if calm else self._credit
+        if seconds > 0:
             self._budget.begin(EACH if self.several else None)
             try:
-                self._work(started + allowed)
+                self._work(started + seconds)
             finally:
                 self._budget.end()
-            self._credit -= clock.boot() - started
+            if not calm:  # what nobody else had use for is not taken from the share
+                self._credit -= clock.boot() - started
         self._tell()
         if self._fresh or self._parked:
-            self._schedule(0.0 if allowed > 0 else PAUSE)
-
-    def _allowance(self, now: float) -> float:
-        """Seconds of this turn; 0: none, the share is used up."""
-        self._credit = min(LONGEST, self._credit + SHARE * (now - self._at))
-        self._at = now
-        if now - self._window >= WINDOW:
-            self._load = (self._lane.busy - self._busy) / (now - self._window)
-            self._window, self._busy = now, self._lane.busy
-        if self._load < BUSY:
-            self._credit = 0.0
-            return LONGEST
-        return max(0.0, self._credit)
+            self._schedule()  # also where the share is used up: that no known tokens come any more is seen at once
 
     def _work(self, until: float) -> None:
         """Those that were parked are tried again in the order of their issuers, one each."""
