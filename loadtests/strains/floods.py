@@ -26,7 +26,8 @@ SEEN: Final = {"401", "503"}
 INTRO: Final = f"""{GOOD:,} known tokens on {GOOD_CONNECTIONS} connections and a flood on {BAD_CONNECTIONS}, all as fast as the answers come: a fair share by connections would
 leave {GOOD_CONNECTIONS / (GOOD_CONNECTIONS + BAD_CONNECTIONS):.0%}. Windows with and without each flood take turns. The issuer's key set is fetched over HTTP, so that an unknown `kid` is
 a reason to ask for it again. Both load generators share a core: where it, or the machine, is busy with
-others, the answers for each second of the worker's CPU are the better figure."""
+others, the answers for each second of the worker's CPU are the better figure. One bad token again and again costs what a hit costs and
+is answered in its turn: how much of the load's core its client gets decides there."""
 
 
 def section(place: Place) -> Section:

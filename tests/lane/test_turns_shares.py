@@ -69,19 +69,19 @@ def test_while_none_come_strangers_are_verified_in_every_turn(world: World) -> N
 
 
 def test_who_comes_after_all_waits_for_a_slice_and_one_check_at_the_most(world: World) -> None:
-    world.come(1000)
+    world.come(5000)
     assert max(world.turn(known=0) for _ in range(100)) <= SLICE + CHECK + 1e-9
 
 
 def test_what_idle_time_gave_is_not_taken_from_the_share(world: World) -> None:
-    world.come(1000)
+    world.come(5000)
     for _ in range(100):
         world.turn(known=0)
     assert world.turn(known=1) > 0
 
 
 def test_that_known_tokens_have_stopped_is_seen_in_the_next_turn(world: World) -> None:
-    world.come(1000)
+    world.come(5000)
     while world.turn(known=50) > 0:
         pass
     assert world.turn(known=0) > 0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SHARE: Final = 0.10  # of the time for verification while known tokens come
 LONGEST: Final = 0.002  # seconds that may have been saved up of it
-SLICE: Final = 0.0003  # seconds of a turn while none come: for so long one that comes after all may wait
+SLICE: Final = 0.001  # seconds of a turn while none come: for so long one that comes after all may wait
 EACH: Final = 2  # signature checks of one issuer before the others have had theirs
 
 
