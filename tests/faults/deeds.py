@@ -163,7 +163,10 @@ class Deeds:
         self.note("heal", what=what)
 
     async def topple(self, seconds: float, dies: bool) -> None:
-        """The primary dies or hangs, the sentinel names another one; then it is back and believes that nothing happened."""
+        """The primary dies or hangs, the sentinel names another one; then it is back and believes that nothing happened.
+
+        The sentinel has the last word: where it turned once more meanwhile, the old one is the primary again.
+        """
         world = self.world
         if world.sentinel is None:
             return
@@ -180,11 +183,24 @@ class Deeds:
             await asyncio.to_thread(old.start)  # as a primary: nobody has told it
         else:
             old.resume()
-        world.primary = new
-        await _until(lambda: world.on(old, "INFO", "replication"), b"role:slave")
+        await self._chosen()
         await world.replicated()
-        self.note("primary", server=world.servers.index(new))
+        self.note("primary", server=world.servers.index(world.primary))
         self.note("heal", what="topple")
+
+    async def _chosen(self) -> None:
+        """Wait until one server is the primary by its own word, the other one's, and the sentinel's."""
+        world = self.world
+        assert world.sentinel is not None
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                _, port = await world.on(world.sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
+                named = {server.port: server for server in world.servers}[int(port)]
+                told = {server: await world.on(server, "INFO", "replication") for server in world.servers}
+                if all((b"role:master" in said) == (server is named) for server, said in told.items()):
+                    world.primary = named
+                    return
+                await asyncio.sleep(0.05)
 
     async def forge(self, number: int) -> None:
         """Somebody who can write the store but has no fleet key lifts everything, and revokes something."""

@@ -178,10 +178,16 @@ class World:
                 await asyncio.sleep(0.05)
 
     async def replicated(self) -> None:
-        """Wait until the primary has a replica in step."""
+        """Wait until the primary has a replica in step: by its own word, and by the replica's, which may be loading yet."""
         async with asyncio.timeout(PATIENCE):
-            while b"state=online" not in await self.on(self.primary, "INFO", "replication"):
+            while not await self._in_step():
                 await asyncio.sleep(0.02)
+
+    async def _in_step(self) -> bool:
+        others = [server for server in self.servers if server is not self.primary]
+        told = [await self.on(server, "INFO", "replication") for server in others]
+        linked = any(b"role:slave" in one and b"master_link_status:up" in one for one in told)
+        return linked and b"state=online" in await self.on(self.primary, "INFO", "replication")
 
     async def on(self, server: Valkey, *command: str | bytes | int) -> Any:
         """One command, without holding up the proxies."""
