@@ -14,7 +14,7 @@ from bearerd.lane import turns as module
 from bearerd.lane.turns import EACH, SLICE, Turns
 from bearerd.verify.budget import Budget
 
-COST = 0.0001  # seconds of a signature check
+COST = 0.00005  # seconds of a signature check
 
 
 class Bench:
