@@ -9,7 +9,7 @@ from bearerd._native.route import Route
 Question: TypeAlias = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
 """Is it Envoy's, resource, method, target, header fields, Host, peer, is the peer trusted, is the method HEAD."""
 
-class Desk(Protocol):
+class _Desk(Protocol):
     """What is Python's."""
 
     def welcome(self, transport: asyncio.Transport) -> tuple[str, bool]:
@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
     peer: str
     waiter: object
 
-    def __init__(self, lane: Lane, desk: Desk) -> None: ...
+    def __init__(self, lane: Lane, desk: _Desk) -> None: ...
     def ask(self) -> Question | None:
         """What is waited for; None where nobody waits any more, or the answer stands ready by now."""
 

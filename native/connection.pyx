@@ -22,6 +22,8 @@ from bearerd._native.head cimport Face, Head, Verdict as Recognised, recognise
 from bearerd._native.lane cimport Lane, Verdict
 from bearerd._native.route cimport Route
 
+Question = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
+
 # Every head is answered, or told as a question, before the next one is read: one is enough.
 cdef Head scratch
 
@@ -82,7 +84,7 @@ cdef class Connection:
             self.abort()
             raise
 
-    def connection_lost(self, error):
+    def connection_lost(self, exc):
         self.state = State.GONE
         self.held = b""
         self.lane.connections.discard(self)

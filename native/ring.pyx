@@ -13,6 +13,9 @@ from libc.string cimport memcmp, memset
 from bearerd._native.clock cimport boot_now
 
 
+Noted = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int]
+
+
 @cython.final
 cdef class Burst:
     """A bucket of ``rate`` lines a second, and no more than a second's worth at once."""
