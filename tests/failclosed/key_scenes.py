@@ -211,6 +211,7 @@ class Background(NewKey):
         until = clock.boot() + 0.2
         while not self.issuer.usable(self.issuer.now()) and clock.boot() < until:
             await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)  # the loop that fetched it comes to its own next sleep
         try:
             return await super().ask(token)
         finally:

@@ -204,7 +204,7 @@ async def test_a_slot_that_moves_to_another_node_is_followed_with_all_that_is_in
     settings = {"cluster_enabled": "yes", "cluster_node_timeout": "500"}
     with running(tmp_path / "one", **settings) as one, running(tmp_path / "two", **settings) as two:
         one.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        one.call("CLUSTER", "MEET", "127.0.0.1", two.port)
+        one.call("CLUSTER", "MEET", "127.0.0.1", two.port, two.settings["cluster-port"])
         await until(lambda: all(b"cluster_known_nodes:2" in node.call("CLUSTER", "INFO") for node in (one, two)))
         await until(lambda: all(b"cluster_state:ok" in node.call("CLUSTER", "INFO") for node in (one, two)))
         async with worker(f"redis+cluster://127.0.0.1:{two.port},127.0.0.1:{one.port}", timeout=2.0) as here:

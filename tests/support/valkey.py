@@ -48,6 +48,8 @@ class Valkey:
             "repl-diskless-sync-delay": "0",
             **{name.replace("_", "-"): value for name, value in settings.items()},
         }
+        if self.settings.get("cluster-enabled") == "yes":  # else it is port + 10,000, which may be none
+            self.settings.setdefault("cluster-port", str(free_port()))
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
