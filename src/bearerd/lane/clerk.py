@@ -211,6 +211,7 @@ class Clerk:
     def _check(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
         boot = clock.boot()
+        self._turns.revive()
         for connection in list(self.lane.connections):
             connection.check(boot)
         self._write()

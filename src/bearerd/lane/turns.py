@@ -67,10 +67,18 @@ class Turns:
         self._tell()
         self._schedule()
 
-    def _landed(self, _: asyncio.Task[None]) -> None:
+    def revive(self) -> None:
+        """From time to time: whatever became of the last turn, there is another."""
+        if self._fresh or self._parked:
+            self._scheduled = False
+            self._schedule()
+
+    def _landed(self, connection: Connection, task: asyncio.Task[None]) -> None:
         """A key that was waited for has come, or has not, or nobody waits for it any more."""
         self._flights -= 1
         self._tell()
+        if task.cancelled() or task.exception() is not None:
+            connection.abort()
 
     def _tell(self) -> None:
         self._lane.full = self.waiting >= self._most
@@ -81,44 +89,63 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._scheduled = False
+        """Whatever goes wrong in it: there is a next one."""
+        try:
+            self._take()
+        finally:
+            self._scheduled = False
+            self._tell()
+            if self._fresh or self._parked:
+                self._schedule()  # also where the share is used up: that no known tokens come any more is seen at once
+
+    def _take(self) -> None:
         started = clock.boot()
         self._credit = min(LONGEST, self._credit + SHARE * (started - self._at))
         calm, self._at, self._allowed = self._lane.allowed == self._allowed, started, self._lane.allowed
         seconds = SLICE if calm else self._credit
-        if seconds > 0:
-            self._budget.begin(EACH if self.several else None)
-            try:
-                self._work(started + seconds)
-            finally:
-                self._budget.end()
-            if not calm:  # what nobody else had use for is not taken from the share
-                self._credit -= clock.boot() - started
-        self._tell()
-        if self._fresh or self._parked:
-            self._schedule()  # also where the share is used up: that no known tokens come any more is seen at once
+        if seconds <= 0:
+            return
+        self._budget.begin(EACH if self.several else None)
+        try:
+            self._work(started + seconds)
+        finally:
+            self._budget.end()
+        if not calm:  # what nobody else had use for is not taken from the share
+            self._credit -= clock.boot() - started
 
     def _work(self, until: float) -> None:
         """Those that were parked are tried again in the order of their issuers, one each."""
         while self._fresh and clock.boot() < until:
-            self._try(self._fresh.popleft())
+            self._try(self._fresh)
         while self._parked and clock.boot() < until:
             for issuer in list(self._parked):
                 if clock.boot() >= until:  # whoever was not tried stands before those who were
                     return
-                queue = self._parked.pop(issuer)
+                queue = self._parked[issuer]
                 self._budget.begin(1)
-                self._try(queue.popleft())
+                if queue:
+                    self._try(queue)
+                del self._parked[issuer]
                 if queue:  # behind the others now
-                    self._parked[issuer] = queue + self._parked.pop(issuer, deque())
+                    self._parked[issuer] = queue
 
-    def _try(self, connection: Connection) -> None:
-        pending = self._attempt(connection)
-        if pending is None:
-            return
+    def _try(self, queue: deque[Connection]) -> None:
+        """The first of a queue.  Who meets a fault there is cut off, and nobody behind is."""
+        connection = queue[0]
+        try:
+            pending = self._attempt(connection)
+            if pending is not None:
+                self._put_off(connection, pending)
+        except BaseException:
+            connection.abort()
+            raise
+        finally:
+            queue.popleft()
+
+    def _put_off(self, connection: Connection, pending: Pending) -> None:
         if pending.kind is Wait.TURN:
             self._parked.setdefault(pending.issuer, deque()).append(connection)
             return
         self._flights += 1
         connection.waiter = task = self._resolve(connection, pending)
-        task.add_done_callback(self._landed)  # also of one that is cancelled before it has begun
+        task.add_done_callback(lambda task: self._landed(connection, task))  # also of one that has never begun
