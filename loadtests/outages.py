@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def outages() -> hanging.Outcome:
 
 def main() -> int:
     """Both parts, and the report."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # also then no program is left behind, or left stopped
     load = os.getloadavg()[0]
     gc.disable()  # no pause of ours in the figures; nothing here makes cycles
     spread, disk = spreading()
