@@ -142,13 +142,19 @@ async def lease_from_receive_time(world: World, deeds: Deeds) -> None:
     """A reply is long under way, and a revocation is written meanwhile."""
     token = world.token(1)
     lease, gate = world.nodes["b"].lease, world.gates["b"]
-    gate.hold()
-    before = await world.on(world.primary, "HGET", NAMES.leases, lease)
 
-    async def beaten() -> bool:
-        return bool(await world.on(world.primary, "HGET", NAMES.leases, lease) != before)
+    async def beats() -> bool:
+        """The reply to a heartbeat is held; or one was held already when we looked, and there is no next."""
+        gate.hold()
+        before = await world.on(world.primary, "HGET", NAMES.leases, lease)
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if await world.on(world.primary, "HGET", NAMES.leases, lease) != before:
+                return True
+        gate.release()
+        return False
 
-    await until(beaten)
+    await until(beats)
     await world.revoke("a", token, ack="stored")
     await asyncio.sleep(0.3)
     gate.hold_requests()

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -271,12 +271,22 @@ class Bearerd:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
-        total = 0.0
+        return sum(value for _, value in self._samples(name, labels))
+
+    def metric_by(self, name: str, label: str, **labels: str) -> dict[str, float]:
+        """The same by the values of one label, without those that are zero; of one scrape."""
+        by: dict[str, float] = {}
+        for head, value in self._samples(name, labels):
+            if value:
+                key = head.partition(f'{label}="')[2].partition('"')[0]
+                by[key] = by.get(key, 0.0) + value
+        return by
+
+    def _samples(self, name: str, labels: dict[str, str]) -> Iterator[tuple[str, float]]:
         for line in self.probe("/metrics").body.decode().splitlines():
             head, _, value = line.rpartition(" ")
             if head.partition("{")[0] == name and all(f'{key}="{text}"' in head for key, text in labels.items()):
-                total += float(value)
-        return total
+                yield head, float(value)
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """Its log lines (those with this event)."""
