@@ -30,11 +30,11 @@ native: $(VENV)/installed   ## compile native/ in place (a second when nothing c
 demo: native     ## the main job on real programs; DEMO_ONCE=1 runs the tour unattended
 	@$(BIN)/python examples/demo/demo.py
 
-# Many tests wait for real programs most of the time: two for each processor.
+# Many tests wait for real programs most of the time: two for each processor.  Those that share such programs stay together.
 TEST_WORKERS ?= $(shell echo $$((2 * $$($(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)))'))))
 
 test: native     ## the whole suite, real Valkey and real gateways included
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
 coverage: native ## the suite again, with line and branch coverage of src
 	@rm -f .coverage .coverage.*

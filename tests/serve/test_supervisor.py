@@ -27,7 +27,7 @@ def allowed() -> tuple[tuple[str, str], ...]:
 
 
 def gone(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     return True

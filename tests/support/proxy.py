@@ -46,7 +46,8 @@ class Proxy:
 
     def cut(self) -> None:
         for writer in self._writers:
-            writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # of a TLS transport that is closed, in older Pythons
+                writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -273,7 +273,9 @@ def _tls_problem(error: Exception) -> str:
 @lru_cache(maxsize=32)
 def _tls_context(ca_file: Path | None, _modified: int) -> ssl.SSLContext:
     """Certificates checked against ``ca_file`` alone, else the system's; built anew when the file has changed."""
-    return ssl.create_default_context(cafile=ca_file)
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # not what the machine's OpenSSL takes for enough
+    return context
 
 
 def _origin(url: URL) -> Origin:

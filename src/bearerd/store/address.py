@@ -56,6 +56,7 @@ class Tls:
 @lru_cache(maxsize=8)
 def _context(tls: Tls, _modified: tuple[int, ...]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca, capath=tls.ca_path)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # not what the machine's OpenSSL takes for enough
     if tls.certificate:
         context.load_cert_chain(tls.certificate, tls.key, tls.password or "")  # "": it must never ask a terminal
     return context
