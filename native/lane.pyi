@@ -1,6 +1,6 @@
 """The lane: requests of gateways answered from their bytes, by the tables that every face shares."""
 
-from typing import Self, final
+from typing import Any, Self, final
 
 from bearerd._native.anchor import Anchor
 from bearerd._native.connection import Connection
@@ -37,7 +37,7 @@ class Lane:
     def __new__(
         cls,
         *,
-        cache: TokenCache,
+        cache: TokenCache[Any],
         refused: RefusedTokens,
         revocations: Revocations,
         generations: Generations,

@@ -25,6 +25,8 @@ cdef class TokenCache:
     cdef readonly uint64_t hits
     cdef readonly uint64_t misses
     cdef Shelf shelf
+    cdef object reads  # (record, key_generation) -> what a caller is given for it; None: the record itself
+    cdef list lately  # of _Said or None, by the digest's first bytes: what `reads` said of the tokens asked for lately
 
     # `find` without Python objects, and uncounted.  `digest16` is keyed128 of the token.
     cdef Lookup look_up(
@@ -33,6 +35,11 @@ cdef class TokenCache:
     ) noexcept nogil
 
     cdef void forget(self, const unsigned char* digest16, size_t length) noexcept nogil
+
+    # What `reads` says of a token that was found; of one that was asked for lately, the same object again.
+    cdef object said(self, const unsigned char* digest16, size_t length, uint32_t index)
+    # Its record, or how it is judged, is about to change.
+    cdef void unsay(self, const unsigned char* digest16) noexcept
 
     # The text prepared for a token that was found (HIT) under a route and a bit of its mask; NULL where none may be given now.
     cdef const unsigned char* prepared(

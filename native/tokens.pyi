@@ -1,11 +1,14 @@
 """Verified tokens: bounded in entries and bytes, keyed by a keyed digest of the exact token bytes."""
 
 import builtins
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Self, final
+from typing import Generic, TypeVar, final, overload
 
 from bearerd._native.generations import Generations
 from bearerd._native.revocations import Revocations
+
+_S = TypeVar("_S")
 
 class Found(IntEnum):
     """What a look-up found."""
@@ -18,8 +21,12 @@ class Found(IntEnum):
     CONFIG_CHANGED = 5  # the entry is gone: verify anew
 
 @final
-class TokenCache:
-    """Flat records without Python objects; the least recently used goes first.  Grows incrementally."""
+class TokenCache(Generic[_S]):
+    """Flat records without Python objects; the least recently used goes first.  Grows incrementally.
+
+    Whoever asks is given what ``reads`` makes of the record and of the generation of its issuer's keys (without it: the
+    record); that is kept for the 1,024 tokens that were asked for lately, and never beyond a change of the record.
+    """
 
     hits: int  # HIT and REVOKED
     misses: int  # MISS, EXPIRED and CONFIG_CHANGED (KEYS_CHANGED is decided by what follows)
@@ -36,13 +43,18 @@ class TokenCache:
     def bytes(self) -> int:
         """What the entries hold: what they keep, as the allocator rounds it, and 100 bytes for the record of each."""
 
-    def __new__(cls, max_entries: int, max_bytes: int) -> Self: ...
+    @overload
+    def __new__(cls, max_entries: int, max_bytes: int) -> TokenCache[builtins.bytes]: ...
+    @overload
+    def __new__(
+        cls, max_entries: int, max_bytes: int, reads: Callable[[builtins.bytes, int], _S]
+    ) -> TokenCache[_S]: ...
     def find(
         self, token: builtins.bytes, wall: float, boot: float, generations: Generations, revocations: Revocations
-    ) -> tuple[Found, builtins.bytes | None]:
+    ) -> tuple[Found, _S | None]:
         """Look a token up and check time, generations and revocations (re-probed when ``revocations.sequence`` moved).
 
-        The record comes with HIT, REVOKED and KEYS_CHANGED.
+        What the record says comes with HIT, REVOKED and KEYS_CHANGED.
         """
 
     def put(
@@ -64,8 +76,8 @@ class TokenCache:
         ``max_bytes`` by itself is not kept.
         """
 
-    def record_of(self, digest: builtins.bytes, length: int) -> builtins.bytes | None:
-        """What is held under a keyed digest, unjudged: for what was decided a moment ago.  None where it has gone."""
+    def record_of(self, digest: builtins.bytes, length: int) -> _S | None:
+        """What the record under a keyed digest says, unjudged: for what was decided a moment ago.  None where it has gone."""
 
     def renew(self, token: builtins.bytes, key_generation: int) -> None:
         """The verifying key is still in the issuer's set of this generation."""

@@ -9,6 +9,7 @@ from enum import IntEnum
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -25,6 +26,7 @@ cdef enum:
     MOST_PROBES = 16
     MOST_ENTRIES = 1 << 30
     MOST_ANSWER = 0xFFFF  # bytes: mask, text and what heads them
+    LATELY = 1 << 10  # records that are kept as they were read
 
 
 class Found(IntEnum):
@@ -40,6 +42,10 @@ class Found(IntEnum):
 
 cdef tuple found_members = tuple(Found)
 cdef tuple found_nothing = tuple([(member, None) for member in Found])
+
+
+cdef inline size_t place_of(const unsigned char* digest16) noexcept nogil:
+    return (digest16[0] | <size_t>digest16[1] << 8) & (LATELY - 1)
 
 
 cdef inline int64_t whole_seconds(double wall) noexcept nogil:
@@ -63,23 +69,63 @@ cdef inline bint says(
 
 
 @cython.final
+cdef class _Said:
+    """What was read in the record of a token."""
+
+    cdef unsigned char[16] digest
+    cdef size_t length
+    cdef object what
+
+
+@cython.final
 cdef class TokenCache:
     """Flat records without Python objects; the least recently used goes first.  Grows incrementally.
+
+    Whoever asks is given what ``reads`` makes of the record and of the generation of its issuer's keys; that is not kept
+    but for the 1,024 tokens that were asked for lately, and never beyond a change of the record.
 
     ``bytes`` counts all that an entry holds: what it keeps, as the allocator rounds it, and 100 bytes for its record.
     ``hits`` counts HIT and REVOKED, ``misses`` MISS, EXPIRED and CONFIG_CHANGED; KEYS_CHANGED is decided by what follows.
     """
 
-    def __cinit__(self, Py_ssize_t max_entries, Py_ssize_t max_bytes):
+    def __cinit__(self, Py_ssize_t max_entries, Py_ssize_t max_bytes, reads=None):
         if not 1 <= max_entries <= MOST_ENTRIES:
             raise ValueError(f"max_entries is 1 to {MOST_ENTRIES}")
         if max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
         if not shelf_init(&self.shelf, <size_t>max_entries, <size_t>max_bytes):
             raise MemoryError
+        self.reads = reads
+        self.lately = [None] * LATELY
 
     def __dealloc__(self):
         shelf_free(&self.shelf)
+
+    cdef object said(self, const unsigned char* digest16, size_t length, uint32_t index):
+        cdef const Token* token = shelf_record(&self.shelf, index)
+        cdef size_t place = place_of(digest16)
+        cdef object kept = <object>PyList_GET_ITEM(self.lately, <Py_ssize_t>place)
+        cdef _Said said
+        if kept is not None:
+            said = <_Said>kept
+            if said.length == length and memcmp(said.digest, digest16, 16) == 0:
+                return said.what
+        record = PyBytes_FromStringAndSize(
+            <const char*>shelf_block(&self.shelf, index)[0] + PROBE * <size_t>token.probes, <Py_ssize_t>token.record_size
+        )
+        if self.reads is None:
+            return record
+        said = _Said.__new__(_Said)
+        memcpy(said.digest, digest16, 16)
+        said.length = length
+        said.what = self.reads(record, token.key_generation)
+        self.lately[place] = said
+        return said.what
+
+    cdef void unsay(self, const unsigned char* digest16) noexcept:
+        cdef size_t place = place_of(digest16)
+        if <object>PyList_GET_ITEM(self.lately, <Py_ssize_t>place) is not None:
+            self.lately[place] = None
 
     cdef Lookup look_up(
         self, const unsigned char* digest16, size_t length, double wall, double boot,
@@ -170,7 +216,7 @@ cdef class TokenCache:
     ):
         """Look a token up and check time, generations and revocations (re-probed when ``revocations.sequence`` moved).
 
-        ``wall`` and ``boot`` in seconds.  The record comes with HIT, REVOKED and KEYS_CHANGED.
+        ``wall`` and ``boot`` in seconds.  What the record says comes with HIT, REVOKED and KEYS_CHANGED.
         """
         cdef unsigned char[16] digest
         cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
@@ -183,10 +229,7 @@ cdef class TokenCache:
             self.misses += 1
         if result.record == NULL:
             return found_nothing[<Py_ssize_t>result.found]
-        return (
-            found_members[<Py_ssize_t>result.found],
-            PyBytes_FromStringAndSize(<const char*>result.record, <Py_ssize_t>result.record_size),
-        )
+        return found_members[<Py_ssize_t>result.found], self.said(digest, length, result.index)
 
     def put(
         self, bytes token not None, bytes record not None, Py_ssize_t issuer, uint32_t key_generation,
@@ -217,6 +260,7 @@ cdef class TokenCache:
         entry.issuer = <uint16_t>issuer
         entry.probes = <uint8_t>(probed // PROBE)
         keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), <size_t>length, entry.digest)
+        self.unsay(entry.digest)
         self.forget(entry.digest, <size_t>length)
         if length <= <Py_ssize_t>0xFFFFFFFF and size <= <Py_ssize_t>0xFFFFFFFF:
             shelf_add(
@@ -226,22 +270,23 @@ cdef class TokenCache:
             )
 
     def record_of(self, bytes digest not None, Py_ssize_t length):
-        """What is held under a keyed digest, unjudged: for what was decided a moment ago.  None where it has gone."""
+        """What the record under a keyed digest says, unjudged: for what was decided a moment ago.  None where it has gone."""
         cdef uint32_t index = <uint32_t>NOBODY
-        cdef const Token* token
         if PyBytes_GET_SIZE(digest) == 16:
             index = shelf_find(&self.shelf, <const unsigned char*>PyBytes_AS_STRING(digest), <size_t>length)
         if index == <uint32_t>NOBODY:
             return None
-        token = shelf_record(&self.shelf, index)
-        return PyBytes_FromStringAndSize(
-            <const char*>shelf_block(&self.shelf, index)[0] + PROBE * <size_t>token.probes, <Py_ssize_t>token.record_size
-        )
+        return self.said(<const unsigned char*>PyBytes_AS_STRING(digest), <size_t>length, index)
 
     def renew(self, bytes token not None, uint32_t key_generation):
         """The verifying key is still in the issuer's set of this generation."""
-        cdef uint32_t index = index_of(self, token)
+        cdef unsigned char[16] digest
+        cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
+        cdef uint32_t index
+        keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
+        index = shelf_find(&self.shelf, digest, length)
         if index != <uint32_t>NOBODY:
+            self.unsay(digest)
             shelf_record(&self.shelf, index).key_generation = key_generation
 
     def drop(self, bytes token not None):
@@ -249,6 +294,7 @@ cdef class TokenCache:
         cdef unsigned char[16] digest
         cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
         keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
+        self.unsay(digest)
         self.forget(digest, length)
 
     cdef void forget(self, const unsigned char* digest16, size_t length) noexcept nogil:
@@ -258,6 +304,7 @@ cdef class TokenCache:
 
     def clear(self):
         """Forget all, and give the memory back.  Takes as long as there are entries; a reload needs only generations."""
+        self.lately = [None] * LATELY
         shelf_clear(&self.shelf)
 
     def memory(self):
@@ -282,10 +329,3 @@ cdef class TokenCache:
     def bytes(self):
         """What the entries hold: what they keep, as the allocator rounds it, and 100 bytes for the record of each."""
         return shelf_size(&self.shelf)
-
-
-cdef uint32_t index_of(TokenCache cache, bytes token):
-    cdef unsigned char[16] digest
-    cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
-    keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
-    return shelf_find(&cache.shelf, digest, length)

@@ -84,6 +84,25 @@ async def test_a_token_is_decided_as_behind_a_gateway(tmp_path: Path, valkey: Va
         assert (await verifier.verify(token(), resource="no", method="GET", path="/")).code is Code.UNKNOWN_RESOURCE
 
 
+async def test_claims_within_claims_are_reached_by_rules_and_headers_and_who_changes_them_changes_no_other_decision(
+    tmp_path: Path, valkey: Valkey
+) -> None:
+    path = file(tmp_path, url(valkey))
+    rule = '[[resource.api.rule]]\nmethods = ["GET"]\npath = "/team"\nclaims = { "realm.team" = "blue" }\n'
+    path.write_text(path.read_text() + rule + '[resource.api.identity]\nX-Team = "realm.team"\n')
+    async with bearerd.Verifier.from_config(path) as verifier:
+        for team, allowed in (("blue", True), ("red", False)):
+            text = token(realm={"team": team, "more": ["a"]})
+            for _ in ("not seen yet", "known", "known and asked for lately"):
+                decision = await verifier.verify(text, resource="api", method="GET", path="/team")
+                assert (decision.allowed, decision.code) == (allowed, None if allowed else Code.FORBIDDEN)
+                if allowed:
+                    assert ("X-Team", team) in decision.headers_add
+                    assert decision.claims is not None
+                    assert decision.claims["realm"] == {"team": team, "more": ["a"]}
+                    decision.claims["realm"]["team"] = "nobody's"
+
+
 async def test_without_a_store_of_its_own_it_uses_an_embedded_one(tmp_path: Path) -> None:
     path = file(tmp_path)
     async with bearerd.Verifier.from_config(path) as verifier:

@@ -43,6 +43,7 @@ from bearerd.store.view import View
 from bearerd.timekeeper import Timekeeper
 from bearerd.verify.budget import Budget
 from bearerd.verify.flights import Flights
+from bearerd.verify.verified import Verified
 from bearerd.verify.verifier import TokenVerifier
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Service:
         self._freshness = Freshness(self.metrics)
         self.time: Final = Timekeeper(clock_hold(config), seen=seen)
         self.generations: Final = Generations()
-        self.cache: Final = TokenCache(limits.token_cache_entries, limits.token_cache_bytes)
+        self.cache: Final = TokenCache(limits.token_cache_entries, limits.token_cache_bytes, Verified.decode)
         self.budget: Final = Budget()
         self.refused: Final = RefusedTokens(limits.refused_tokens)
         self.view: Final = (OfflineView if offline else View)(limits.max_revocations, self.time)

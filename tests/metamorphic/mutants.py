@@ -22,8 +22,8 @@ Mutant = Callable[[], AbstractContextManager[Any]]
 
 
 def a_changed_key_set_is_not_looked_at() -> AbstractContextManager[Any]:
-    def renewed(self: TokenVerifier, token: bytes, record: bytes, now: object) -> bool:
-        issuer = self._issuers.find(Verified.decode(record).issuer)
+    def renewed(self: TokenVerifier, token: bytes, verified: Verified, now: object) -> bool:
+        issuer = self._issuers.find(verified.issuer)
         if issuer is not None:
             self._cache.renew(token, issuer.generation)
         return issuer is not None
@@ -34,8 +34,7 @@ def a_changed_key_set_is_not_looked_at() -> AbstractContextManager[Any]:
 def a_key_is_looked_for_and_not_chosen_anew() -> AbstractContextManager[Any]:
     """Of a token without kid, or whose kid means another key now."""
 
-    def renewed(self: TokenVerifier, token: bytes, record: bytes, now: object) -> bool:
-        verified = Verified.decode(record)
+    def renewed(self: TokenVerifier, token: bytes, verified: Verified, now: object) -> bool:
         issuer = self._issuers.find(verified.issuer)
         keys = () if issuer is None or issuer.key_set is None else issuer.key_set.keys
         found = any(key.thumbprint == verified.thumbprint for key in keys)

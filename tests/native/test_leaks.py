@@ -99,7 +99,7 @@ def revocations():
         table.expire(now, 700)
 
 def tokens(clears=True):
-    cache, some, table = TokenCache(1000, 200_000), Generations(), Revocations(10)
+    cache, some, table = TokenCache(1000, 200_000, lambda record, generation: [record]), Generations(), Revocations(10)
     for number, key in enumerate(KEYS):
         cache.put(key, bytes(number % 300), 0, 0, 0, 0, 10.0, 10.0, key * (number % 5))
         cache.find(KEYS[number // 2], 5.0, 5.0, some, table)

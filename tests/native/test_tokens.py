@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -526,6 +527,95 @@ def test_eviction_and_clearing_give_back_what_was_kept() -> None:
     assert cache.find(names(9000)[-1]) == (Found.MISS, None)
     cache.put()
     assert cache.find()[0] is Found.HIT
+
+
+# ---- what is read in a record ----
+
+
+class Reader:
+    """What makes something of a record, and how often it did."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.cache = Cache()
+        self.cache.cache = TokenCache(100_000, 1 << 24, self.read)  # type: ignore[assignment]
+
+    def read(self, record: bytes, generation: int) -> list[object]:
+        self.times += 1
+        return [record, generation]
+
+
+def test_a_record_is_read_once_for_all_who_ask() -> None:
+    reader = Reader()
+    reader.cache.put(record=b"first")
+    found = [reader.cache.find() for _ in range(5)]
+    assert found == [(Found.HIT, [b"first", 0])] * 5
+    assert len({id(said) for _, said in found}) == reader.times == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda cache: cache.put(record=b"second"), (Found.HIT, [b"second", 0])),
+        (lambda cache: cache.cache.renew(b"token", 0), (Found.HIT, [b"first", 0])),
+        (lambda cache: (cache.cache.drop(b"token"), cache.put(record=b"third")), (Found.HIT, [b"third", 0])),
+        (lambda cache: (cache.cache.clear(), cache.put(record=b"fourth")), (Found.HIT, [b"fourth", 0])),
+        (lambda cache: (cache.generations.bump_key_set(0), cache.cache.renew(b"token", 1)), (Found.HIT, [b"first", 1])),
+    ],
+)
+def test_after_a_change_it_is_read_again(change: Callable[[Cache], object], said: object) -> None:
+    reader = Reader()
+    reader.cache.put(record=b"first")
+    reader.cache.find()
+    change(reader.cache)
+    assert reader.cache.find() == said
+    assert reader.times == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        (lambda cache: cache.cache.drop(b"token"), (Found.MISS, None)),
+        (lambda cache: cache.cache.clear(), (Found.MISS, None)),
+        (lambda cache: setattr(cache, "wall", 2000.0), (Found.EXPIRED, None)),
+        (lambda cache: setattr(cache.generations, "config", 1), (Found.CONFIG_CHANGED, None)),
+        (lambda cache: cache.revoke(KEYS[0]), (Found.REVOKED, [b"record", 0])),
+        (lambda cache: cache.generations.bump_key_set(0), (Found.KEYS_CHANGED, [b"record", 0])),
+    ],
+)
+def test_what_was_read_says_nothing_of_what_is_found(changes: Callable[[Cache], object], found: object) -> None:
+    reader = Reader()
+    reader.cache.put(probes=KEYS[0])
+    assert reader.cache.find()[0] is Found.HIT
+    changes(reader.cache)
+    assert reader.cache.find() == found
+
+
+def test_tokens_that_share_a_place_are_told_apart() -> None:
+    """There are 1,024 places."""
+    reader, names = Reader(), [b"token %d" % number for number in range(5000)]
+    for name in names:
+        reader.cache.put(name, record=name)
+    for name in names * 2:
+        assert reader.cache.find(name) == (Found.HIT, [name, 0])
+
+
+def test_the_same_digest_of_another_length_is_another_token() -> None:
+    reader = Reader()
+    reader.cache.put(b"token", record=b"its record")
+    assert reader.cache.find(b"token")[1] == [b"its record", 0]
+    assert reader.cache.cache.record_of(keyed128(b"token"), 6) is None
+
+
+def test_a_record_that_cannot_be_read_is_tried_again() -> None:
+    def fail(record: bytes, generation: int) -> object:
+        raise ValueError("not now")
+
+    cache = TokenCache(10, 1 << 20, fail)
+    cache.put(b"token", b"record", 0, 0, 0, 0, 10.0, 10.0, b"")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not now"):
+            cache.find(b"token", 1.0, 1.0, Generations(), Revocations(10))
 
 
 # ---- by digest, for what was decided a moment ago (what is prepared under a token: test_lane.py) ----

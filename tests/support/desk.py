@@ -93,7 +93,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.generations = Generations()
-        self.cache = TokenCache(1000, 1 << 22)
+        self.cache = TokenCache(1000, 1 << 22, Verified.decode)
         self.refused = RefusedTokens(1024)
         self.view = View(Revocations(10_000))
         self.clock = 0  # the ``at`` of revocations

@@ -50,6 +50,8 @@ def verified(**fields: Any) -> Verified:
         "claims": Claims.of({"sub": "alice"}),
         "key_generation": 3,
     }
+    if "claims" in fields:
+        fields["claims"] = Claims.of(fields["claims"])
     return Verified(**(defaults | fields))
 
 

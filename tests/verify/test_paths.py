@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bearerd.verify import paths
+from bearerd.verify.verified import Claims
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_a_path_is_a_whole_name_first_and_then_split_at_dots(path: str, value: o
         "a.b": "whole name first",
         "a": {"b": "split", "c": "split"},
     }
-    assert paths.at(claims, path) == value
+    assert paths.at(claims, path) == paths.at(Claims.of(claims), path) == value
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from bearerd.lane.plan import READY
 from bearerd.policy import decide
 from bearerd.policy.rules import Selected
 from bearerd.refusals import Outcome
-from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
     from bearerd._native.ring import Noted
@@ -21,23 +20,23 @@ if TYPE_CHECKING:
     from bearerd._native.tokens import TokenCache
     from bearerd.audit.record import Step
     from bearerd.policy.resource import Policy
+    from bearerd.verify.verified import Verified
 
 
-def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache) -> Record:
+def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verified]) -> Record:
     """One note in full.  ``policy`` and ``routes`` are those that it was made under."""
     at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length = noted
     route = routes.all[number]
     resource = policy.resources[route.resource]
     rule = resource.enforced[place] if place >= 0 else None
     index = None if rule is None else rule.index
-    held = cache.record_of(digest, length) if refused < 0 else None
+    verified = cache.record_of(digest, length) if refused < 0 else None
     told: tuple[Step, ...] = ()
     if refused < 0:
         decision = Decision(True, Outcome.ALLOW, None, 200, resource.name, index)
     else:
         decision = replace(decide.refused(resource, READY[refused], view.of(None, None)), rule=index)
         told = steps(resource, Selected(rule), READY[refused] if length else None, decision)
-    verified = None if held is None else Verified.decode(held)
     return Record(
         at=at,
         face=route.face,

@@ -131,7 +131,7 @@ def _enforced(
         200,
         resource.name,
         selected.index,
-        claims=subject.claims,
+        claims=subject.claims.apart(),
         headers_add=resource.identity.headers(subject),
         headers_remove=resource.identity.names,
         would_refuse=_would_refuse(resource, selected, subject),

@@ -18,11 +18,12 @@ def at(claims: Mapping[str, Any], path: str) -> Any:
         return claims[path]
     if "." not in path:
         return None
-    value: Any = claims
-    for name in path.split("."):
-        if not isinstance(value, dict) or name not in value:
+    first, *more = path.split(".")
+    value = claims.get(first)
+    for name in more:
+        if not isinstance(value, dict):
             return None
-        value = value[name]
+        value = value.get(name)
     return value
 
 

@@ -36,6 +36,10 @@ class Claims(Mapping[str, Any]):
             self._said = orjson.loads(self.text)
         return self._said
 
+    def apart(self) -> Claims:
+        """The same for a program that may change what it is given: nobody else is given that object."""
+        return Claims(self.text)
+
     def __getitem__(self, name: str) -> Any:
         return self.read()[name]
 
@@ -110,22 +114,18 @@ class Verified(NamedTuple):
         )
         return tuple(what for what, value in said if value is not None)
 
-    def under(self, key_generation: int) -> Verified:
-        """The same token, its key known to be in the set of this generation."""
-        return self if key_generation == self.key_generation else self._replace(key_generation=key_generation)
-
     def encode(self) -> bytes:
-        """A flat record for the token cache: a line of JSON, and the payload as it came."""
-        return orjson.dumps(self[:-1]) + b"\n" + self.claims.text
+        """A flat record for the token cache: a line of JSON, and the payload as it came.  It keeps no generation."""
+        return orjson.dumps(self[:-2]) + b"\n" + self.claims.text
 
     @classmethod
-    def decode(cls, record: bytes) -> Self:
-        """What ``encode`` made."""
+    def decode(cls, record: bytes, key_generation: int) -> Self:
+        """What ``encode`` made, under the generation that is kept beside it."""
         line, _, text = record.partition(b"\n")
         fields = orjson.loads(line)
         for at in _LISTS:
             fields[at] = tuple(fields[at])
-        fields.append(Claims(text))
+        fields += key_generation, Claims(text)
         return cls._make(fields)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bearerd.limits import Limits
     from bearerd.verify.budget import Budget
 
+_HIT, _KEYS_CHANGED = Found.HIT, Found.KEYS_CHANGED  # an enum's member costs more to look up than a token
 # Codes that are remembered, by the small integer that stands for them.  A token that is too large is not: its length is
 # looked at before anything else, and hashing it would cost more than refusing it again.
 REMEMBERED: Final = tuple(code for code in Code if TABLE[code].remembered and code is not Code.TOO_LARGE)
@@ -48,7 +49,7 @@ class TokenVerifier:
         issuers: Issuers,
         *,
         generations: Generations,
-        cache: TokenCache,
+        cache: TokenCache[Verified],
         refused: RefusedTokens,
         view: View,
         limits: Limits,
@@ -59,7 +60,7 @@ class TokenVerifier:
         self._generations = generations
         self._cache = cache
         self._refused = refused
-        self._view = view
+        self._table = view.table
         self._limits = limits
         self._examiner = Examiner(issuers, limits, observer or Silent(), budget)
 
@@ -95,31 +96,28 @@ class TokenVerifier:
         return self._unless_revoked(found, found.probes(), now) if isinstance(found, Verified) else found
 
     def _recall(self, token: bytes, now: Now) -> Verified | Refusal | None:
-        """What the cache holds for these bytes and still may be said; None: examine them."""
-        found, record = self._find(token, now)
-        if found is Found.KEYS_CHANGED and record is not None and self._renewed(token, record, now):
-            found, record = self._find(token, now)
-        if record is None:
-            return None
-        verified = Verified.decode(record)
+        """What the cache holds for these bytes and still may be said; None: examine them.
+
+        A HIT is of this configuration and of its issuer's keys as they are; that the issuer is there is asked all the same.
+        """
+        found, known = self._find(token, now)
+        if found is _KEYS_CHANGED and known is not None and self._renewed(token, known, now):
+            found, known = self._find(token, now)
+        if known is None or (found is _HIT and self._issuers.find(known.issuer) is not None):
+            return known
         if found is Found.REVOKED:
-            at = self._view.table.revoked(verified.probes(), verified.issued_second, int(now.latest))
-            return _revoked(verified, at)
-        issuer = self._issuers.find(verified.issuer)
-        if found is not Found.HIT or issuer is None:
-            self._cache.drop(token)
-            return None
-        return verified.under(issuer.generation)
+            return _revoked(known, self._table.revoked(known.probes(), known.issued_second, int(now.latest)))
+        self._cache.drop(token)
+        return None
 
-    def _find(self, token: bytes, now: Now) -> tuple[Found, bytes | None]:
-        return self._cache.find(token, now.latest, now.boot, self._generations, self._view.table)
+    def _find(self, token: bytes, now: Now) -> tuple[Found, Verified | None]:
+        return self._cache.find(token, now.latest, now.boot, self._generations, self._table)
 
-    def _renewed(self, token: bytes, record: bytes, now: Now) -> bool:
+    def _renewed(self, token: bytes, verified: Verified, now: Now) -> bool:
         """Whether the issuer's new key set would choose the very key that verified this token; if so the entry stands.
 
         The choice is made anew, not only the key looked for: of a token without ``kid`` the new set may have two keys.
         """
-        verified = Verified.decode(record)
         issuer, alg = self._issuers.find(verified.issuer), ALGORITHMS[verified.alg]
         if issuer is None:
             return False
@@ -153,7 +151,7 @@ class TokenVerifier:
         )
 
     def _unless_revoked(self, verified: Verified, probes: bytes, now: Now) -> Verified | Refusal:
-        at = self._view.table.revoked(probes, verified.issued_second, int(now.latest))
+        at = self._table.revoked(probes, verified.issued_second, int(now.latest))
         return verified if at < 0 else _revoked(verified, at)
 
 
