@@ -34,7 +34,7 @@ demo: native     ## the main job on real programs; DEMO_ONCE=1 runs the tour una
 TEST_WORKERS ?= $(shell echo $$((2 * $$($(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)))'))))
 
 test: native     ## the whole suite, real Valkey and real gateways included
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS)
 
 coverage: native ## the suite again, with line and branch coverage of src
 	@rm -f .coverage .coverage.*

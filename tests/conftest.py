@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # No deadline: how long an example takes is no claim of a test, and a busy machine is no failure.
 settings.register_profile("bearerd", deadline=None)
@@ -15,14 +19,21 @@ settings.load_profile("bearerd")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a module starts for all its tests is started once: they stay in one process."""
-    for item in items:
-        if isinstance(item, pytest.Function) and _shares(item) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """What a module starts for all its tests is started once: they stay in one process.  All others go where there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(self.config.rootpath, nodeid.partition("::")[0])
+        return str(path) if _shares(path) else nodeid
 
 
-def _shares(item: pytest.Function) -> bool:
-    found = (fixture for each in item._fixtureinfo.name2fixturedefs.values() for fixture in each)
-    return any(fixture.scope == "module" and fixture.baseid.startswith("tests") for fixture in found)
+@cache
+def _shares(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8")
+    return path.parent.name == "gateways" or 'scope="module"' in text or "shared_server" in text
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Whatever --dist says."""
+    return Together(config, log)

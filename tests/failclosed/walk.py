@@ -59,6 +59,8 @@ DECISION = (
 OUTLIVED: tuple[str, ...] = (
     "issuers/keeper.py:",
     "lane/turns.py:",
+    "lane/clerk.py:Clerk._check",  # what time brings: it came to pass while the question was under way
+    "lane/clerk.py:Clerk._write",
     "issuers/refresh.py:Refresher.run",
     "issuers/refresh.py:Refresher.close",
 )

@@ -13,8 +13,6 @@ from stage import environment
 
 from gateways.conftest import Gateway
 
-pytestmark = pytest.mark.xdist_group("gateways")  # each is started once, for the whole session
-
 IDENTITY = ("x-auth-subject", "x-auth-issuer", "x-auth-client", "x-auth-scopes", "x-auth-roles")
 
 
