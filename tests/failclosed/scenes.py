@@ -24,6 +24,9 @@ from bearerd.store.revocations import Written
 PATIENCE = 5.0  # seconds: bounds a failure
 
 
+LOGGED = {"refusal_logs_per_second": 1_000_000}  # each refusal has its line, however many there were
+
+
 class Lie(Exception):
     """An answer says what is not so."""
 
@@ -43,7 +46,7 @@ class Scene:
     def config(self, folder: Path) -> Any:
         rule = {"path": "/orders/**", "scopes": ["read"], "roles": []}
         table = {"identifier": API, "gateway": ["forwarded", "envoy"], "rule": [rule]}
-        return config(folder, callers=({"name": "svc"},), resource={"api": table})
+        return config(folder, callers=({"name": "svc"},), resource={"api": table}, limits=LOGGED)
 
     async def __aenter__(self) -> Self:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # they are our own faults
@@ -55,8 +58,17 @@ class Scene:
     async def __aexit__(self, *gone: object) -> None:
         await self.house.__aexit__(None, None, None)
 
+    async def ready(self, token: str, subject: Subject) -> None:
+        """Before a question that is to meet a fault: all of them find what the first one found."""
+        await self.prepare(token, subject)
+        if self.lane:
+            clerk = self.house.clerk
+            if clerk._writing is not None:
+                clerk._writing.cancel()
+            clerk._write()
+
     async def prepare(self, token: str, subject: Subject) -> None:
-        """Before a question that is to meet a fault."""
+        """What is particular to the question."""
 
     def later(self) -> None:
         """Let so much time pass that whatever backed off tries again."""
@@ -119,7 +131,8 @@ class Lane(ForwardAuth):
 
     def config(self, folder: Path) -> Any:
         rules = [{"path": f"/orders/{name}", "scopes": ["read"], "roles": []} for name in ("1", "2")]
-        return config(folder, resource={"api": {"identifier": API, "gateway": "forwarded", "rule": rules}})
+        table = {"identifier": API, "gateway": "forwarded", "rule": rules}
+        return config(folder, resource={"api": table}, limits=LOGGED)
 
     async def prepare(self, token: str, subject: Subject) -> None:
         await self.house.auth(token, uri="/orders/2")

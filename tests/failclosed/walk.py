@@ -139,7 +139,7 @@ async def events(scene: Scene, subject: Subject) -> list[Place]:
     for _ in range(2):
         counting = Injector()
         token = subject.make()
-        await scene.prepare(token, subject)
+        await scene.ready(token, subject)
         with subject.asking(scene.service), counting.running():
             granted = await scene.answer(token)
         assert granted is subject.good, f"{type(scene).__name__}: {subject.name}: {granted} without any fault"
@@ -149,7 +149,7 @@ async def events(scene: Scene, subject: Subject) -> list[Place]:
 async def _one(scene: Scene, subject: Subject, at: int, name: str, found: Found) -> None:
     found.tried += 1
     token = subject.make()
-    await scene.prepare(token, subject)
+    await scene.ready(token, subject)
     fault = Injector(at, FAULTS[name])
     granted, said = False, []
     try:
