@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any, Final
 
 import jwt
+import stages
 from cores import Cores, pinned
 from credentials import AUDIENCE, ISSUER, Issuer
 from cryptography.hazmat.primitives import hashes
@@ -221,6 +222,7 @@ def measured(cores: Cores, rounds: int = 15, size: int = 200) -> str:
             lines += rows(algorithm, ways, ways[0])
         ways = known(issuer, running, rounds, size)
         warm = list(rows("RS256", ways, ways[0]))
+        within = stages.measured(issuer, running, rounds, size)
         gc.unfreeze()
     head = ["tokens", "who verifies", "µs CPU / token", "cheapest–dearest"]
     return "\n".join(
@@ -229,6 +231,7 @@ def measured(cores: Cores, rounds: int = 15, size: int = 200) -> str:
             INTRODUCTION.format(bare=BARE),
             "### Tokens that were never seen\n",
             table([*head, f"÷ {BARE}"], lines),
+            within,
             "### Tokens that are known\n",
             table([*head, "÷ bearerd"], warm),
         ]
