@@ -344,6 +344,6 @@ cdef class Lane:
         cdef size_t i
         self.ids += 1
         siphash128_into(self.id_key, <const unsigned char*>&self.ids, sizeof(uint64_t), id16)
-        for i in range(ID):
+        for i in range(<size_t>ID):
             digits[2 * i] = <unsigned char>HEX[id16[i] >> 4]
             digits[2 * i + 1] = <unsigned char>HEX[id16[i] & 15]
