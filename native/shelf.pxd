@@ -11,9 +11,11 @@ cdef enum:
     HEADS = 1 << HEADS_BITS  # chains of a segment
     PROBE = 16  # bytes
     FRESH_SHARE = 8  # see `shelf_touch`
+    MOST_ANSWERS = 16  # of a token: the routes that it is used at by turns
+    MOST_ANSWERED = 1 << 16  # bytes of all of them
     OVERHEAD = 88 + 8 + 4  # what a token costs besides its allocation: the record, the allocation's address, one chain
 
-# 88 bytes of one token.  What it keeps besides (the probes, the record, a prepared answer) stands in an allocation of its
+# 88 bytes of one token.  What it keeps besides (the probes, the record, prepared answers) stands in an allocation of its
 # own, named by the same index.
 cdef struct Token:
     unsigned char[16] digest
@@ -29,8 +31,8 @@ cdef struct Token:
     uint32_t key_generation
     uint32_t config_generation
     uint32_t record_size
+    uint32_t answers_size  # of all that is prepared, behind the record, the oldest first; 0: nothing is
     uint16_t issuer
-    uint16_t answer_size  # of what is prepared, behind the record: its Answer, mask and text; 0: nothing is
     uint8_t probes
 
 # What heads a prepared answer: for which route, from when and until when (seconds) it may be given.  Behind it stand `words` words of a
@@ -79,15 +81,30 @@ cdef inline unsigned char** shelf_block(const Shelf* shelf, uint32_t index) noex
     return shelf.blocks[index >> RECORDS_BITS] + (index & (RECORDS - 1))
 
 
-cdef inline size_t answer_offset(const Token* token) noexcept nogil:
-    """Where in a token's allocation its prepared answer stands: aligned."""
-    return (PROBE * <size_t>token.probes + token.record_size + 7) & ~<size_t>7
+cdef inline size_t aligned(size_t size) noexcept nogil:
+    return (size + 7) & ~<size_t>7
 
 
-cdef inline Answer* shelf_answer(const Shelf* shelf, uint32_t index) noexcept nogil:
-    """The prepared answer of a token, or NULL."""
+cdef inline size_t answers_offset(const Token* token) noexcept nogil:
+    """Where in a token's allocation its prepared answers begin."""
+    return aligned(PROBE * <size_t>token.probes + token.record_size)
+
+
+cdef inline size_t span_of(const Answer* answer) noexcept nogil:
+    """From an answer to the next."""
+    return aligned(sizeof(Answer) + 8 * <size_t>answer.words + answer.size)
+
+
+cdef inline Answer* shelf_answer(const Shelf* shelf, uint32_t index, uint32_t route) noexcept nogil:
+    """What is prepared for a token under a route, or NULL."""
     cdef const Token* token = shelf_record(shelf, index)
-    return <Answer*>(shelf_block(shelf, index)[0] + answer_offset(token)) if token.answer_size else NULL
+    cdef unsigned char* at = shelf_block(shelf, index)[0] + answers_offset(token)
+    cdef unsigned char* end = at + token.answers_size
+    while at < end:
+        if (<Answer*>at).route == route:
+            return <Answer*>at
+        at += span_of(<Answer*>at)
+    return NULL
 
 
 cdef inline uint32_t* shelf_head(const Shelf* shelf, size_t chain) noexcept nogil:
@@ -134,6 +151,7 @@ cdef void shelf_remove(Shelf* shelf, uint32_t index) noexcept nogil
 cdef uint32_t shelf_add(
     Shelf* shelf, const Token* like, const unsigned char* probes, const unsigned char* record
 ) noexcept nogil
-# Room for a prepared answer of this size in place of the one that was there; NULL where there is none.  Others may be evicted.
-cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint16_t size) noexcept nogil
+# Room for a prepared answer with these words and bytes of text, in place of what was there under its route; NULL, and nothing
+# is changed, where there is none.  The token's oldest answers may go for it, and other tokens.
+cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint32_t route, uint16_t words, uint16_t size) noexcept nogil
 cdef size_t shelf_longest_chain(const Shelf* shelf) noexcept nogil

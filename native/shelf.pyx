@@ -5,14 +5,14 @@ from the most to the least recently used.  Records stand in segments, and the ha
 a time (linear hashing), so that no look-up and no insertion pauses for the number of entries.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 
 cdef inline size_t kept_by(const Token* token) noexcept nogil:
-    if token.answer_size:
-        return answer_offset(token) + token.answer_size
+    if token.answers_size:
+        return answers_offset(token) + token.answers_size
     return PROBE * <size_t>token.probes + token.record_size
 
 
@@ -247,23 +247,64 @@ cdef uint32_t shelf_add(
     return index
 
 
-cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint16_t size) noexcept nogil:
+cdef size_t stays(const unsigned char* at, const unsigned char* end, uint32_t route, size_t room, size_t* skipped) noexcept nogil:
+    """Bytes of the answers of other routes that may stay beside one more; so many of the oldest are ``skipped``."""
+    cdef const unsigned char* each = at
+    cdef size_t size = 0, count = 0
+    while each < end:
+        if (<const Answer*>each).route != route:
+            size += span_of(<const Answer*>each)
+            count += 1
+        each += span_of(<const Answer*>each)
+    skipped[0] = 0
+    while count >= MOST_ANSWERS or (count and size > room):
+        if (<const Answer*>at).route != route:
+            size -= span_of(<const Answer*>at)
+            count -= 1
+            skipped[0] += 1
+        at += span_of(<const Answer*>at)
+    return size
+
+
+cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint32_t route, uint16_t words, uint16_t size) noexcept nogil:
     cdef Token* token = shelf_record(shelf, index)
     cdef unsigned char** block = shelf_block(shelf, index)
+    cdef const unsigned char* at = block[0] + answers_offset(token)
+    cdef const unsigned char* end = at + token.answers_size
+    cdef size_t span = aligned(sizeof(Answer) + 8 * <size_t>words + size)
+    cdef size_t skipped = 0
+    cdef size_t others = stays(at, end, route, MOST_ANSWERED - min(span, <size_t>MOST_ANSWERED), &skipped)
     cdef size_t before = cost_of(kept_by(token))
-    cdef size_t after = cost_of(answer_offset(token) + size)
-    cdef unsigned char* grown
+    cdef size_t after = cost_of(answers_offset(token) + others + span)
+    cdef unsigned char* block_now
+    cdef unsigned char* behind
+    cdef Answer* answer
     # The one that is being answered is the newest, or among the newest eighth: it is never the one to go, but where it is alone.
     while shelf_size(shelf) - before + after > shelf.most_bytes and shelf.oldest != index:
         shelf_remove(shelf, shelf.oldest)
         shelf.evictions += 1
     if shelf_size(shelf) - before + after > shelf.most_bytes:
         return NULL
-    grown = <unsigned char*>realloc(block[0], answer_offset(token) + size)
-    if grown == NULL:
+    block_now = <unsigned char*>malloc(answers_offset(token) + others + span)
+    if block_now == NULL:
         return NULL
-    block[0] = grown
-    token.answer_size = size
+    memcpy(block_now, block[0], PROBE * <size_t>token.probes + token.record_size)
+    behind = block_now + answers_offset(token)
+    while at < end:
+        if (<const Answer*>at).route != route:
+            if skipped:
+                skipped -= 1
+            else:
+                memcpy(behind, at, span_of(<const Answer*>at))
+                behind += span_of(<const Answer*>at)
+        at += span_of(<const Answer*>at)
+    free(block[0])
+    block[0] = block_now
+    token.answers_size = <uint32_t>(others + span)
     shelf.kept += after
     shelf.kept -= before
-    return shelf_answer(shelf, index)
+    answer = <Answer*>behind
+    answer.route = route
+    answer.words = words
+    answer.size = size
+    return answer

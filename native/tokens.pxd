@@ -45,8 +45,8 @@ cdef class TokenCache:
     cdef const unsigned char* prepared(
         self, uint32_t index, uint32_t route, size_t bit, double wall, double boot, size_t* size
     ) noexcept nogil
-    # Hangs a text under a known token, good from now (`wall`, `boot`) on; what was prepared for another route, or with another
-    # text, goes.
+    # Hangs a text under a known token, good from now (`wall`, `boot`) on; what was prepared for the route with another text
+    # goes.
     cdef void prepare(
         self, const unsigned char* digest16, size_t length, uint32_t route, size_t words, size_t bit,
         double until_wall, double until_boot, double wall, double boot, const unsigned char* text, size_t size,

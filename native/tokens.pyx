@@ -25,7 +25,7 @@ from bearerd._native.shelf cimport (
 cdef enum:
     MOST_PROBES = 16
     MOST_ENTRIES = 1 << 30
-    MOST_ANSWER = 0xFFFF  # bytes: mask, text and what heads them
+    MOST_ANSWER = 0xFFFF  # bytes: mask, text and what heads them, as a length of 16 bits
     LATELY = 1 << 10  # records that are kept as they were read
 
 
@@ -60,10 +60,10 @@ cdef inline bint is_good(const Answer* answer, double wall, double boot) noexcep
 
 
 cdef inline bint says(
-    const Answer* answer, uint32_t route, size_t words, const unsigned char* text, size_t size
+    const Answer* answer, size_t words, const unsigned char* text, size_t size
 ) noexcept nogil:
-    """Whether it is this text for this route."""
-    if answer.route != route or answer.words != words or answer.size != size:
+    """Whether it is this text."""
+    if answer.words != words or answer.size != size:
         return False
     return memcmp(<const unsigned char*>(answer + 1) + 8 * words, text, size) == 0
 
@@ -170,9 +170,9 @@ cdef class TokenCache:
     cdef const unsigned char* prepared(
         self, uint32_t index, uint32_t route, size_t bit, double wall, double boot, size_t* size
     ) noexcept nogil:
-        cdef const Answer* answer = shelf_answer(&self.shelf, index)
+        cdef const Answer* answer = shelf_answer(&self.shelf, index, route)
         cdef const uint64_t* mask
-        if answer == NULL or answer.route != route or bit >= 64 * <size_t>answer.words:
+        if answer == NULL or bit >= 64 * <size_t>answer.words:
             return NULL
         mask = <const uint64_t*>(answer + 1)
         if not mask[bit >> 6] >> (bit & 63) & 1 or not is_good(answer, wall, boot):
@@ -185,23 +185,19 @@ cdef class TokenCache:
         double until_wall, double until_boot, double wall, double boot, const unsigned char* text, size_t size,
     ) noexcept nogil:
         cdef uint32_t index = shelf_find(&self.shelf, digest16, length)
-        cdef size_t whole = sizeof(Answer) + 8 * words + size
         cdef Answer* answer
         cdef uint64_t* mask
-        if index == <uint32_t>NOBODY or whole > MOST_ANSWER or bit >= 64 * words:
+        if index == <uint32_t>NOBODY or sizeof(Answer) + 8 * words + size > MOST_ANSWER or bit >= 64 * words:
             return
-        answer = shelf_answer(&self.shelf, index)
-        if answer != NULL and says(answer, route, words, text, size) and is_good(answer, wall, boot):
+        answer = shelf_answer(&self.shelf, index, route)
+        if answer != NULL and says(answer, words, text, size) and is_good(answer, wall, boot):
             # One text for several rules: good for as long as the decision that ends first.
             until_wall = min(answer.until_wall, until_wall)
             until_boot = min(answer.until_boot, until_boot)
         else:
-            answer = shelf_prepare(&self.shelf, index, <uint16_t>whole)
+            answer = shelf_prepare(&self.shelf, index, route, <uint16_t>words, <uint16_t>size)
             if answer == NULL:
                 return
-            answer.route = route
-            answer.words = <uint16_t>words
-            answer.size = <uint16_t>size
             memset(answer + 1, 0, 8 * words)
             memcpy(<unsigned char*>(answer + 1) + 8 * words, text, size)
         answer.since_wall = wall

@@ -268,6 +268,22 @@ async def test_a_prepared_answer_costs_python_nothing(house: House, monkeypatch:
     assert isinstance(line.get_protocol(), Connection)
 
 
+async def test_a_token_that_is_used_at_several_resources_by_turns_costs_python_one_decision_at_each(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, tables = lane_line(house), ("bare", "scoped", "headers", "available")
+    for table in tables:
+        line.feed(question("nginx", table, TOKENS["other issuer"]))
+        await settle(house)
+    first = statuses(line)
+    for name in ("_read", "_decided", "_message"):
+        monkeypatch.setattr(house.clerk, name, broken)
+    for table in tables * 20:
+        line.feed(question("nginx", table, TOKENS["other issuer"]))
+    assert statuses(line) == first * 21
+    assert set(first) == {200}
+
+
 async def test_what_is_remembered_as_bad_costs_python_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     line = lane_line(house)
     line.feed(others(good=False))

@@ -21,6 +21,8 @@ from bearerd._native.rules import Rules
 from bearerd._native.tokens import TokenCache
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bearerd._native.connection import Question
 
 FOREVER = 1e18
@@ -57,6 +59,7 @@ class Bay:
         size: int = 1 << 20,
         notes: int = 64,
         lines: float = 1e9,
+        resources: Sequence[str] = ("api",),
         **route: Any,
     ) -> None:
         self.cache, self.refused = TokenCache(entries, size), RefusedTokens(64)
@@ -89,7 +92,7 @@ class Bay:
         self.behind: list[Behind] = []
         self.renewed = self.told = 0
         self.now: tuple[bytes, bytes] | Exception | None = (OK, b"now")  # what is decided at once
-        self._rules, self._dialect, self._route = rules, dialect, route
+        self._rules, self._dialect, self._route, self._names = rules, dialect, route, resources
         self.renew()
 
     # ---- the desk
@@ -108,10 +111,15 @@ class Bay:
             "allowed": self.allowed,
             "duration": self.duration,
         }
-        opened = bytes(len(self._rules))
-        self.route = Route(0, "api", self._dialect, Rules(list(self._rules)), opened, **(settings | self._route))
-        self.route.refuse_with([(NO, b"", self.denied), (NO, b"", self.denied), (FULL, NO_ID.encode(), self.denied)])
-        self.lane.routes = Routes(self.generations.config, [self.route])
+        opened, matcher = bytes(len(self._rules)), Rules(list(self._rules))
+        self.routes = [
+            Route(index, name, self._dialect, matcher, opened, **(settings | self._route))
+            for index, name in enumerate(self._names)
+        ]
+        for route in self.routes:
+            route.refuse_with([(NO, b"", self.denied), (NO, b"", self.denied), (FULL, NO_ID.encode(), self.denied)])
+        self.route = self.routes[0]
+        self.lane.routes = Routes(self.generations.config, self.routes)
 
     def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:
         self.asked.append(question)
@@ -158,14 +166,23 @@ class Bay:
         self.cache.put(token, record, **(entry | more))
 
     def prepare(
-        self, token: bytes, *, rule: int = -1, head: bytes = OK, until: tuple[float, float] = (FOREVER, FOREVER)
+        self,
+        token: bytes,
+        *,
+        rule: int = -1,
+        head: bytes = OK,
+        until: tuple[float, float] = (FOREVER, FOREVER),
+        at: int = 0,
     ) -> None:
-        """Let the lane answer for this token under this rule, as the clerk does: right after it was asked about."""
-        line = self.open()
-        line.feed(ask(token, method=b"POST" if self._rules else b"GET", uri=self.uri))
+        """Let the lane answer for this token under this rule, as the clerk does: right after it was asked about.
+
+        ``at``: the number of the resource.
+        """
+        line, name = self.open(), self._names[at].encode()
+        line.feed(ask(token, method=b"POST" if self._rules else b"GET", uri=self.uri, name=name))
         connection = line.get_protocol()
         assert isinstance(connection, Connection)
-        connection.prepare(self.route, rule, *until, head)
+        connection.prepare(self.routes[at], rule, *until, head)
         line.hang_up()
         self.asked.clear()
         self.waiting.clear()
@@ -178,9 +195,11 @@ class Bay:
         return name
 
 
-def ask(token: bytes | None = b"good", *lines: bytes, method: bytes = b"GET", uri: bytes = b"/a") -> bytes:
+def ask(
+    token: bytes | None = b"good", *lines: bytes, method: bytes = b"GET", uri: bytes = b"/a", name: bytes = b"api"
+) -> bytes:
     """A request in nginx's words."""
-    head = [b"GET /auth/api HTTP/1.1", b"Host: a", b"X-Original-Method: " + method, b"X-Original-URI: " + uri]
+    head = [b"GET /auth/" + name + b" HTTP/1.1", b"Host: a", b"X-Original-Method: " + method, b"X-Original-URI: " + uri]
     if token is not None:
         head.append(b"Authorization: Bearer " + token)
     return b"\r\n".join([*head, *lines, b"", b""])
