@@ -24,6 +24,7 @@ from bearerd import service as services
 from bearerd._native import clock
 from bearerd.errors import ConfigError
 from bearerd.flow import Flow
+from bearerd.issuers import disk
 from bearerd.refusals import Code
 from bearerd.service import Service, labels
 from bearerd.store import snapshot
@@ -108,6 +109,7 @@ async def test_keys_that_one_process_fetched_serve_another(tmp_path: Path, valke
             await service.start()
             assert await service.ready(20)
             assert (await ask(service, remote.token(aud=API))).allowed
+            await until(disk.path_of(data_dir, remote.issuer).exists)  # the last that is done with it: it is published
             await service.close()
         assert remote.count() == 1
 

@@ -242,8 +242,9 @@ logging.getLogger("bearerd").addHandler(logging.NullHandler())  # silent within 
 
 def setup(level: str = "info", descriptor: int | None = None) -> None:
     """Send every logger of this process to ``descriptor`` (default: standard error).  Once a process, after any fork."""
-    global _handler
+    global _handler, _lost
     close()
+    _lost = 0
     silence_quotes()
     _handler = _Handler(Lines(sys.stderr.fileno() if descriptor is None else descriptor))
     root = logging.getLogger()

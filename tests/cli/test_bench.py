@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support import house
-from support.bearerd import RESOURCE, Bearerd, config, run
+from support.bearerd import RESOURCE, Bearerd, config, run, wait_for
 
 from bearerd.cli import crowd, usage
 from bearerd.cli.bench import question
@@ -215,10 +215,8 @@ def test_children_are_charged_and_strangers_are_not() -> None:
     burn = "sum(range(10_000_000)); input()  # bearerd"
     script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])  # bearerd"
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as parent:
-        while (used := usage.cpu_seconds(parent.pid)) is not None and used < 0.1:
-            pass
+        wait_for(lambda: (usage.cpu_seconds(parent.pid) or 0.0) >= 0.1)
         parent.communicate(b"\n")
-    assert used is not None
     assert usage.cpu_seconds(parent.pid) is None
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
         assert usage.cpu_seconds(stranger.pid) is None

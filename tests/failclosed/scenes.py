@@ -62,10 +62,14 @@ class Scene:
         """Before a question that is to meet a fault: all of them find what the first one found."""
         await self.prepare(token, subject)
         if self.lane:
-            clerk = self.house.clerk
-            if clerk._writing is not None:
-                clerk._writing.cancel()
-            clerk._write()
+            self.written()
+
+    def written(self) -> None:
+        """What the lane noted is written now, not by and by."""
+        clerk = self.house.clerk
+        if clerk._writing is not None:
+            clerk._writing.cancel()
+        clerk._write()
 
     async def prepare(self, token: str, subject: Subject) -> None:
         """What is particular to the question."""
@@ -81,6 +85,9 @@ class Scene:
         """The same; no answer at all is a refusal.  Raises TimeoutError where there is none in good time."""
         asking = asyncio.ensure_future(self.ask(token))
         done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
+        if self.lane:
+            asyncio.get_running_loop().call_soon(self.written)
+            await asyncio.sleep(0)
         if not done:
             asking.cancel()
             raise TimeoutError

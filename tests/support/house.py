@@ -41,7 +41,7 @@ def issuer(**changes: Any) -> dict[str, Any]:
 def token(number: int = 0, header: dict[str, Any] | None = None, **changes: Any) -> str:
     """A good token for ``API``; ``...`` leaves a claim out."""
     now = int(time.time())
-    said = {"iss": ISS, "sub": "alice", "aud": API, "iat": now - 10, "exp": now + 600, "jti": "t1", "client_id": "app"}
+    said = {"iss": ISS, "sub": "alice", "aud": API, "iat": now - 10, "exp": now + 3000, "jti": "t1", "client_id": "app"}
     said |= {"scope": "read write"} | changes
     claims = {name: value for name, value in said.items() if value is not ...}
     return jose.token("ES256", claims, number=number, **({"kid": "k1", "typ": "at+jwt"} | (header or {})))
