@@ -205,7 +205,7 @@ class World:
             return
         place = name, selected.index, text
         promise = self.promises.get(place)
-        if promise is not None and self._holds(promise.reuse):
+        if promise is not None and self._holds(promise):
             self.counts["promises kept"] += 1
             if said(promise.decision) != said(cold):
                 raise Differs(f"promised: {promise.decision}\ncold: {cold}")
@@ -216,12 +216,13 @@ class World:
         ):
             self.promises[place] = Promise(warm.reuse, warm, self.warm.time.now())
 
-    def _holds(self, reuse: Reuse) -> bool:
-        warm, now = self.warm, self.warm.time.now()
-        issuers = {issuer.generation for issuer in warm.current.issuers} | {0}
+    def _holds(self, promise: Promise) -> bool:
+        warm, now, reuse = self.warm, self.warm.time.now(), promise.reuse
+        claims = promise.decision.claims
+        issuer = None if claims is None else warm.current.issuers.find(claims["iss"])
         return (
             reuse.config_generation == warm.generations.config
-            and reuse.key_generation in issuers
+            and reuse.key_generation == (0 if issuer is None else issuer.generation)
             and reuse.revocation_sequence == warm.view.table.sequence
             and reuse.since_wall <= now.latest < reuse.until_wall
             and now.boot < reuse.until_boot
