@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 
-from bearerd._native.ascii cimport to_lower
+from bearerd._native.ascii cimport is_digit, is_lower, to_lower
 from bearerd._native.fieldnames cimport (
     FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI, ORIGINAL_HOST, ORIGINAL_METHOD, ORIGINAL_URI, bit,
 )
@@ -89,6 +89,7 @@ cdef class Route:
     cdef bint spoofs(self, const unsigned char* name, size_t n):
         """Whether an upstream could take this name for identity, as its laxest reader does; also where it is allowed."""
         cdef unsigned char[LONGEST] canonical
+        cdef unsigned char lower
         cdef size_t i
         cdef bytes known
         if not self.first[to_lower(name[0])]:  # nearly always; a name has at least one byte
@@ -96,7 +97,8 @@ cdef class Route:
         if n > LONGEST:  # it is not looked for here: whoever asks Python is told
             return True
         for i in range(n):
-            canonical[i] = c'-' if name[i] == c'_' or name[i] == c'.' else to_lower(name[i])
+            lower = to_lower(name[i])
+            canonical[i] = lower if is_lower(lower) or is_digit(lower) else c'-'
         if n >= 7 and memcmp(canonical, X_AUTH, 7) == 0:
             return True
         for known in self.identity:

@@ -20,7 +20,7 @@ def ext_authz(port: int) -> dict[str, Any]:
 
     identity = [f"x-auth-{name}" for name in ("subject", "issuer", "client", "scopes", "roles")]
     shown = exact("authorization", "origin", "access-control-request-method")
-    shown["patterns"].append({"safe_regex": {"regex": "x[.-]auth[.-].*"}})
+    shown["patterns"].append({"safe_regex": {"regex": "x[^a-z0-9]auth[^a-z0-9].*"}})
     return {
         "name": "envoy.filters.http.ext_authz",
         "typed_config": {

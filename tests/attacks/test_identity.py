@@ -14,7 +14,7 @@ IDENTITY = {"X-Auth-Subject": "sub", "X-Team": "groups", "X-Csv": "csv:groups", 
 RULES = ({"path": "/open", "auth": "none"}, {"path": "/maybe", "auth": "optional"}, {"path": "/**"})
 SPELLINGS = (
     "X-Auth-Subject", "x-auth-subject", "X_Auth_Subject", "x-auth_subject", "X.Auth.Subject", "X-AUTH-", "X_AUTH_New",
-    "X-Team", "x_team", "X.TEAM",
+    "X~Auth~Subject", "X!AUTH-Subject", "x-auth|subject", "X-Team", "x_team", "X.TEAM", "x^team",
 )  # fmt: skip
 REMOVES = "X-Envoy-Auth-Headers-To-Remove"
 

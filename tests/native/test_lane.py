@@ -363,7 +363,18 @@ def envoys() -> Bay:
     return bay
 
 
-SPOOFS = [b"X-Auth-Subject", b"x_auth_x", b"X.AUTH-y", b"X-Tier", b"x_tier", b"X.tier", b"x" * 65]
+SPOOFS = [
+    b"X-Auth-Subject",
+    b"x_auth_x",
+    b"X.AUTH-y",
+    b"X-Tier",
+    b"x_tier",
+    b"X.tier",
+    b"x~auth~",
+    b"X!Auth+Subject",
+    b"x|tier",
+    b"x" * 65,
+]
 
 
 @pytest.mark.parametrize("name", SPOOFS)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bearerd.config.problems import Problems
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_NEITHER_LETTER_NOR_DIGIT: Final = re.compile(r"[^a-z0-9]")
 _IDENTITY: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9-]*"
 )  # what every gateway passes on: nginx drops dots and underscores
@@ -29,9 +30,9 @@ _RESERVED: Final = {  # why not -> the names
 def canonical(name: str) -> str:
     """A header's name as the laxest upstream reads it: to CGI and WSGI ``x_auth_subject`` is ``X-Auth-Subject``.
 
-    PHP makes the same of ``x.auth.subject``.
+    PHP makes the same of ``x.auth.subject``, and lighttpd of ``x~auth~subject``.
     """
-    return name.lower().replace("_", "-").replace(".", "-")
+    return _NEITHER_LETTER_NOR_DIGIT.sub("-", name.lower())
 
 
 def check_headers(key: str, resource: Resource, problems: Problems) -> None:

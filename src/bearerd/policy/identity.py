@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = re.compile(r"[\x21-\x24\x26-\x7e]*")  # RFC 9110 VCHAR without the percent sign
 _PREFIX: Final = b"x-auth-"
+_AS_READ: Final = bytes(byte if bytes((byte,)).isalnum() else ord("-") for byte in range(256)).lower()
 _LIST: Final = ","
 
 
@@ -72,8 +73,10 @@ class Identity:
 
 
 def _canonical(name: bytes) -> bytes:
-    """As the laxest upstream reads it: case, ``_`` and ``-`` are one to CGI and WSGI, and ``.`` is, too, to PHP."""
-    return name.lower().replace(b"_", b"-").replace(b".", b"-")
+    """As the laxest upstream reads it: case, ``_`` and ``-`` are one to CGI and WSGI, ``.`` is, too, to PHP, and lighttpd
+    makes ``_`` of all that is neither letter nor digit.
+    """
+    return name.translate(_AS_READ)
 
 
 def _scopes(verified: Verified) -> str:
