@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The main job, for real: Valkey, an issuer, bearerd, nginx and Envoy in front of a sample upstream; then a tour.
+"""The main job, for real: Valkey, an issuer, bearerd, a sample upstream behind nginx, Envoy, Traefik and Caddy; then a tour.
 
 Each step prints the curl line that does the same, the answer, and what the upstream received.  With DEMO_ONCE=1 it ends
 after the tour, with exit code 0 only if every answer was the expected one; otherwise all keeps running until Ctrl-C.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ask import Answer, request, token
-from stage import NotStarted, Stage, environment, program
+from stage import GATEWAYS, NotStarted, Stage, environment
 
 FOLDER = Path(".demo")
 BOLD, GREEN, RED, DIM, PLAIN = (
@@ -72,9 +72,14 @@ AFTER_REVOCATION = (
     Step("The same good token as before, now revoked", "/orders/7", 401, "reader", challenge="invalid_token"),
     Step("Another subject's token still passes", "/orders/7", 200, "writer"),
 )
-# Where the gateways differ: nginx overwrites a forged header and passes; Envoy shows it to bearerd, which refuses.
-# Envoy itself refuses an encoded slash with 400; nginx asks bearerd, which refuses with 403.
-BY_GATEWAY = {"nginx": {"X-Auth-Subject": 200, "..%2f": 403}, "envoy": {"X-Auth-Subject": 403, "..%2f": 400}}
+# Where the gateways differ: Envoy shows a forged header to bearerd, which refuses; the others overwrite it and pass.
+# Envoy and Traefik refuse an encoded slash themselves, with 400; nginx and Caddy ask bearerd, which refuses with 403.
+BY_GATEWAY = {
+    "nginx": {"X-Auth-Subject": 200, "..%2f": 403},
+    "envoy": {"X-Auth-Subject": 403, "..%2f": 400},
+    "traefik": {"X-Auth-Subject": 200, "..%2f": 400},
+    "caddy": {"X-Auth-Subject": 200, "..%2f": 403},
+}
 
 
 class Tour:
@@ -182,7 +187,7 @@ def tour(stage: Stage, gateway: str) -> int:
     config = stage.copy(gateway) / "bearerd.toml"
     print(f"\n{BOLD}== {gateway} + bearerd, in front of the sample upstream{PLAIN}   ({config})", flush=True)
     stage.start_bearerd(config)
-    (stage.start_nginx if gateway == "nginx" else stage.start_envoy)()
+    stage.start_gateway(gateway)
     audience = stage.url(gateway, "/")
     keep("reader", token(stage.ports["issuer"], "reader", audience, "api orders:read"))
     keep("writer", token(stage.ports["issuer"], "writer", audience, "api orders:read orders:write"))
@@ -203,12 +208,13 @@ def main() -> int:
         stage.start_issuer()
         stage.start_upstream()
         wrong = 0
-        if program("envoy"):
-            wrong += tour(stage, "envoy")
-            stage.stop("envoy")
+        for gateway in ("caddy", "traefik", "envoy"):
+            if GATEWAYS[gateway].found() is None:
+                print(f"{gateway} is not installed: skipped")
+                continue
+            wrong += tour(stage, gateway)
+            stage.stop(gateway)
             stage.stop("bearerd")
-        else:
-            print("Envoy is not installed: skipped")
         wrong += tour(stage, "nginx")
         print(
             f"\n{BOLD}{'Every answer was the expected one.' if not wrong else f'{RED}{wrong} answers were not as expected.'}{PLAIN}"

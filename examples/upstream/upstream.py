@@ -20,7 +20,8 @@ class Echo(BaseHTTPRequestHandler):
         """Answer one request."""
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
-        seen = {"method": self.command, "target": self.path, "headers": self.headers.items(), "body_bytes": len(body)}
+        target = self.requestline.split(" ")[1]  # as it came: http.server has made one slash of several in self.path
+        seen = {"method": self.command, "target": target, "headers": self.headers.items(), "body_bytes": len(body)}
         answer = json.dumps(seen, indent=1).encode() + b"\n"
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -1,14 +1,16 @@
-"""The programs of the examples, started once a test process: an issuer, an upstream, and per gateway a bearerd behind it."""
+"""The programs of the examples, one gateway after the other: an issuer, an upstream, and a bearerd behind the gateway."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from ask import Answer, request, token
-from stage import Stage
+from stage import GATEWAYS, Stage
 
 
 @dataclass
@@ -32,43 +34,52 @@ class Gateway:
             fields["Authorization"] = f"Bearer {bearer}"
         return request(self.stage.ports[self.name], method, path, fields)
 
+    def say(self, target: str, *lines: str, method: str = "GET", body: str = "") -> bytes:
+        """Ask in these very bytes, with header lines as they are; the whole answer."""
+        return said(self.stage.ports[self.name], target, *lines, method=method, body=body)
 
-def start(name: str, folder: Path) -> Iterator[Gateway]:
+
+def said(port: int, target: str, *lines: str, method: str = "GET", body: str = "", wait: float = 20) -> bytes:
+    """What comes back for these very bytes."""
+    head = [f"{method} {target} HTTP/1.1", "Host: x", *lines]
+    if not any(line.lower().startswith("connection:") for line in lines):
+        head.append("Connection: close")
+    with socket.create_connection(("127.0.0.1", port), timeout=wait) as wire:
+        if "Transfer-Encoding: chunked" in lines:
+            body = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n" if body else "0\r\n\r\n"
+        wire.sendall("\r\n".join([*head, "", body]).encode("latin-1"))
+        return b"".join(iter(lambda: wire.recv(65536), b""))
+
+
+def start(name: str, folder: Path, changes: dict[str, str] | None = None) -> Iterator[Gateway]:
     with Stage.on_free_ports(folder) as stage:
+        stage.changes |= changes or {}
         stage.start_issuer()
         stage.start_upstream()
         config = stage.copy(name) / "bearerd.toml"
         stage.start_bearerd(config)
-        {"nginx": stage.start_nginx, "envoy": stage.start_envoy}[name]()
+        stage.start_gateway(name)
         yield Gateway(name, stage, config)
 
 
-@pytest.fixture(scope="session")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    yield from start("nginx", tmp_path_factory.mktemp("nginx"))
+@pytest.fixture(scope="session", params=GATEWAYS)
+def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Every gateway."""
+    yield from start(request.param, tmp_path_factory.mktemp(request.param))
 
 
-@pytest.fixture(scope="session")
-def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    yield from start("envoy", tmp_path_factory.mktemp("envoy"))
-
-
-@pytest.fixture(scope="session", params=["nginx", "envoy"])
-def gateway(request: pytest.FixtureRequest) -> Gateway:
-    """Every gateway at hand."""
-    found: Gateway = request.getfixturevalue(request.param)
-    return found
+@pytest.fixture(params=GATEWAYS)
+def name(request: pytest.FixtureRequest) -> str:
+    """Every gateway's name."""
+    return str(request.param)
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Callable[[str], Gateway]]:
-    """A gateway of a test's own, for tests that stop programs."""
-    opened: list[Iterator[Gateway]] = []
+def fresh(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """A gateway of a test's own, for tests that stop programs or change their files."""
+    with contextlib.ExitStack() as opened:
 
-    def open_(name: str) -> Gateway:
-        opened.append(start(name, tmp_path / name))
-        return next(opened[-1])
+        def open_(name: str, changes: dict[str, str] | None = None) -> Gateway:
+            return opened.enter_context(contextlib.contextmanager(start)(name, tmp_path / name, changes))
 
-    yield open_
-    for generator in opened:
-        next(generator, None)
+        yield open_

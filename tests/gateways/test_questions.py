@@ -1,0 +1,114 @@
+"""What gateways ask, held against what they then pass on: a bearerd that allows everything takes notes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from stage import GATEWAYS, Stage
+
+from gateways.conftest import said
+from gateways.witness import Question, Witness
+
+# What is matched, cleaned, decoded or encoded on the way, by one or another.
+TARGETS = (
+    "/orders/7", "/?", "/a?", "/a?b?c", "/a?b=%2e%2e/&c=%zz", "/a?b=1;c=2", "/a?b#c", "/a%2fb", "/a%2Fb%5cc", "/a\\b", "/a%00b", "/a%2500",
+    "/a%3fb", "/a%23b", "/a#b", "/a;b", "/..;/a", "/a/..;/b", "/./a", "/a/.", "/a/..", "/a/../b", "/a/%2e%2e/b", "/a/%2E./b",
+    "/health/../orders/7", "/health/..%2forders/7", "//orders/7", "/a//b", "///", "/%6frders/7", "/%7e", "/a+b", "/a%20b", "/caf\xc3\xa9",
+    "/\xff\xfe", "/%E2%80%8Bx", "/a|b", "/a\"b<c>", "/a^b", "/a{http.request.host}", "/${PATH}", "/a:b@c!$&'()*,=~", "/A%2Fb",
+    "http://evil.example/orders/7", "http://evil.example/../a", "http://evil.example//a", "http://evil.example?a", "*", "orders/7",
+)  # fmt: skip
+
+
+@dataclass
+class Watched:
+    """A gateway whose bearerd takes notes."""
+
+    name: str
+    port: int
+    witness: Witness
+
+    def send(self, target: str, *lines: str, method: str = "GET") -> tuple[bytes, Question | None]:
+        """The answer, and what was asked about the request."""
+        self.witness.questions.clear()
+        answer = said(self.port, target, *lines, method=method)
+        assert len(self.witness.questions) <= 1
+        return answer, self.witness.questions[0] if self.witness.questions else None
+
+    def told(self, question: Question) -> tuple[list[str], list[str]]:
+        """Methods and targets of the original request, as bearerd reads them."""
+        if self.name == "envoy":
+            prefix = "/ext_authz/api"
+            assert question.target.startswith(prefix)
+            return [question.method], [question.target.removeprefix(prefix)]
+        assert question.target in ("/auth/api", "/auth/api?")  # the latter of Caddy, where the client's query is empty
+        family = "X-Original-" if self.name == "nginx" else "X-Forwarded-"
+        return question.all(family + "Method"), question.all(family + "Uri")
+
+
+@pytest.fixture(scope="module", params=GATEWAYS)
+def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with Stage.on_free_ports(tmp_path_factory.mktemp(request.param)) as stage:
+        stage.start_upstream()
+        with Witness(stage.ports["bearerd"]) as witness:
+            stage.start_gateway(request.param)
+            yield Watched(request.param, stage.ports[request.param], witness)
+            stage.stop(request.param)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_asked_about_is_what_the_upstream_gets(watched: Watched, target: str) -> None:
+    """Whatever a gateway makes of a path, it makes it before it asks."""
+    answer, question = watched.send(target)
+    if b'"body_bytes"' not in answer:
+        assert int(answer.split(b" ", 2)[1]) in (400, 404)
+        return
+    got = json.loads(answer[answer.index(b"{") : answer.rindex(b"}") + 1])
+    assert question is not None
+    methods, targets = watched.told(question)
+    assert methods == [got["method"]]
+    if watched.name == "nginx" and target == "http://evil.example?a":
+        targets = ["/" + only for only in targets]  # it asks about ?a, which bearerd refuses: no path begins so
+    assert targets == [got["target"]]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get"])
+def test_the_method_that_is_asked_about_is_the_original_one(watched: Watched, method: str) -> None:
+    lies = [f"{name}: GET" for name in ("X-Forwarded-Method", "X-Original-Method", "X-HTTP-Method-Override")]
+    answer, question = watched.send("/orders/7", *lies, method=method)
+    if question is None:  # not a method to this gateway
+        assert (watched.name, int(answer.split(b" ", 2)[1])) in {("nginx", 400), ("envoy", 400)}
+        return
+    assert watched.told(question)[0] == [method]
+
+
+def test_a_question_carries_nothing_that_takes_it_from_the_lane(watched: Watched) -> None:
+    """A body, another protocol or an answer before the answer: bearerd would have aiohttp read that connection for good."""
+    strange = ["Expect: 100-continue", "Cookie: a=b", "Content-Range: bytes 0-1/2", "Content-Type: text/plain"]
+    strange += ["Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="] * (
+        watched.name in ("traefik", "caddy")
+    )
+    for length in ("Content-Length: 0", "Transfer-Encoding: chunked"):
+        _, question = watched.send("/orders/7", length, *strange, method="POST")
+        assert question is not None
+        assert question.all("Content-Length") in ([], ["0"])
+        for name in ("Transfer-Encoding", "Expect", "Upgrade", "Sec-WebSocket-Key"):
+            assert question.all(name) == []
+        if watched.name != "nginx":  # hands all that it does not set to the subrequest
+            assert question.all("Cookie") == question.all("Content-Type") == question.all("Content-Range") == []
+
+
+def test_questions_are_asked_on_connections_that_are_kept(watched: Watched) -> None:
+    before = watched.witness.connections
+    for _ in range(20):
+        watched.send("/orders/7")
+    assert watched.witness.connections - before <= 1
+
+
+def test_a_host_in_the_target_is_the_host_that_is_told(watched: Watched) -> None:
+    _, question = watched.send("http://other.example/orders/7")
+    assert question is not None
+    family = {"nginx": "X-Original-Host", "envoy": "Host"}.get(watched.name, "X-Forwarded-Host")
+    assert question.all(family) == ["x" if watched.name == "nginx" else "other.example"]

@@ -1,0 +1,61 @@
+"""bearerd is gone, silent, or behind a unix socket: nothing passes that it did not allow, and what clients are told."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stage import Stage
+
+from gateways.conftest import Gateway, said
+from gateways.witness import Witness
+
+GONE = {"nginx": 503, "envoy": 503, "traefik": 500, "caddy": 502}  # Traefik and Caddy cannot be told another
+SILENT = {"nginx": 503, "envoy": 503, "traefik": 500, "caddy": 504}  # after five seconds; Traefik waits for thirty
+
+
+def test_bearerd_down_means_no_passage(fresh: Callable[..., Gateway], name: str) -> None:
+    gateway = fresh(name)
+    token = gateway.token()
+    assert gateway.ask("/orders/7", token).status == 200
+    gateway.stage.stop("bearerd")
+    for path in ("/orders/7", "/health"):
+        answer = gateway.ask(path, token)
+        assert answer.status == GONE[name]
+        assert answer.upstream_saw() is None
+
+
+def test_a_silent_bearerd_means_no_passage(tmp_path: Path, name: str) -> None:
+    with Stage.on_free_ports(tmp_path) as stage:
+        stage.start_upstream()
+        with Witness(stage.ports["bearerd"], silent=True) as witness:
+            stage.start_gateway(name)
+            answer = said(stage.ports[name], "/health", wait=60)
+            assert int(answer.split(b" ", 2)[1]) == SILENT[name]
+            assert b'"body_bytes"' not in answer
+            assert witness.questions
+            stage.stop(name)
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose name leaves room: the path of a unix socket ends at 108 bytes."""
+    with tempfile.TemporaryDirectory(prefix="bearerd-") as folder:
+        Path(folder).chmod(0o755)  # nginx's workers are nobody
+        yield Path(folder)
+
+
+@pytest.mark.parametrize(("name", "spelt"), [("nginx", "unix:{}"), ("caddy", "unix/{}")])
+def test_bearerd_is_asked_over_a_unix_socket(fresh: Callable[..., Gateway], short: Path, name: str, spelt: str) -> None:
+    """As the guides say it; bearerd listens nowhere else."""
+    place = short / "bearerd.sock"
+    changes = {
+        'listen = ["127.0.0.1:9180"]': f'listen = [{{ path = "{place}", mode = "0666" }}]',
+        "127.0.0.1:9180": spelt.format(place),
+    }
+    gateway = fresh(name, changes)
+    assert gateway.ask("/orders/7").status == 401
+    assert gateway.ask("/orders/7", gateway.token()).status == 200
+    assert gateway.ask("/.well-known/oauth-protected-resource").status == 200

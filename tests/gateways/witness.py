@@ -1,0 +1,76 @@
+"""Stands where bearerd stands, allows everything and remembers what it was asked: what gateways say, and to whom they turn."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request as it came."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header."""
+        return [value for given, value in self.headers if given.lower() == name.lower()]
+
+
+class Witness:
+    """Answers 200 with a subject; with ``silent``, nothing, ever."""
+
+    def __init__(self, port: int, *, silent: bool = False) -> None:
+        self.questions: list[Question] = []
+        self.connections = 0
+        self.over = threading.Event()
+        self.silent = silent
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server.daemon_threads = True
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        witness = self
+
+        class Answers(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                witness.connections += 1
+
+            def parse_request(self) -> bool:
+                if not super().parse_request():
+                    return False
+                self.answer()
+                return False  # whatever the method: it is answered
+
+            def answer(self) -> None:
+                target = self.requestline.split(" ")[1]  # as it came: self.path has one slash where there were two
+                witness.questions.append(Question(self.command, target, tuple(self.headers.items())))
+                if witness.silent:
+                    witness.over.wait()
+                    self.close_connection = True
+                    return
+                self.send_response(200)
+                self.send_header("X-Auth-Subject", "witness")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                self.wfile.flush()
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        return Answers
