@@ -20,6 +20,12 @@ class Question:
         """Every value of a header."""
         return [value for given, value in self.headers if given.lower() == name.lower()]
 
+    @property
+    def head(self) -> bytes:
+        """The same in bytes."""
+        lines = (f"{self.method} {self.target} HTTP/1.1", *(f"{name}: {value}" for name, value in self.headers), "", "")
+        return "\r\n".join(lines).encode("latin-1")
+
 
 class Witness:
     """Answers 200 with a subject; with ``silent``, nothing, ever."""
