@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from bearerd.faces.answer import Answer
+
 
 @dataclass(frozen=True)
 class Question:
@@ -28,9 +30,10 @@ class Question:
 
 
 class Witness:
-    """Answers 200 with a subject; with ``silent``, nothing, ever."""
+    """Answers 200 with a subject, or what it is given; with ``silent``, nothing, ever."""
 
     def __init__(self, port: int, *, silent: bool = False) -> None:
+        self.answer = Answer(200, (("X-Auth-Subject", "witness"),))
         self.questions: list[Question] = []
         self.connections = 0
         self.over = threading.Event()
@@ -60,21 +63,21 @@ class Witness:
             def parse_request(self) -> bool:
                 if not super().parse_request():
                     return False
-                self.answer()
+                self.reply()
                 return False  # whatever the method: it is answered
 
-            def answer(self) -> None:
+            def reply(self) -> None:
                 target = self.requestline.split(" ")[1]  # as it came: self.path has one slash where there were two
                 witness.questions.append(Question(self.command, target, tuple(self.headers.items())))
                 if witness.silent:
                     witness.over.wait()
                     self.close_connection = True
                     return
-                self.send_response(200)
-                self.send_header("X-Auth-Subject", "witness")
-                self.send_header("Content-Length", "0")
+                self.send_response_only(witness.answer.status)
+                for name, value in (*witness.answer.headers, ("Content-Length", str(len(witness.answer.body)))):
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.flush()
+                self.wfile.write(witness.answer.body)
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
