@@ -23,14 +23,16 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
     """What a module starts for all its tests is started once: they stay in one process.  All others go where there is room."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = Path(self.config.rootpath, nodeid.partition("::")[0])
-        return str(path) if _shares(path) else nodeid
+        return _shared(Path(self.config.rootpath, nodeid.partition("::")[0])) or nodeid
 
 
 @cache
-def _shares(path: Path) -> bool:
+def _shared(path: Path) -> str:
+    """What must stay together with the tests of this file; empty where each may go its own way."""
+    if path.parent.name == "gateways":
+        return path.parent.name  # each gateway is started once
     text = path.read_text(encoding="utf-8")
-    return path.parent.name == "gateways" or 'scope="module"' in text or "shared_server" in text
+    return str(path) if 'scope="module"' in text or "shared_server" in text else ""
 
 
 @pytest.hookimpl(optionalhook=True)
