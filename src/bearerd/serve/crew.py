@@ -106,6 +106,7 @@ class Crew:
 
     async def _start(self, member: Member) -> None:
         orders = self.terms.orders(member.slot, member.page, self._listeners)
+        member.ordered = True
         try:
             told = await member.channel.ask("start", START_SECONDS, **orders)
         except ChannelClosed:
@@ -231,8 +232,8 @@ class Crew:
             raise refusal
 
     async def _hand_out(self, config: Config) -> NotDone | None:
-        """Why a worker refuses it, if one does."""
-        dumped, members = hiring.dump(config), list(self.members)
+        """Why a worker refuses it, if one does.  Who was not told yet what to start with will be told this."""
+        dumped, members = hiring.dump(config), [member for member in self.members if member.ordered]
         asked = [member.channel.ask("reload", RELOAD_SECONDS, config=dumped) for member in members]
         refusal = None
         for member, answer in zip(members, await asyncio.gather(*asked, return_exceptions=True), strict=True):

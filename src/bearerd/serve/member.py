@@ -42,6 +42,7 @@ class Member:
     page: Page
     channel: Channel
     phase: Phase = Phase.STARTING
+    ordered: bool = False  # it was told what to start with
     silent: int = 0  # ticks of the watchdog since its last beat
     ticks: int = 0  # ticks since it is up
     suspected: bool = False  # silent for so long that a sibling serves its slot
