@@ -247,22 +247,20 @@ cdef uint32_t shelf_add(
     return index
 
 
-cdef size_t stays(const unsigned char* at, const unsigned char* end, uint32_t route, size_t room, size_t* skipped) noexcept nogil:
-    """Bytes of the answers of other routes that may stay beside one more; so many of the oldest are ``skipped``."""
-    cdef const unsigned char* each = at
+cdef size_t stays(const unsigned char** first, const unsigned char* end, uint32_t route, size_t room) noexcept nogil:
+    """Bytes of the answers of other routes that may stay beside one more; ``first`` is moved behind those that may not."""
+    cdef const unsigned char* each = first[0]
     cdef size_t size = 0, count = 0
     while each < end:
         if (<const Answer*>each).route != route:
             size += span_of(<const Answer*>each)
             count += 1
         each += span_of(<const Answer*>each)
-    skipped[0] = 0
     while count >= MOST_ANSWERS or (count and size > room):
-        if (<const Answer*>at).route != route:
-            size -= span_of(<const Answer*>at)
+        if (<const Answer*>first[0]).route != route:
+            size -= span_of(<const Answer*>first[0])
             count -= 1
-            skipped[0] += 1
-        at += span_of(<const Answer*>at)
+        first[0] += span_of(<const Answer*>first[0])
     return size
 
 
@@ -272,8 +270,7 @@ cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint32_t route, uint16_
     cdef const unsigned char* at = block[0] + answers_offset(token)
     cdef const unsigned char* end = at + token.answers_size
     cdef size_t span = aligned(sizeof(Answer) + 8 * <size_t>words + size)
-    cdef size_t skipped = 0
-    cdef size_t others = stays(at, end, route, MOST_ANSWERED - min(span, <size_t>MOST_ANSWERED), &skipped)
+    cdef size_t others = stays(&at, end, route, MOST_ANSWERED - min(span, <size_t>MOST_ANSWERED))
     cdef size_t before = cost_of(kept_by(token))
     cdef size_t after = cost_of(answers_offset(token) + others + span)
     cdef unsigned char* block_now
@@ -292,11 +289,8 @@ cdef Answer* shelf_prepare(Shelf* shelf, uint32_t index, uint32_t route, uint16_
     behind = block_now + answers_offset(token)
     while at < end:
         if (<const Answer*>at).route != route:
-            if skipped:
-                skipped -= 1
-            else:
-                memcpy(behind, at, span_of(<const Answer*>at))
-                behind += span_of(<const Answer*>at)
+            memcpy(behind, at, span_of(<const Answer*>at))
+            behind += span_of(<const Answer*>at)
         at += span_of(<const Answer*>at)
     free(block[0])
     block[0] = block_now

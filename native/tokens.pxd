@@ -15,9 +15,7 @@ cdef enum Finding:  # as tokens.Found
 
 cdef struct Lookup:
     Finding found
-    uint32_t index  # with HIT, REVOKED and KEYS_CHANGED: valid until the cache is changed
-    const unsigned char* record  # likewise; else NULL
-    size_t record_size
+    uint32_t index  # with HIT, REVOKED and KEYS_CHANGED: valid until the cache is changed; else NOBODY
 
 
 @cython.final
@@ -34,12 +32,12 @@ cdef class TokenCache:
         Generations generations, Revocations revocations,
     ) noexcept nogil
 
-    cdef void forget(self, const unsigned char* digest16, size_t length) noexcept nogil
+    cdef int forget(self, const unsigned char* digest16, size_t length) except -1
 
     # What `reads` says of a token that was found; of one that was asked for lately, the same object again.
     cdef object said(self, const unsigned char* digest16, size_t length, uint32_t index)
     # Its record, or how it is judged, is about to change.
-    cdef void unsay(self, const unsigned char* digest16) noexcept
+    cdef int unsay(self, const unsigned char* digest16) except -1
 
     # The text prepared for a token that was found (HIT) under a route and a bit of its mask; NULL where none may be given now.
     cdef const unsigned char* prepared(

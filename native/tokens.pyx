@@ -48,6 +48,13 @@ cdef inline size_t place_of(const unsigned char* digest16) noexcept nogil:
     return (digest16[0] | <size_t>digest16[1] << 8) & (LATELY - 1)
 
 
+cdef inline size_t named(bytes token, unsigned char* digest16) noexcept:
+    """What a token is kept under: its keyed digest is written, its length returned."""
+    cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
+    keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest16)
+    return length
+
+
 cdef inline int64_t whole_seconds(double wall) noexcept nogil:
     if wall >= 9e18:
         return INT64_MAX
@@ -122,10 +129,9 @@ cdef class TokenCache:
         self.lately[place] = said
         return said.what
 
-    cdef void unsay(self, const unsigned char* digest16) noexcept:
-        cdef size_t place = place_of(digest16)
-        if <object>PyList_GET_ITEM(self.lately, <Py_ssize_t>place) is not None:
-            self.lately[place] = None
+    cdef int unsay(self, const unsigned char* digest16) except -1:
+        self.lately[place_of(digest16)] = None
+        return 0
 
     cdef Lookup look_up(
         self, const unsigned char* digest16, size_t length, double wall, double boot,
@@ -135,8 +141,6 @@ cdef class TokenCache:
         cdef Token* token
         cdef const unsigned char* probes
         cdef int64_t now
-        result.record = NULL
-        result.record_size = 0
         result.index = shelf_find(&self.shelf, digest16, length)
         if result.index == <uint32_t>NOBODY:
             result.found = Finding.MISS
@@ -149,9 +153,6 @@ cdef class TokenCache:
             result.found = Finding.CONFIG_CHANGED
         else:
             shelf_touch(&self.shelf, result.index)
-            probes = shelf_block(&self.shelf, result.index)[0]
-            result.record = probes + PROBE * <size_t>token.probes
-            result.record_size = token.record_size
             if token.key_generation != generations.of_issuer(token.issuer):
                 result.found = Finding.KEYS_CHANGED
                 return result
@@ -160,11 +161,13 @@ cdef class TokenCache:
             result.found = Finding.HIT
             if token.cleared != revocations.sequence:
                 token.cleared = revocations.sequence
+                probes = shelf_block(&self.shelf, result.index)[0]
                 if revocations.first_revoked(probes, token.probes, token.issued_at, now) >= 0:
                     token.cleared = 0  # asked again each time: a lift, or the end of the revocation, counts at once
                     result.found = Finding.REVOKED
             return result
         shelf_remove(&self.shelf, result.index)
+        result.index = <uint32_t>NOBODY
         return result
 
     cdef const unsigned char* prepared(
@@ -215,15 +218,13 @@ cdef class TokenCache:
         ``wall`` and ``boot`` in seconds.  What the record says comes with HIT, REVOKED and KEYS_CHANGED.
         """
         cdef unsigned char[16] digest
-        cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
-        cdef Lookup result
-        keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
-        result = self.look_up(digest, length, wall, boot, generations, revocations)
+        cdef size_t length = named(token, digest)
+        cdef Lookup result = self.look_up(digest, length, wall, boot, generations, revocations)
         if result.found == Finding.HIT or result.found == Finding.REVOKED:
             self.hits += 1
         elif result.found != Finding.KEYS_CHANGED:
             self.misses += 1
-        if result.record == NULL:
+        if result.index == <uint32_t>NOBODY:
             return found_nothing[<Py_ssize_t>result.found]
         return found_members[<Py_ssize_t>result.found], self.said(digest, length, result.index)
 
@@ -255,8 +256,7 @@ cdef class TokenCache:
         entry.record_size = <uint32_t>size
         entry.issuer = <uint16_t>issuer
         entry.probes = <uint8_t>(probed // PROBE)
-        keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), <size_t>length, entry.digest)
-        self.unsay(entry.digest)
+        named(token, entry.digest)
         self.forget(entry.digest, <size_t>length)
         if length <= <Py_ssize_t>0xFFFFFFFF and size <= <Py_ssize_t>0xFFFFFFFF:
             shelf_add(
@@ -277,10 +277,8 @@ cdef class TokenCache:
     def renew(self, bytes token not None, uint32_t key_generation):
         """The verifying key is still in the issuer's set of this generation."""
         cdef unsigned char[16] digest
-        cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
-        cdef uint32_t index
-        keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
-        index = shelf_find(&self.shelf, digest, length)
+        cdef size_t length = named(token, digest)
+        cdef uint32_t index = shelf_find(&self.shelf, digest, length)
         if index != <uint32_t>NOBODY:
             self.unsay(digest)
             shelf_record(&self.shelf, index).key_generation = key_generation
@@ -288,15 +286,15 @@ cdef class TokenCache:
     def drop(self, bytes token not None):
         """Forget a token, if it is known."""
         cdef unsigned char[16] digest
-        cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
-        keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
-        self.unsay(digest)
+        cdef size_t length = named(token, digest)
         self.forget(digest, length)
 
-    cdef void forget(self, const unsigned char* digest16, size_t length) noexcept nogil:
+    cdef int forget(self, const unsigned char* digest16, size_t length) except -1:
         cdef uint32_t index = shelf_find(&self.shelf, digest16, length)
+        self.unsay(digest16)
         if index != <uint32_t>NOBODY:
             shelf_remove(&self.shelf, index)
+        return 0
 
     def clear(self):
         """Forget all, and give the memory back.  Takes as long as there are entries; a reload needs only generations."""
