@@ -11,6 +11,7 @@ from bearerd.refusals import Code, Refusal
 Headers = Sequence[tuple[bytes, bytes]]  # names as received, in order
 
 _BEARER = b"bearer"
+_AS_READ = bytes(byte if bytes((byte,)).isalnum() else ord("-") for byte in range(256)).lower()
 _API_KEY_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
 
@@ -41,6 +42,15 @@ class Request:
     def token_in_query(self) -> bool:
         """Whether the query names ``access_token`` (RFC 6750 section 2.3, which is refused)."""
         return self.target is not None and _path.query_has_access_token(self.target)
+
+
+def canonical(name: bytes) -> bytes:
+    """A header's name as the laxest upstream reads it.
+
+    Case, ``_`` and ``-`` are one to CGI and WSGI, ``.`` is, too, to PHP, and lighttpd makes ``_`` of all that is neither
+    letter nor digit: ``x_auth_subject``, ``x.auth.subject`` and ``x~auth~subject`` are ``X-Auth-Subject``.
+    """
+    return name.translate(_AS_READ)
 
 
 def of(

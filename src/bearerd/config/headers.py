@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from bearerd.request import canonical
+
 if TYPE_CHECKING:
     from bearerd.config.model import Resource
     from bearerd.config.problems import Problems
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_NEITHER_LETTER_NOR_DIGIT: Final = re.compile(r"[^a-z0-9]")
 _IDENTITY: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9-]*"
 )  # what every gateway passes on: nginx drops dots and underscores
@@ -27,21 +28,13 @@ _RESERVED: Final = {  # why not -> the names
 }
 
 
-def canonical(name: str) -> str:
-    """A header's name as the laxest upstream reads it: to CGI and WSGI ``x_auth_subject`` is ``X-Auth-Subject``.
-
-    PHP makes the same of ``x.auth.subject``, and lighttpd of ``x~auth~subject``.
-    """
-    return _NEITHER_LETTER_NOR_DIGIT.sub("-", name.lower())
-
-
 def check_headers(key: str, resource: Resource, problems: Problems) -> None:
     """``identity`` and ``client_headers`` of one resource."""
     place = f"{key}.identity"
-    seen: dict[str, str] = {}
+    seen: dict[bytes, str] = {}
     for name, source in resource.identity.items():
         _check_identity_name(place, name, problems)
-        other = seen.setdefault(canonical(name), name)
+        other = seen.setdefault(canonical(name.encode("ascii", "replace")), name)
         if other != name:
             problems.add(place, f'"{name}" and "{other}" are one header', "keep one of them")
         if not source.removeprefix("csv:").removeprefix("json:").strip():
@@ -49,7 +42,7 @@ def check_headers(key: str, resource: Resource, problems: Problems) -> None:
     for name in resource.client_headers:
         if not _TOKEN.fullmatch(name):
             problems.add(f"{key}.client_headers", f'"{name}" is not a header name', 'write it like "X-Auth-Hint"')
-        elif canonical(name) in seen:
+        elif canonical(name.encode("ascii", "replace")) in seen:
             problems.add(
                 f"{key}.client_headers",
                 f'"{name}" is an identity header',

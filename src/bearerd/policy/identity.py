@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from bearerd.request import canonical
 from bearerd.verify import paths
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = re.compile(r"[\x21-\x24\x26-\x7e]*")  # RFC 9110 VCHAR without the percent sign
 _PREFIX: Final = b"x-auth-"
-_AS_READ: Final = bytes(byte if bytes((byte,)).isalnum() else ord("-") for byte in range(256)).lower()
 _LIST: Final = ","
 
 
@@ -48,7 +48,7 @@ class Identity:
         self.names = tuple(plan)
         self.cleared = tuple((name, "") for name in plan)  # where nobody was identified
         self._sources: tuple[tuple[str, Source], ...] = tuple((name, _source(text)) for name, text in plan.items())
-        self._names = frozenset(map(_canonical, (name.encode() for name in plan)))
+        self._names = frozenset(canonical(name.encode()) for name in plan)
         self._allowed = frozenset(name.lower().encode() for name in client_headers)
 
     def headers(self, verified: Verified) -> tuple[tuple[str, str], ...]:
@@ -68,15 +68,8 @@ class Identity:
         return tuple(sorted(name for name in self._names if not name.startswith(_PREFIX)))
 
     def _ours(self, name: bytes) -> bool:
-        canonical = _canonical(name)
-        return (canonical.startswith(_PREFIX) or canonical in self._names) and name not in self._allowed
-
-
-def _canonical(name: bytes) -> bytes:
-    """As the laxest upstream reads it: case, ``_`` and ``-`` are one to CGI and WSGI, ``.`` is, too, to PHP, and lighttpd
-    makes ``_`` of all that is neither letter nor digit.
-    """
-    return name.translate(_AS_READ)
+        read = canonical(name)
+        return (read.startswith(_PREFIX) or read in self._names) and name not in self._allowed
 
 
 def _scopes(verified: Verified) -> str:
