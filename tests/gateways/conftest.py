@@ -12,6 +12,8 @@ import pytest
 from ask import Answer, request, token
 from stage import GATEWAYS, Stage
 
+from gateways.witness import Witness
+
 
 @dataclass
 class Gateway:
@@ -60,6 +62,33 @@ def start(name: str, folder: Path, changes: dict[str, str] | None = None) -> Ite
         stage.start_bearerd(config)
         stage.start_gateway(name)
         yield Gateway(name, stage, config)
+
+
+@dataclass
+class Watched:
+    """A gateway whose bearerd takes notes, and answers as it is told."""
+
+    name: str
+    port: int
+    witness: Witness
+
+
+@contextlib.contextmanager
+def watching(name: str, stage: Stage, *, silent: bool = False) -> Iterator[Watched]:
+    """A gateway before an upstream that runs already."""
+    with Witness(stage.ports["bearerd"], silent=silent) as witness:
+        stage.start_gateway(name)
+        yield Watched(name, stage.ports[name], witness)
+        stage.stop(name)
+
+
+@pytest.fixture(scope="module", params=GATEWAYS)
+def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """Every gateway, watched."""
+    with Stage.on_free_ports(tmp_path_factory.mktemp(request.param)) as stage:
+        stage.start_upstream()
+        with watching(request.param, stage) as made:
+            yield made
 
 
 @pytest.fixture(scope="session", params=GATEWAYS)

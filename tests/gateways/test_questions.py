@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
-from stage import GATEWAYS, Stage
 
 from bearerd._native import head
-from gateways.conftest import said
-from gateways.witness import Question, Witness
+from gateways.conftest import Watched, said
+from gateways.witness import Question
 
 # What is matched, cleaned, decoded or encoded on the way, by one or another.
 TARGETS = (
@@ -33,52 +30,36 @@ NOBODYS = {
 NOT_TWICE = ("ETag", "Max-Forwards", "Server", "User-Agent")
 
 
-@dataclass
-class Watched:
-    """A gateway whose bearerd takes notes."""
-
-    name: str
-    port: int
-    witness: Witness
-
-    def send(self, target: str, *lines: str, method: str = "GET") -> tuple[bytes, Question | None]:
-        """The answer, and what was asked about the request."""
-        self.witness.questions.clear()
-        answer = said(self.port, target, *lines, method=method)
-        assert len(self.witness.questions) <= 1
-        return answer, self.witness.questions[0] if self.witness.questions else None
-
-    def told(self, question: Question) -> tuple[list[str], list[str]]:
-        """Methods and targets of the original request, as bearerd reads them."""
-        if self.name == "envoy":
-            prefix = "/ext_authz/api"
-            assert question.target.startswith(prefix)
-            return [question.method], [question.target.removeprefix(prefix)]
-        assert question.target in ("/auth/api", "/auth/api?")  # the latter of Caddy, where the client's query is empty
-        family = "X-Original-" if self.name == "nginx" else "X-Forwarded-"
-        return question.all(family + "Method"), question.all(family + "Uri")
+def send(watched: Watched, target: str, *lines: str, method: str = "GET") -> tuple[bytes, Question | None]:
+    """The answer, and what was asked about the request."""
+    questions = watched.witness.questions
+    questions.clear()
+    answer = said(watched.port, target, *lines, method=method)
+    assert len(questions) <= 1
+    return answer, questions[0] if questions else None
 
 
-@pytest.fixture(scope="module", params=GATEWAYS)
-def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    with Stage.on_free_ports(tmp_path_factory.mktemp(request.param)) as stage:
-        stage.start_upstream()
-        with Witness(stage.ports["bearerd"]) as witness:
-            stage.start_gateway(request.param)
-            yield Watched(request.param, stage.ports[request.param], witness)
-            stage.stop(request.param)
+def told(name: str, question: Question) -> tuple[list[str], list[str]]:
+    """Methods and targets of the original request, as bearerd reads them of this gateway."""
+    if name == "envoy":
+        prefix = "/ext_authz/api"
+        assert question.target.startswith(prefix)
+        return [question.method], [question.target.removeprefix(prefix)]
+    assert question.target in ("/auth/api", "/auth/api?")  # the latter of Caddy, where the client's query is empty
+    family = "X-Original-" if name == "nginx" else "X-Forwarded-"
+    return question.all(family + "Method"), question.all(family + "Uri")
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_is_asked_about_is_what_the_upstream_gets(watched: Watched, target: str) -> None:
     """Whatever a gateway makes of a path, it makes it before it asks."""
-    answer, question = watched.send(target)
+    answer, question = send(watched, target)
     if b'"body_bytes"' not in answer:
         assert int(answer.split(b" ", 2)[1]) in (400, 404)
         return
     got = json.loads(answer[answer.index(b"{") : answer.rindex(b"}") + 1])
     assert question is not None
-    methods, targets = watched.told(question)
+    methods, targets = told(watched.name, question)
     assert methods == [got["method"]]
     if watched.name == "nginx" and target == "http://evil.example?a":
         targets = ["/" + only for only in targets]  # it asks about ?a, which bearerd refuses: no path begins so
@@ -88,11 +69,11 @@ def test_what_is_asked_about_is_what_the_upstream_gets(watched: Watched, target:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get"])
 def test_the_method_that_is_asked_about_is_the_original_one(watched: Watched, method: str) -> None:
     lies = [f"{name}: GET" for name in ("X-Forwarded-Method", "X-Original-Method", "X-HTTP-Method-Override")]
-    answer, question = watched.send("/orders/7", *lies, method=method)
+    answer, question = send(watched, "/orders/7", *lies, method=method)
     if question is None:  # not a method to this gateway
         assert (watched.name, int(answer.split(b" ", 2)[1])) in {("nginx", 400), ("envoy", 400)}
         return
-    assert watched.told(question)[0] == [method]
+    assert told(watched.name, question)[0] == [method]
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 0", "Transfer-Encoding: chunked"])
@@ -101,7 +82,7 @@ def test_a_question_carries_nothing_that_takes_it_from_the_lane(watched: Watched
     sent = [f"{name}: {value}" for name, value in (*READ.items(), *NOBODYS.items())]
     sent += [f"{name}: 1" for name in NOT_TWICE for _ in range(2)]
     upgrade = ["Upgrade: websocket"] * (watched.name != "envoy")  # which refuses the request whole
-    _, question = watched.send("/orders/7", length, *sent, *upgrade, method="POST")
+    _, question = send(watched, "/orders/7", length, *sent, *upgrade, method="POST")
     assert question is not None
     assert isinstance(head.read(question.head), head.Whole)
     assert {name: question.all(name) for name in READ} == {name: [value] for name, value in READ.items()}
@@ -111,12 +92,12 @@ def test_a_question_carries_nothing_that_takes_it_from_the_lane(watched: Watched
 def test_questions_are_asked_on_connections_that_are_kept(watched: Watched) -> None:
     before = watched.witness.connections
     for _ in range(20):
-        watched.send("/orders/7")
+        send(watched, "/orders/7")
     assert watched.witness.connections - before <= 1
 
 
 def test_a_host_in_the_target_is_the_host_that_is_told(watched: Watched) -> None:
-    _, question = watched.send("http://other.example/orders/7")
+    _, question = send(watched, "http://other.example/orders/7")
     assert question is not None
     family = {"nginx": "X-Original-Host", "envoy": "Host"}.get(watched.name, "X-Forwarded-Host")
     assert question.all(family) == ["x" if watched.name == "nginx" else "other.example"]

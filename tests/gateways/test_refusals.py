@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import pytest
-from stage import GATEWAYS, Stage
 
 from bearerd.decision import Challenge, Decision
 from bearerd.faces import answer
 from bearerd.refusals import TABLE, Code
-from gateways.conftest import said
-from gateways.witness import Witness
+from gateways.conftest import Watched, said
 
 ID = "0123456789abcdef0123456789abcdef"
 DIALECTS = {"nginx": "nginx", "envoy": "envoy", "traefik": "forwarded", "caddy": "forwarded"}
@@ -23,39 +18,21 @@ CODES = (
 )  # fmt: skip
 
 
-@dataclass
-class Refusing:
-    """A gateway whose bearerd refuses as it is told."""
-
-    name: str
-    port: int
-    witness: Witness
-
-    def refused(self, code: Code) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Status, header fields and body that the client gets."""
-        row = TABLE[code]
-        challenged = CHALLENGE if row.status == 401 or code is Code.INSUFFICIENT_SCOPE else None
-        decision = Decision(False, row.outcome, code, row.status, resource="api", challenge=challenged)
-        self.witness.answer = answer.answer(decision, ID, DIALECTS[self.name])
-        head, _, body = said(self.port, "/orders/7").partition(b"\r\n\r\n")
-        first, *lines = head.decode().split("\r\n")
-        fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-        return int(first.split(" ")[1]), fields, body
-
-
-@pytest.fixture(scope="module", params=GATEWAYS)
-def refusing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusing]:
-    with Stage.on_free_ports(tmp_path_factory.mktemp(request.param)) as stage:
-        stage.start_upstream()
-        with Witness(stage.ports["bearerd"]) as witness:
-            stage.start_gateway(request.param)
-            yield Refusing(request.param, stage.ports[request.param], witness)
-            stage.stop(request.param)
+def refused(watched: Watched, code: Code) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, header fields and body that the client gets."""
+    row = TABLE[code]
+    challenged = CHALLENGE if row.status == 401 or code is Code.INSUFFICIENT_SCOPE else None
+    decision = Decision(False, row.outcome, code, row.status, resource="api", challenge=challenged)
+    watched.witness.answer = answer.answer(decision, ID, DIALECTS[watched.name])
+    head, _, body = said(watched.port, "/orders/7").partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    return int(first.split(" ")[1]), fields, body
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_refusal_reaches_the_client_as_it_was_meant(refusing: Refusing, code: Code) -> None:
-    status, fields, body = refusing.refused(code)
+def test_a_refusal_reaches_the_client_as_it_was_meant(watched: Watched, code: Code) -> None:
+    status, fields, body = refused(watched, code)
     meant = TABLE[code].status
     assert status == meant
     assert b"body_bytes" not in body
@@ -63,7 +40,7 @@ def test_a_refusal_reaches_the_client_as_it_was_meant(refusing: Refusing, code: 
     def every(name: str) -> list[str]:
         return [value for given, value in fields if given == name]
 
-    if (refusing.name, meant) == ("envoy", 503):  # an answer of Envoy's own (status_on_error)
+    if (watched.name, meant) == ("envoy", 503):  # an answer of Envoy's own (status_on_error)
         assert every("retry-after") == every("x-auth-request-id") == []
         return
     challenged = meant == 401 or code is Code.INSUFFICIENT_SCOPE

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from stage import Stage
 
-from gateways.conftest import Gateway, said
-from gateways.witness import Witness
+from gateways.conftest import Gateway, said, watching
 
 GONE = {"nginx": 503, "envoy": 503, "traefik": 500, "caddy": 502}  # Traefik and Caddy cannot be told another
 SILENT = {"nginx": 503, "envoy": 503, "traefik": 500, "caddy": 504}  # after five seconds; Traefik waits for thirty
@@ -30,13 +29,11 @@ def test_bearerd_down_means_no_passage(fresh: Callable[..., Gateway], name: str)
 def test_a_silent_bearerd_means_no_passage(tmp_path: Path, name: str) -> None:
     with Stage.on_free_ports(tmp_path) as stage:
         stage.start_upstream()
-        with Witness(stage.ports["bearerd"], silent=True) as witness:
-            stage.start_gateway(name)
-            answer = said(stage.ports[name], "/health", wait=60)
+        with watching(name, stage, silent=True) as watched:
+            answer = said(watched.port, "/health", wait=60)
             assert int(answer.split(b" ", 2)[1]) == SILENT[name]
             assert b'"body_bytes"' not in answer
-            assert witness.questions
-            stage.stop(name)
+            assert watched.witness.questions
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stage import Stage
 
-from gateways.conftest import said
+from gateways.conftest import said, watching
 from gateways.witness import Witness
 
 UPGRADE = "\t\t\trequest_header -Upgrade\n"
@@ -56,10 +56,8 @@ def upstream(port: int) -> Iterator[None]:
 def behind(name: str, folder: Path, changes: dict[str, str]) -> Iterator[tuple[int, Witness]]:
     with Stage.on_free_ports(folder) as stage:
         stage.changes |= changes
-        with upstream(stage.ports["upstream"]), Witness(stage.ports["bearerd"]) as witness:
-            stage.start_gateway(name)
-            yield stage.ports[name], witness
-            stage.stop(name)
+        with upstream(stage.ports["upstream"]), watching(name, stage) as watched:
+            yield watched.port, watched.witness
 
 
 def handshake(port: int, protocol: str, connection: str = "Upgrade") -> bytes:
