@@ -7,13 +7,10 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import oracle
 from support.heads import CASES, NEXT, SEEDS, SPLICES, Case, mutated, told
 
 from bearerd._native import head
-
-pytest.importorskip("aiohttp", reason="the sanitizers' environment has no aiohttp")
-from support import oracle
-
 from bearerd.limits import Limits
 
 START = b"GET /auth/api HTTP/1.1\r\nHost: a\r\n"
