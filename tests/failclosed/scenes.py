@@ -22,8 +22,6 @@ from bearerd.store.entries import Kind
 from bearerd.store.revocations import Written
 
 PATIENCE = 5.0  # seconds: bounds a failure
-
-
 LOGGED = {"refusal_logs_per_second": 1_000_000}  # each refusal has its line, however many there were
 
 

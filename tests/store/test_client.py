@@ -300,13 +300,13 @@ class Turns:
 
     def _turn(self) -> None:
         self.count += 1
-        time.sleep(0.005)
+        time.sleep(0.02)
         self._next = self._loop.call_soon(self._turn)
 
     async def least(self, ask: Callable[[], Awaitable[object]]) -> int:
         """The turns that asking takes, when the store is quick."""
         taken = []
-        for _ in range(50):
+        for _ in range(20):
             before = self.count
             await ask()
             taken.append(self.count - before)
@@ -328,7 +328,7 @@ async def test_to_the_owner_of_a_connection_an_exchange_costs_a_busy_loop_no_tur
             others = await turns.least(lambda: asyncio.create_task(link.call("PING")))
         finally:
             turns.stop()
-    assert own < others
+    assert own <= 2 < others
 
 
 async def test_an_owner_that_is_cancelled_takes_its_connection_along(shared_server: Valkey) -> None:
