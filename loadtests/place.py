@@ -40,6 +40,7 @@ class Target:
     refuses: Sequence[Ask] = ()
     checked: Callable[[], float] | None = None  # signatures it has checked so far, by its own count
     checks_each: float = 0.0  # … and how many an answer must have cost
+    known: int = 0  # … but for this many tokens at most, which the warm-up left behind
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from bearerd.store import embedded
 from peers.groups import KNOWN as AGAIN
 from peers.groups import NEW as FIRST
 
-FEW, MANY = 64, 1024  # tokens: what the small cache holds, and what takes turns before it
+FEW = 64  # tokens that the small cache is to hold; its table has room for less than two times as many
+MANY = 1024  # tokens that take turns before it
 SMALL = f"token_cache_entries = {FEW}"
 CONFIG = """
 [server]
@@ -155,7 +156,7 @@ def new(place: Place, algorithm: str) -> Target:
     tokens = place.issuer.tokens(MANY, algorithm)
     bad = [question(tampered(tokens[0]), 401)]
     asks = [question(token) for token in tokens]
-    return Target(service.port, (service.pid,), asks, bad, service.checked, 1.0)
+    return Target(service.port, (service.pid,), asks, bad, service.checked, 1.0, 2 * FEW)
 
 
 KNOWN = (

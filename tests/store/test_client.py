@@ -328,7 +328,7 @@ async def test_to_the_owner_of_a_connection_an_exchange_costs_a_busy_loop_no_tur
             others = await turns.least(lambda: asyncio.create_task(link.call("PING")))
         finally:
             turns.stop()
-    assert own <= 2 < others
+    assert own <= 3 < others  # the turn that runs when asked, the store's own, and that in which the answer is read
 
 
 async def test_an_owner_that_is_cancelled_takes_its_connection_along(shared_server: Valkey) -> None:
