@@ -65,10 +65,13 @@ def test_each_guarantee_stands_in_the_words_of_the_design_with_what_shows_it(nam
 
 
 def test_every_warning_of_the_readiness_probe_is_told_of() -> None:
-    code = (ROOT / "src" / "bearerd" / "serve" / "desk.py").read_text()
+    code = "".join((ROOT / "src" / "bearerd" / "serve" / name).read_text() for name in ("desk.py", "renewal.py"))
     page = (ROOT / "docs" / "operations.md").read_text()
     words = set(
-        re.findall(r'f?"((?:insecure_issuer|restart_needed|serving_stale|snapshot_\w+|clock_set_\w+))[:"]', code)
+        re.findall(
+            r'f?"((?:insecure_issuer|restart_needed|serving_stale|snapshot_\w+|clock_set_\w+|certificate_\w+))[:"]',
+            code,
+        )
     )
     told = set(re.findall(r"`([a-z_]+)(?::[A-Z]+)?`", page.partition("Warnings:")[2].partition("\n## ")[0]))
     assert len(words) >= 6
@@ -84,6 +87,7 @@ def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
     ("head", "table"),
     [
         ("[server]", model.Server),
+        ("[server.tls]", model.Tls),
         ("[store]", model.Store),
         ("[trust]", model.Trust),
         ("[[issuer]]", model.Issuer),

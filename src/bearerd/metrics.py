@@ -39,6 +39,19 @@ SNAPSHOT_REASONS: Final = (
 SERVING: Final = ("fresh", "stale", "refused")
 """How a resource is served (``policy.staleness.Serving``)."""
 
+HANDSHAKES: Final = (
+    "ok",
+    "plain_http",  # the client speaks HTTP without TLS
+    "version",  # it speaks no version that is taken
+    "refused",  # it does not believe our certificate, or breaks off for another reason that it names
+    "no_certificate",  # it shows none, and must
+    "bad_certificate",  # it shows one that no client_ca_file vouches for, or an expired one
+    "timeout",
+    "hung_up",
+    "failed",  # anything else
+)
+"""How a TLS handshake ended (``serve.handshakes``)."""
+
 FAST: Final = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
 SLOW: Final = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0)
 
@@ -141,6 +154,12 @@ _ROWS: Final = (
     _gauge("bearerd_config_last_reload_successful", "1 while the configuration on disk is in use.", fold=Fold.SMALLEST),
     _gauge("bearerd_config_last_reload_timestamp_seconds", "When a configuration was last taken into use."),
     _gauge("bearerd_certificate_expiry_timestamp_seconds", "notAfter of the server's certificate.", fold=Fold.SMALLEST),
+    _gauge(
+        "bearerd_certificate_last_reload_successful",
+        "1 while the files of [server.tls] are in use as they are on disk.",
+        fold=Fold.SMALLEST,
+    ),
+    _counter("bearerd_tls_handshakes_total", "TLS handshakes; result: ok, or why there was no connection.", "result"),
     _counter("bearerd_worker_restarts_total", "Workers that ended unasked and were replaced."),
     _counter("bearerd_log_lines_dropped_total", "Log lines that found their reader too slow."),
     _counter("bearerd_decision_lines_suppressed_total", "Refusals counted but not logged (refusal_logs_per_second)."),
@@ -151,7 +170,9 @@ _ROWS: Final = (
 TABLE: Final[dict[str, Series]] = {row.name: row for row in _ROWS}
 
 _DROPPED: Final = "bearerd_series_dropped_total"
-_ALONE: Final = frozenset({"bearerd_certificate_expiry_timestamp_seconds"})  # written only where there is such a thing
+_ALONE: Final = frozenset(  # written only where there is such a thing
+    {"bearerd_certificate_expiry_timestamp_seconds", "bearerd_certificate_last_reload_successful"}
+)
 
 # Before a resource is known, or by a caller, or not at all yet: never counted under a resource's name.
 _ELSEWHERE: Final = {Code.UNKNOWN_RESOURCE, Code.HEAD_TOO_LARGE, Code.INVALID_CLIENT}
@@ -174,6 +195,8 @@ def closed(
         yield "bearerd_revocation_requests_total", result
     for result in ("ok", "failed"):
         yield "bearerd_snapshot_writes_total", result
+    for result in HANDSHAKES:
+        yield "bearerd_tls_handshakes_total", result
     for reason in SNAPSHOT_REASONS:
         yield "bearerd_snapshot_refused_total", reason
     for resource, faces in resources.items():

@@ -23,11 +23,15 @@ GOOD = question("nginx", "bare", tokens()["good"])
 class Doors:
     def __init__(self) -> None:
         self.closed = False
+        self.coming = 0
+
+    async def turn_away(self) -> None:
+        self.coming = 0
 
     def shut(self) -> None:
         self.closed = True
 
-    async def shut_for_good(self) -> None:
+    async def shut_for_good(self, patience: float) -> None:
         self.closed = True
 
 

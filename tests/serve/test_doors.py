@@ -103,7 +103,7 @@ async def test_shut_for_good_takes_what_has_already_arrived() -> None:
     async with house() as (doors, server, sock):
         doors.open([sock])
         clients = connect(sock, 100)
-        await doors.shut_for_good()
+        await doors.shut_for_good(30.0)
         await until(lambda: len(server.connections) == 100)
         for client in clients:
             client.close()

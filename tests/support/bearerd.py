@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -113,11 +114,21 @@ class Answer:
 
 
 def request(
-    address: str, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None
+    address: str,
+    method: str,
+    path: str,
+    headers: dict[str, str] | None = None,
+    body: bytes | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """One HTTP request on a connection of its own."""
     host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=PATIENCE)
+    place = host.strip("[]"), int(port)
+    connection = (
+        http.client.HTTPConnection(*place, timeout=PATIENCE)
+        if tls is None
+        else http.client.HTTPSConnection(*place, timeout=PATIENCE, context=tls)
+    )
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
@@ -145,6 +156,7 @@ class Bearerd:
     environ: dict[str, str] = field(default_factory=dict)
     until_ready: bool = True
     prefix: tuple[str, ...] = ()  # a command that runs it (setpriv)
+    tls: ssl.SSLContext | None = None  # how its public listener is spoken to
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -259,11 +271,11 @@ class Bearerd:
         """Ask as a forwarding gateway does."""
         headers = {"X-Forwarded-Method": method, "X-Forwarded-Uri": path, "X-Forwarded-Host": "api.example"}
         headers |= {} if token is None else {"Authorization": f"Bearer {token}"}
-        return request(self.address, "GET", "/auth/api", headers)
+        return request(self.address, "GET", "/auth/api", headers, tls=self.tls)
 
     async def wire(self) -> Wire:
         """A connection to the public listener that stays open."""
-        return await Wire.to(self.port)
+        return await Wire.to(self.port, tls=self.tls)
 
     def cli(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """A command with this configuration."""

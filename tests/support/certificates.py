@@ -8,11 +8,14 @@ import ssl
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -28,22 +31,60 @@ class Authority:
         path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
         return path
 
+    def issue(self, folder: Path, *names: str, stem: str = "", days: float = 30, key: Key | None = None) -> Issued:
+        """A certificate for these names or addresses that ends in so many days, and its key, in files of their own."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
+        builder = _builder(names[0], key.public_key(), self.certificate.subject, days)
+        certificate = builder.add_extension(alternatives, False).sign(self.key, hashes.SHA256())
+        stem = stem or names[0].replace(":", "_")
+        return Issued.write(folder, stem, certificate.public_bytes(serialization.Encoding.PEM), private(key))
+
     def server(self, folder: Path, *names: str) -> ssl.SSLContext:
         """A server's context, with a certificate for these names or addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
-        builder = _builder(names[0], key.public_key(), self.certificate.subject)
-        certificate = builder.add_extension(alternatives, False).sign(self.key, hashes.SHA256())
-        path = folder / f"{names[0].replace(':', '_')}.pem"
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
+        issued = self.issue(folder, *names)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
+        context.load_cert_chain(issued.certificate, issued.key)
         return context
+
+    def client(self, issued: Issued | None = None) -> ssl.SSLContext:
+        """A client's context that believes this authority alone, and shows a certificate if it has one."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
+        context.set_alpn_protocols(["http/1.1"])
+        if issued is not None:
+            context.load_cert_chain(issued.certificate, issued.key)
+        return context
+
+
+@dataclass(frozen=True)
+class Issued:
+    """The files of one certificate."""
+
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def write(cls, folder: Path, stem: str, certificate: bytes, key: bytes) -> Self:
+        """Each put into place whole, the key first."""
+        issued = cls(folder / f"{stem}.crt", folder / f"{stem}.key")
+        for path, content in ((issued.key, key), (issued.certificate, certificate)):
+            new = path.with_suffix(".new")
+            new.touch(0o600)
+            new.write_bytes(content)
+            new.replace(path)
+        return issued
+
+    def table(self, **more: str | Path) -> str:
+        """``[server.tls]`` with these files."""
+        rows = {"certificate_file": self.certificate, "key_file": self.key, **more}
+        return "\n".join(["[server.tls]", *(f'{key} = "{value}"' for key, value in rows.items())])
+
+
+def private(key: Key, password: bytes | None = None) -> bytes:
+    """A key in PEM, encrypted if there is a password."""
+    sealed = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, sealed)
 
 
 @cache
@@ -61,7 +102,7 @@ def authority(name: str = "test root") -> Authority:
     return Authority(key, certificate)
 
 
-def _builder(name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x509.CertificateBuilder:
+def _builder(name: str, key: Any, issuer: x509.Name, days: float = 30) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -69,8 +110,8 @@ def _builder(name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x5
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now - datetime.timedelta(days=60))
+        .not_valid_after(now + datetime.timedelta(days=days))
     )
 
 

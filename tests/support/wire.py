@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -39,8 +40,8 @@ class Wire:
         self._writer = writer
 
     @classmethod
-    async def to(cls, port: int, host: str = "127.0.0.1") -> Self:
-        return cls(*await asyncio.open_connection(host, port))
+    async def to(cls, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Self:
+        return cls(*await asyncio.open_connection(host, port, ssl=tls))
 
     @classmethod
     async def to_unix(cls, path: str) -> Self:

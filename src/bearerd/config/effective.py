@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from bearerd.config import addresses, files, store_url
+from bearerd.config import addresses, check_tls, files, store_url
 from bearerd.config.model import Rule, UnixListener
 from bearerd.config.problems import dotted
 from bearerd.config.problems import key as quoted
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MASK: Final = "***"
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
 
-RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects"})
+RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects", "server.tls"})
 """Of ``server``, ``store`` and ``limits``, all that a reload can change: the rest shapes sockets, connections and tables
 that live as long as the process.  Issuers, callers, resources and trust are always reloadable."""
 
@@ -185,6 +185,7 @@ def _warn_of_server(config: Config) -> Iterator[str]:
     for number, peer in enumerate(config.trust.peers):
         if peer != "unix" and ipaddress.ip_network(peer).prefixlen == 0:
             yield f"trust.peers[{number}]: whoever reaches the port may speak as a gateway"
+    yield from check_tls.warnings(server)
 
 
 def _warn_of_store(config: Config) -> Iterator[str]:

@@ -9,7 +9,16 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bearerd.config import check_issuers, check_resources, check_server, environment, files, reserved, tables
+from bearerd.config import (
+    check_issuers,
+    check_resources,
+    check_server,
+    check_tls,
+    environment,
+    files,
+    reserved,
+    tables,
+)
 from bearerd.config.model import (
     Caller,
     Config,
@@ -18,6 +27,7 @@ from bearerd.config.model import (
     Rule,
     Server,
     Store,
+    Tls,
     Trust,
     UnixListener,
     with_names,
@@ -124,6 +134,7 @@ class _Draft:
         """What no table can know by itself."""
         problems = self._problems
         check_server.check_server(self.server, problems)
+        check_tls.check_tls(self.server, problems)
         check_server.check_store(self.store, self.server, problems)
         check_server.check_sealing_keys(self.store, _data_dir(self.server, self._folder), problems)
         check_server.check_retention(self.store, self.issuers, problems)
@@ -192,6 +203,8 @@ class _Draft:
                     self._problems.add(f"{key}.{field}", *found)
             elif field == "listen":
                 update[field] = tuple(self._socket(entry) for entry in value)
+            elif isinstance(value, Tls):
+                update[field] = self._at_home(value, f"{key}.{field}")
         return table.model_copy(update=update)
 
     def _socket(self, entry: str | UnixListener) -> str | UnixListener:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bearerd.config.model import Tls
 from bearerd.config.problems import meant
 from bearerd.config.units import is_duration, spelled
 
@@ -129,6 +130,8 @@ def _keys(path: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """The known keys of the table in which an unknown one was found."""
     if len(path) > 1 and path[0] == "listen":
         return ["path", "mode", "group"]
+    if len(path) > 1 and path[0] == "tls":
+        return [*Tls.model_fields]
     return [*model.model_fields]
 
 

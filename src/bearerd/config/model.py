@@ -33,6 +33,15 @@ class UnixListener(Table):
     group: str | None = None
 
 
+class Tls(Table):
+    """``[server.tls]``: how the TCP addresses of ``listen`` are spoken to."""
+
+    certificate_file: Path  # PEM: the server's own, then the intermediates
+    key_file: Path  # PEM, not encrypted
+    client_ca_file: Path | None = None  # whoever connects must show a certificate of one of these authorities
+    min_version: Literal["1.2", "1.3"] = "1.2"
+
+
 class Server(Table):
     """``[server]``"""
 
@@ -46,6 +55,7 @@ class Server(Table):
     drain_timeout: Duration = 20.0
     log_allows: float = Field(default=0.0, ge=0.0, le=1.0)  # the share of allows that get a decision line
     hash_subjects: Flag = False  # log a keyed digest instead of sub
+    tls: Tls | None = None  # None: plain HTTP
 
 
 class Store(Table):

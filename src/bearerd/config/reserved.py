@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _GUARD: Final = "it comes with the MCP guard"
 
 _KEYS: Final = {
-    ("server", "tls"): "terminate TLS in the gateway, or listen on loopback or a unix socket",
     ("server", "grpc"): 'use the HTTP face: gateway = "envoy"',
     ("approvals",): _GUARD,
     ("issuer", "*", "preset"): "set algorithms, scope_claims, role_claims and typ yourself",

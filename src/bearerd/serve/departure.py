@@ -37,10 +37,10 @@ async def depart(server: web.Server, clerk: Clerk, doors: Doors, patience: float
         connection._request_handler = server.request_handler  # noqa: SLF001 - aiohttp copies it once a connection
     if successor:
         doors.shut()
-        await _empty(server, clerk, loop.time() + patience / 2)
+        await _empty(server, clerk, doors, loop.time() + patience / 2)
     else:
-        await _empty(server, clerk, loop.time() + min(LINGER, patience / 2))
-        await doors.shut_for_good()
+        await _empty(server, clerk, doors, loop.time() + min(LINGER, patience / 2))
+        await doors.shut_for_good(max(CUT, (end - loop.time()) / 2))
     for waiting in list(clerk.lane.connections):
         waiting.shut()
     for connection in server.connections:
@@ -48,18 +48,19 @@ async def depart(server: web.Server, clerk: Clerk, doors: Doors, patience: float
             connection.close()  # after its answer
         else:
             connection.force_close()
-    await _empty(server, clerk, end)
+    await _empty(server, clerk, doors, end)
     left = len(server.connections) + len(clerk.lane.connections)
     for waiting in list(clerk.lane.connections):
         waiting.abort()
+    await doors.turn_away()
     await server.shutdown(CUT)
     clerk.stop()
     return left
 
 
-async def _empty(server: web.Server, clerk: Clerk, deadline: float) -> None:
+async def _empty(server: web.Server, clerk: Clerk, doors: Doors, deadline: float) -> None:
     loop = asyncio.get_running_loop()
-    while (server.connections or clerk.lane.connections) and loop.time() < deadline:  # noqa: ASYNC110 - nobody tells
+    while (server.connections or clerk.lane.connections or doors.coming) and loop.time() < deadline:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(STEP)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bearerd.serve.crew import Crew
     from bearerd.serve.member import Member
     from bearerd.serve.page import Pages
+    from bearerd.serve.renewal import Renewal
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Desk:
     draining: bool = False
     reload_problem: str | None = None  # why the file on disk is not in use
     restart_for: list[str] = field(default_factory=list)  # keys that wait for a restart
+    renewal: Renewal | None = None  # of the certificate
     readiness_asked: float = -1e9  # boot time (seconds) of the last question
     unreadiness_seen: asyncio.Event = field(default_factory=asyncio.Event)  # somebody was told while draining
 
@@ -61,6 +63,7 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     warnings += ["serving_stale"] if able and any(health.get("stale") is True for health in healths) else []
     warnings += _of_snapshots(told for health in healths if isinstance(told := health.get("snapshot"), dict))
     warnings += ["clock_set_back"] if any(_behind(health) > STEP for health in healths) else []
+    warnings += [] if desk.renewal is None else desk.renewal.warnings()
     if warnings:
         document["warnings"] = warnings
     return ready, document
@@ -75,6 +78,7 @@ def report(desk: Desk) -> dict[str, Any]:
         "draining": desk.draining,
         "reload_problem": desk.reload_problem,
         "restart_needed_for": desk.restart_for,
+        "tls_problem": None if desk.renewal is None else desk.renewal.problem,
         "workers": [_worker(member) for member in desk.crew.members],
     }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Collection
 
+    from bearerd.serve.handshakes import Handshakes
+
 ACCEPT_AT_ONCE: Final = 64  # connections taken from one socket before others get the loop
 FULL_SECONDS: Final = 0.05  # between two looks whether there is room again
 STARVED_SECONDS: Final = 1.0  # after the kernel had no file or memory left
@@ -28,12 +30,19 @@ _LOGGER: Final = logging.getLogger("bearerd.doors")
 class Doors:
     """The sockets that one process accepts from, and no more than ``most`` connections at once."""
 
-    def __init__(self, factory: Callable[[], asyncio.BaseProtocol], count: Callable[[], int], most: int) -> None:
+    def __init__(
+        self,
+        factory: Callable[[], asyncio.BaseProtocol],
+        count: Callable[[], int],
+        most: int,
+        handshakes: Handshakes | None = None,
+    ) -> None:
         """``factory`` makes the protocol of a connection; ``count`` tells how many there are."""
         self._factory = factory
         self._count = count
         self._most = most
-        self._coming = 0  # accepted, not yet made
+        self._handshakes = handshakes
+        self.coming = 0  # accepted, not yet made: with TLS, for as long as a handshake takes
         self._open: set[socket.socket] = set()
         self._watched: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -54,11 +63,21 @@ class Doors:
         """Accept nothing more."""
         self.open(())
 
-    async def shut_for_good(self) -> None:
-        """Take what has already arrived, then accept nothing more: nobody will open after us."""
+    async def shut_for_good(self, patience: float) -> None:
+        """Take what has already arrived, then accept nothing more: nobody will open after us.
+
+        ``patience``: seconds for those who are slow to finish their handshake.
+        """
         for sock in list(self._watched):
             self._accept(sock, BACKLOG)
         self.shut()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+
+    async def turn_away(self) -> None:
+        """Whoever is still at its handshake."""
+        for task in self._tasks:
+            task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -76,7 +95,7 @@ class Doors:
 
     def _accept(self, sock: socket.socket, at_once: int = ACCEPT_AT_ONCE) -> None:
         for _ in range(at_once):
-            if self._count() + self._coming >= self._most:
+            if self._count() + self.coming >= self._most:
                 self._rest(FULL_SECONDS, "max_connections reached: further ones wait in the kernel")
                 return
             try:
@@ -93,18 +112,25 @@ class Doors:
 
     def _welcome(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        self._coming += 1
+        self.coming += 1
         task = asyncio.get_running_loop().create_task(self._connect(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, connection: socket.socket) -> None:
+        loop, secure = asyncio.get_running_loop(), self._handshakes
+        terms = {} if secure is None else secure.terms(connection)
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._factory, connection)
-        except OSError:  # it is gone again
+            transport, _ = await loop.connect_accepted_socket(self._factory, connection, **terms)
+        except OSError as error:  # it is gone again, or it does not come to terms
             connection.close()
+            if secure is not None and terms:
+                secure.failed(error)
+        else:
+            if secure is not None and terms:
+                secure.made(transport)
         finally:
-            self._coming -= 1
+            self.coming -= 1
 
     def _rest(self, seconds: float, why: str) -> None:
         """Watch nothing for a while."""

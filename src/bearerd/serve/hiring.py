@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bearerd.config.model import Config
+    from bearerd.config.papers import Papers
     from bearerd.serve.listeners import Listeners
     from bearerd.serve.page import Page
 
@@ -29,6 +30,7 @@ class Terms:
     config: Config  # with store.url
     data_dir: Path
     store_is_ours: bool  # nobody knows more than the store: it was started by us and has not been lost since
+    papers: Papers | None = None  # of the TLS listeners
     time: Timekeeper = field(default_factory=Timekeeper)  # what the clocks have said, for those that start late
 
     def page_size(self) -> int:
@@ -46,6 +48,7 @@ class Terms:
             page=page.descriptor,
             slots=[[sock.fileno() for sock in sockets] for sockets in listeners.slots],
             unix=[sock.fileno() for sock in listeners.unix],
+            papers=None if self.papers is None else self.papers.as_dict(),
         ).as_dict()
 
 

@@ -25,6 +25,7 @@ from bearerd.serve.folder import Held
 from bearerd.serve.hiring import Terms
 from bearerd.serve.http import serving
 from bearerd.serve.page import Pages
+from bearerd.serve.renewal import Renewal
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store import sync
@@ -60,6 +61,7 @@ class Supervisor:
         self._crew: Crew
         self._desk: Desk
         self._pages: Pages
+        self._renewal: Renewal
 
     async def run(self) -> None:
         """Serve until a signal says to stop.  Raises NotStarted."""
@@ -74,6 +76,7 @@ class Supervisor:
             self._task(watchdog.run(self._crew))
             self._task(self._keep_time())
             self._task(reload.watch(self._source.path, self._changed))
+            self._task(self._renewal.watch(self._renew))
             await self._until_stopped()
 
     # ---- start
@@ -102,9 +105,11 @@ class Supervisor:
         stack.callback(self._pages.close)
         self._told_reload(None)
         ours = self._store is not None
-        terms = Terms(self._config, held.folder, ours, Timekeeper(effective.clock_hold(self._config)))
+        self._renewal = Renewal(server, self._pages.own)
+        time = Timekeeper(effective.clock_hold(self._config))
+        terms = Terms(self._config, held.folder, ours, papers=self._renewal.papers, time=time)
         self._crew = Crew(slots, public, self._pages, terms, self._released)
-        self._desk = Desk(self._crew, self._pages, self._config, self._reload, self._crew.roll)
+        self._desk = Desk(self._crew, self._pages, self._config, self._reload, self._crew.roll, renewal=self._renewal)
         await stack.enter_async_context(serving(probes.app(self._desk), own["probes"], config.limits))
         token = held.admin_token()
         await stack.enter_async_context(serving(admin.app(self._desk, token), own["admin"], config.limits))
@@ -229,6 +234,7 @@ class Supervisor:
                 changed = await asyncio.to_thread(reload.read, self._source.path, self._environ)
                 found = reload.merged(self._source, changed, self._environ)
                 config = self._with_store(found.config)
+                papers = await asyncio.to_thread(self._renewal.read, config.server)
                 await self._crew.reload(config)
             except ConfigError as error:
                 problems = [
@@ -237,12 +243,19 @@ class Supervisor:
                 return self._told_reload("; ".join(problems))
             except NotDone as error:
                 return self._told_reload(str(error))
+            await self._crew.take(papers)
+            self._renewal.use(config.server, papers)
             self._config = self._desk.config = config
             self._crew.terms.time.hold = effective.clock_hold(config)
             self._desk.restart_for = found.waiting
             if found.waiting:
                 _LOGGER.warning("keys that need a restart are as they were", extra={"keys": found.waiting})
             return self._told_reload(None)
+
+    async def _renew(self) -> None:
+        """A file of the certificate's has changed."""
+        async with self._reloading:
+            await self._renewal.renew(self._crew.take)
 
     def _told_reload(self, problem: str | None) -> str | None:
         """In the log, in the metrics, and where readiness is asked for."""

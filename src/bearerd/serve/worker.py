@@ -23,12 +23,14 @@ import uvloop
 
 from bearerd import log
 from bearerd.config.model import Config
+from bearerd.config.papers import Papers
 from bearerd.faces.app import public_runner
 from bearerd.lane.clerk import Clerk
 from bearerd.serve import errands, process
 from bearerd.serve.channel import Channel
 from bearerd.serve.departure import depart
 from bearerd.serve.doors import Doors
+from bearerd.serve.handshakes import Handshakes
 from bearerd.service import Service
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Orders:
     page: int  # descriptor of the metrics page
     slots: list[list[int]]  # TCP sockets, by worker slot
     unix: list[int]
+    papers: dict[str, Any] | None  # what TCP connections are greeted with; None: nothing, they are plain
 
     def as_dict(self) -> dict[str, Any]:
         """As it goes over the channel."""
@@ -68,6 +71,7 @@ class Worker:
         self._runner: web.ServerRunner | None = None
         self._clerk: Clerk | None = None
         self._doors: Doors | None = None
+        self._handshakes: Handshakes | None = None
         self._open: list[int] = []  # the slots that we accept from
         self._slots: list[list[socket.socket]] = []
         self._unix: list[socket.socket] = []
@@ -115,6 +119,9 @@ class Worker:
         if what == "reload":
             async with self._order:  # after the start, where that is still under way
                 return await self._serving.reload(Config.model_validate(fields["config"]))
+        if what == "papers":
+            async with self._order:
+                return self._take(fields["papers"])
         return await errands.ERRANDS[what](self._serving, fields)
 
     @property
@@ -127,6 +134,8 @@ class Worker:
         self._slots = [[socket.socket(fileno=number) for number in slot] for slot in orders.slots]
         self._unix = [socket.socket(fileno=number) for number in orders.unix]
         config = Config.model_validate(orders.config)
+        if config.server.tls is not None and orders.papers is None:
+            raise RuntimeError("TLS is configured, and there is no certificate to show")
         page = mmap.mmap(orders.page, 0)
         os.close(orders.page)
         service = Service(
@@ -136,6 +145,8 @@ class Worker:
             store_is_ours=orders.store_is_ours,
             seen=orders.clocks,
         )
+        handshakes = self._handshakes = Handshakes(service.metrics)
+        self._take(orders.papers)
         runner = public_runner(service)
         await runner.setup()
         server = runner.server
@@ -143,11 +154,18 @@ class Worker:
         connections = server._connections  # noqa: SLF001 - its public sibling copies the whole dictionary
         clerk = Clerk(service, server)
         ours = clerk.lane.connections
-        self._doors = Doors(clerk.connection, lambda: len(ours) + len(connections), config.limits.max_connections)
+        most = config.limits.max_connections
+        self._doors = Doors(clerk.connection, lambda: len(ours) + len(connections), most, handshakes)
         await service.start()
         clerk.start()
         self._service, self._runner, self._clerk = service, runner, clerk
         return {"lease": getattr(service, "lease", "")}
+
+    def _take(self, papers: dict[str, Any] | None) -> None:
+        """Greet whoever connects from now on with these."""
+        if self._handshakes is None:
+            raise RuntimeError("not started")
+        self._handshakes.take(None if papers is None else Papers(**papers))
 
     def _serve(self, slots: list[int], *, unix: bool) -> None:
         """Accept from these slots' sockets, and from the unix sockets, which belong to all."""
