@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support import house
 from support.bearerd import RESOURCE, Bearerd, config, run, wait_for
+from support.certificates import authority
 
 from bearerd.cli import crowd, usage
 from bearerd.cli.bench import question
@@ -70,6 +71,23 @@ def test_envoy_is_played_where_the_resource_has_no_other_gateway(tmp_path: Path)
         told = running.cli("bench", *ASKED, "-X", "HEAD", "-o", "json", given=house.token())
     assert told.returncode == 0, told.stdout + told.stderr
     assert set(json.loads(told.stdout)["statuses"]) == {"200"}
+
+
+def test_a_listener_with_mtls_is_asked_by_whoever_has_a_certificate(tmp_path: Path) -> None:
+    issued, ca = authority().issue(tmp_path, "bearerd.test"), authority("clients").write(tmp_path)
+    gateway = authority("clients").issue(tmp_path, "gateway")
+    shown = ("--cert", str(gateway.certificate), "--key", str(gateway.key))
+    with Bearerd(tmp_path / "b", config(workers=1, server=issued.table(client_ca_file=ca))) as running:
+        told = running.cli("bench", *ASKED, *shown, "-o", "json", given=house.token())
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert set(json.loads(told.stdout)["statuses"]) == {"200"}
+        told = running.cli("bench", *ASKED, given=house.token())
+        assert (told.returncode, "--cert and --key" in told.stderr) == (2, True)
+        told = running.cli("bench", *ASKED, "--cert", str(ca), given=house.token())
+        assert (told.returncode, "cannot be used" in told.stderr) == (2, True)
+        authority().issue(tmp_path, "bearerd.test", days=-1)  # the file is no longer what is shown
+        told = running.cli("bench", *ASKED, *shown, given=house.token())
+        assert (told.returncode, "CERTIFICATE_VERIFY_FAILED" in told.stderr) == (2, True)
 
 
 # ---- nobody to ask, and wrong usage

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bearerd.cli import crowd, place, tokens, usage
+from bearerd.cli import crowd, place, secure, tokens, usage
 from bearerd.cli.output import Failure, Unreachable, config_option, emit, format_option, plain, table
 
 if TYPE_CHECKING:
@@ -30,8 +30,19 @@ BUSY: Final = 0.9  # of a core: from there on the client measures itself
 @click.option(
     "--seconds", "-s", type=click.FloatRange(0.1, 60), default=5.0, show_default=True, help="How long it is asked."
 )
+@click.option("--cert", type=click.Path(dir_okay=False), metavar="FILE", help="mTLS: the certificate to show.")
+@click.option("--key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key, if it is in another file.")
 @format_option
-def command(path: str, token_file: str, form: str, connections: int, seconds: float, **asked: str) -> None:
+def command(
+    path: str,
+    token_file: str,
+    form: str,
+    connections: int,
+    seconds: float,
+    cert: str | None,
+    key: str | None,
+    **asked: str,
+) -> None:
     """Load the running bearerd of FILE with one question: exit code 0 always allowed, 1 not always, 2 nobody answers.
 
     The token is read from standard input or a file; it is asked about as a gateway asks, on each connection again as soon as
@@ -46,7 +57,8 @@ def command(path: str, token_file: str, form: str, connections: int, seconds: fl
     config = load.load(path)
     request = question(config, asked, tokens.read(token_file))
     where, pid = _running(path, config)
-    plan = crowd.Plan(where, request, connections, seconds, bodiless=request.startswith(b"HEAD "))
+    tls = None if where.startswith("unix:") else secure.context(config.server.tls, cert, key)
+    plan = crowd.Plan(where, request, connections, seconds, bodiless=request.startswith(b"HEAD "), tls=tls)
     found = _measured(plan, pid)
     emit(form, {"resource": asked["resource"], **found}, _show)
     raise click.exceptions.Exit(0 if set(found["statuses"]) == {"200"} and not found["lost"] else 1)
@@ -97,7 +109,8 @@ def _running(path: str, config: Config) -> tuple[str, int | None]:
 def _measured(plan: crowd.Plan, pid: int | None) -> dict[str, Any]:
     first = crowd.gather(replace(plan, connections=1, seconds=0.0))
     if not first.answered:
-        raise Unreachable(f"nobody answers as bearerd does at {plan.where}: is it running?")
+        why = f" ({first.trouble})" if first.trouble else ""
+        raise Unreachable(f"nobody answers as bearerd does at {plan.where}: is it running?{why}")
     before = None if pid is None else usage.cpu_seconds(pid)
     tally = crowd.gather(plan)
     after = None if pid is None else usage.cpu_seconds(pid)

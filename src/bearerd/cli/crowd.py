@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
 GRACE: Final = 2.0  # seconds for the last answers
@@ -39,6 +40,7 @@ class Tally:
     turned_away: int = 0  # connections that could not be made
     seconds: float = 0.0
     client_cpu: float = 0.0  # seconds
+    trouble: str = ""  # what the last connection that was refused or broken off died of
 
     @property
     def answered(self) -> int:
@@ -60,6 +62,7 @@ class Plan:
     connections: int
     seconds: float
     bodiless: bool = False  # the method is HEAD
+    tls: ssl.SSLContext | None = None  # for host:port
 
 
 def gather(plan: Plan) -> Tally:
@@ -84,8 +87,9 @@ async def _come_and_go(plan: Plan, tally: Tally, deadline: float) -> None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 asker = await _connect(plan, lambda: _Asker(plan, tally, deadline))
-        except OSError:  # TimeoutError is one
+        except OSError as error:  # TimeoutError is one
             tally.turned_away += 1
+            tally.trouble = str(error)
             await asyncio.sleep(PAUSE)
         else:
             done, _ = await asyncio.wait((asker.gone,), timeout=max(0.0, deadline - time.monotonic()) + GRACE)
@@ -102,7 +106,7 @@ async def _connect(plan: Plan, factory: Callable[[], _Asker]) -> _Asker:
         connecting = loop.create_unix_connection(factory, plan.where.removeprefix("unix:"))
     else:
         host, _, port = plan.where.rpartition(":")
-        connecting = loop.create_connection(factory, host.strip("[]"), int(port))
+        connecting = loop.create_connection(factory, host.strip("[]"), int(port), ssl=plan.tls)
     return (await connecting)[1]
 
 
@@ -136,9 +140,10 @@ class _Asker(asyncio.Protocol):
             return
         self._answered(int(status[1]), closes=_CLOSES.search(head) is not None)
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         if self._since is not None:
             self._tally.lost += 1
+            self._tally.trouble = str(error or "")
         if not self.gone.done():
             self.gone.set_result(None)
 
