@@ -181,6 +181,25 @@ async def test_a_client_that_does_not_read_while_it_waits_gets_its_answer_and_th
     assert line.reading
 
 
+async def test_a_transport_that_resumes_from_within_a_write_is_given_each_answer_once(
+    bay: Bay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = bay.open()
+    line.feed(PASSES + ask())
+    line.stall()
+    write = line.write
+
+    def written(data: bytes) -> None:  # as TLS may: what waited has gone with it
+        write(data)
+        if line.stalled:
+            line.flow()
+
+    monkeypatch.setattr(line, "write", written)
+    connection_of(line).reply(OK, b"first")
+    assert answers(line) == [b"first", b"Server: bay"]
+    assert line.reading
+
+
 async def test_of_a_client_that_waits_no_more_is_kept_than_one_head_may_have(bay: Bay) -> None:
     line = bay.open()
     line.feed(PASSES)

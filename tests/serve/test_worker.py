@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import authority
 
 from bearerd.serve import worker
 
@@ -52,3 +54,12 @@ def test_a_worker_whose_channel_closes_ends_by_itself() -> None:
         process = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
     ours.close()
     assert process.wait(60) == 0
+
+
+async def test_a_worker_that_should_speak_tls_and_has_nothing_to_show_does_not_start(tmp_path: Path) -> None:
+    issued = authority().issue(tmp_path, "bearerd.test")
+    tls = {"certificate_file": str(issued.certificate), "key_file": str(issued.key)}
+    orders = worker.Orders(0, {"server": {"tls": tls}}, str(tmp_path), False, (), -1, [], [], None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(RuntimeError, match="no certificate to show"):
+        await worker.Worker(ours)._start(orders)
