@@ -95,3 +95,17 @@ async def test_whoever_does_not_read_its_last_answer_is_cut_off_and_counted(hous
     line.feed(GOOD)
     assert (await leave(house, 0.05))[0] == 1
     assert line.aborted
+
+
+async def test_who_is_still_at_a_handshake_is_waited_for_and_turned_away_at_the_end(house: House) -> None:
+    doors: Any = Doors()
+    doors.coming = 1
+    assert house.runner.server is not None
+    leaving = asyncio.create_task(depart(house.runner.server, house.clerk, doors, 5.0, successor=True))
+    await asyncio.sleep(0.05)
+    assert not leaving.done()
+    doors.coming = 0
+    assert await leaving == 0
+    doors.coming = 1  # mute
+    assert await depart(house.runner.server, house.clerk, doors, 0.05, successor=True) == 0  # no request is cut off
+    assert doors.coming == 0
