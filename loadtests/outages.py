@@ -4,9 +4,9 @@
     OUTAGES_SECONDS      of revocations under load, for each durability (60)
     OUTAGES_CONNECTIONS  that ask without pause meanwhile (16)
     OUTAGES_REVOCATIONS  a second (25)
-    OUTAGES_ROUNDS       outages (6)
+    OUTAGES_ROUNDS       outages (8)
     OUTAGES_WINDOW       seconds of each window (8)
-    OUTAGES_RATE         questions a second in the windows (400)
+    OUTAGES_RATE         questions a second in the windows (1000)
     OUTAGES_REPORT       where the report goes
 
 Exit code 1 if a single answer was not the right one.
@@ -51,10 +51,10 @@ def spreading() -> tuple[list[propagation.Outcome], list[float]]:
 
 def outages() -> hanging.Outcome:
     """Windows with and without store and issuer."""
-    rounds, seconds = int(setting("ROUNDS", 6)), setting("WINDOW", 8)
+    rounds, seconds = int(setting("ROUNDS", 8)), setting("WINDOW", 8)
     print(f"{rounds} outages", flush=True)
     with running("memory", seconds + hanging.MARGIN) as rig:
-        return hanging.measure(rig, rounds, setting("RATE", 400), seconds)
+        return hanging.measure(rig, rounds, setting("RATE", 1000), seconds)
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ def _hanging(hung: Outcome) -> str:
         ("hanging, view older than max_staleness", "available", hung.old),
     ]
     head = ["state", "resource", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs/request"]
-    head += [f"{name} against well" for name in (*_SHARES, "CPU")]
+    head += [f"{name} against well" for name in (*_SHARES, "CPU")] + ["p99.9 of all windows together"]
     rows = [[state, resource, *_figures(resource, windows, hung.well)] for state, resource, windows in states]
     count, first = len(hung.young), hung.well[0]
     told = sorted(hung.strangers.items())
@@ -112,10 +112,17 @@ def _figures(resource: str, windows: list[Window], well: list[Window]) -> list[s
     measures = [latency(share) for share in _SHARES.values()]
     shown = [milliseconds(statistics.median(map(measure, windows))) for measure in measures]
     shown.append(f"{statistics.median(window.cpu for window in windows) * 1e6:.0f}")
+    together = _together(resource, windows)
     if windows is well:
-        return [*shown, *["–"] * 4]
+        return [*shown, *["–"] * 4, f"{milliseconds(together)} ms"]
     measures.append(lambda window: window.cpu)
-    return [*shown, *(spread(ratios([*map(m, windows)], [*map(m, well)])) for m in measures)]
+    against = [spread(ratios([*map(m, windows)], [*map(m, well)])) for m in measures]
+    return [*shown, *against, f"{milliseconds(together)} ms, {together / _together(resource, well) - 1:+.0%}"]
+
+
+def _together(resource: str, windows: list[Window]) -> float:
+    """The p99.9 of all answers: of one window's it rests on a handful."""
+    return percentile([seconds for window in windows for seconds in window.of(resource)], 0.999)
 
 
 def _processor() -> str:

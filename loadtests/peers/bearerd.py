@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 
 from credentials import AUDIENCE, ISSUER, tampered
 from hammer import Ask
@@ -29,7 +30,7 @@ CONFIG = """
 [server]
 profile = "development"
 workers = 1
-listen = ["127.0.0.1:{port}"]
+listen = ["127.0.0.1:{port}", {{ path = "{socket}" }}]
 admin = "127.0.0.1:{admin}"
 probes = "127.0.0.1:{probes}"
 
@@ -79,6 +80,7 @@ class Service:
     pid: int
     port: int
     probes: int
+    socket: Path
 
     def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
@@ -108,6 +110,7 @@ def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = 
     config.write_text(
         CONFIG.format(
             port=port,
+            socket=folder / "bearerd.sock",
             admin=admin,
             probes=probes,
             store=store,
@@ -124,7 +127,7 @@ def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = 
     for _ in range(100):
         ready = [*command, "health", "--config", str(config)]
         if subprocess.run(ready, capture_output=True, check=False, env=environment()).returncode == 0:
-            return Service(pid, port, probes)
+            return Service(pid, port, probes, folder / "bearerd.sock")
         time.sleep(0.1)
     raise NotStarted(f"bearerd does not become ready\n{(place.folder / f'{name}.log').read_text()[-3000:]}")
 

@@ -45,8 +45,9 @@ AUTH_JWT = """
     }}
 """
 CHAINS_OF_ALL = """
-    upstream bearerd {{ server 127.0.0.1:{bearerd}; keepalive 64; keepalive_requests 1000000000; }}
-    upstream app     {{ server 127.0.0.1:{app}; keepalive 64; keepalive_requests 1000000000; }}
+    upstream bearerd_tcp  {{ server 127.0.0.1:{bearerd}; keepalive 64; keepalive_requests 1000000000; }}
+    upstream bearerd_unix {{ server unix:{socket}; keepalive 64; keepalive_requests 1000000000; }}
+    upstream app          {{ server 127.0.0.1:{app}; keepalive 64; keepalive_requests 1000000000; }}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     server {{ listen 127.0.0.1:{app}; location / {{ return 204; }} }}
@@ -59,8 +60,11 @@ CHAINS_OF_ALL = """
             proxy_pass http://app;
         }}
     }}
+"""
+# As in examples/nginx.
+AUTH_REQUEST = """
     server {{
-        listen 127.0.0.1:{auth_request};
+        listen 127.0.0.1:{PORT};
         location / {{
             auth_request /_bearerd;
             auth_request_set $auth_subject $upstream_http_x_auth_subject;
@@ -79,9 +83,14 @@ CHAINS_OF_ALL = """
         }}
         location = /_bearerd {{
             internal;
-            proxy_pass http://bearerd/auth/plain;
+            proxy_pass http://UPSTREAM/auth/plain;
             proxy_pass_request_body off;
+            proxy_pass_request_headers off;
             proxy_set_header Content-Length    "";
+            proxy_set_header Authorization     $http_authorization;
+            proxy_set_header Origin            $http_origin;
+            proxy_set_header Access-Control-Request-Method $http_access_control_request_method;
+            proxy_set_header Traceparent       $http_traceparent;
             proxy_set_header X-Original-Method $request_method;
             proxy_set_header X-Original-URI    $request_uri;
             proxy_set_header X-Original-Host   $http_host;
@@ -89,6 +98,7 @@ CHAINS_OF_ALL = """
         }}
     }}
 """
+ASKED = {"over_tcp": "bearerd_tcp", "over_unix": "bearerd_unix"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class Chains:
     ports: dict[str, int]
 
 
-def start(place: Place, name: str, servers: str, ports: dict[str, int]) -> int:
+def start(place: Place, name: str, servers: str, ports: dict[str, int], **more: object) -> int:
     """nginx with these servers; returns its pid.  Raises Absent."""
     binary = GATEWAYS["nginx"].found()
     if binary is None:
@@ -109,7 +119,7 @@ def start(place: Place, name: str, servers: str, ports: dict[str, int]) -> int:
     folder = place.folder / name
     folder.mkdir()
     (folder / "rs256.jwks").write_text(place.jwks("RS256"))
-    (folder / "nginx.conf").write_text(MAIN.format(servers=servers.format(folder=folder, **ports)))
+    (folder / "nginx.conf").write_text(MAIN.format(servers=servers.format(folder=folder, **ports, **more)))
     command: list[str | Path] = [binary, "-p", folder, "-c", "nginx.conf", "-e", "stderr"]
     return place.start(name, command, next(iter(ports.values())), folder)
 
@@ -136,8 +146,10 @@ def auth_jwt(place: Place) -> Target:
 def chains(place: Place) -> Chains:
     """All of them, with bearerd at their side."""
     service = place.once("bearerd", lambda: bearerd.serve(place))
-    ports = {name: free_port() for name in ("open", "auth_jwt", "auth_request", "app")} | {"bearerd": service.port}
-    return Chains(start(place, "nginx-chains", CHAINS_OF_ALL, ports), ports)
+    ports = {name: free_port() for name in ("open", "auth_jwt", *ASKED, "app")} | {"bearerd": service.port}
+    asking = [AUTH_REQUEST.replace("PORT", way).replace("UPSTREAM", asked) for way, asked in ASKED.items()]
+    servers = CHAINS_OF_ALL + "".join(asking)
+    return Chains(start(place, "nginx-chains", servers, ports, socket=service.socket), ports)
 
 
 def chain(place: Place, name: str) -> Target:
@@ -156,5 +168,11 @@ IN_PROCESS = (Peer("auth_jwt", KNOWN, "nginx + auth_jwt module, in process", aut
 CHAINS = (
     Peer("chain-open", CHAIN, "nginx, no check", lambda place: chain(place, "open")),
     Peer("chain-auth_jwt", CHAIN, "nginx + auth_jwt module", lambda place: chain(place, "auth_jwt")),
-    Peer("chain-bearerd", CHAIN, "nginx + auth_request + bearerd", lambda place: chain(place, "auth_request")),
+    Peer("chain-bearerd", CHAIN, "nginx + auth_request + **bearerd**", lambda place: chain(place, "over_tcp")),
+    Peer(
+        "chain-bearerd-unix",
+        CHAIN,
+        "nginx + auth_request + **bearerd**, by a unix socket",
+        lambda place: chain(place, "over_unix"),
+    ),
 )

@@ -26,7 +26,7 @@ from bearerd.config import load
 from bearerd.faces.app import public_runner
 from bearerd.lane.clerk import Clerk
 from bearerd.service import Service
-from bearerd.verify.verified import Verified
+from bearerd.verify.verified import Claims, Verified
 
 AT_ONCE: Final = 20  # tokens put before others get the loop: a verified token a turn would be the least
 BEAT: Final = 0.001
@@ -150,7 +150,7 @@ def record_of(number: int, generation: int, now: float) -> Verified:
         alg="RS256",
         kid="rs256",
         confirmed=False,
-        claims=claims,
+        claims=Claims.of(claims),
         key_generation=generation,
     )
 

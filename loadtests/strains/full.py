@@ -58,7 +58,7 @@ def start(place: Place) -> Server:
     folder, port = place.folder / "full", free_port()
     folder.mkdir()
     (folder / "jwks.json").write_text(place.jwks())
-    addresses = {"port": port, "admin": free_port(), "probes": free_port()}
+    addresses = {"port": port, "socket": folder / "bearerd.sock", "admin": free_port(), "probes": free_port()}
     text = CONFIG.format(limits=LIMITS, keys=KEYS, store="", issuer=ISSUER, audience=AUDIENCE, **addresses)
     (folder / "bearerd.toml").write_text(text)
     command = [sys.executable, str(Path(filled.__file__)), str(folder / "bearerd.toml"), str(port)]

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import strain
 import strain_report
+from cores import Cores
+from hammer import fire
 from place import Place
-from strains import ALL
+from strains import ALL, full
 from strains.filled import stand_in
-from strains.scene import Row, Section, at_least, at_most, used
+from strains.scene import Row, Section, at_least, at_most, questions, used
 
 
 def test_a_figure_beyond_its_bound_is_said_to_miss_it() -> None:
@@ -64,3 +66,17 @@ def test_a_process_is_charged_for_what_it_computes() -> None:
     while used(os.getpid()) == before:
         pass
     assert used(os.getpid()) > before
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_a_lane_that_is_filled_answers_for_every_stand_in(tmp_path: Path) -> None:
+    with Place(tmp_path, Cores.at_hand()) as place:
+        server = full.start(place)
+        try:
+            assert server.told("tokens 40")["tokens"] == 40
+            asks = questions(place, "some", map(stand_in, range(40)))
+            counted = fire(server.port, asks, place.cores.client, seconds=30, connections=1, count=40)
+        finally:
+            server.end()
+    assert counted.fault is None
+    assert counted.answered == 40
