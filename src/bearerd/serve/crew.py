@@ -232,12 +232,6 @@ class Crew:
             await self._hand_out("reload", config=hiring.dump(before))
             raise refusal
 
-<<<<<<< HEAD
-    async def _hand_out(self, config: Config) -> NotDone | None:
-        """Why a worker refuses it, if one does.  Who was not told yet what to start with will be told this."""
-        dumped, members = hiring.dump(config), [member for member in self.members if member.ordered]
-        asked = [member.channel.ask("reload", RELOAD_SECONDS, config=dumped) for member in members]
-=======
     async def take(self, papers: Papers | None) -> None:
         """Greet every new connection with these (None: without TLS); a worker that cannot is replaced."""
         if papers != self.terms.papers:
@@ -245,10 +239,9 @@ class Crew:
             await self._hand_out("papers", papers=None if papers is None else papers.as_dict())
 
     async def _hand_out(self, what: str, **fields: Any) -> NotDone | None:
-        """Why a worker refuses it, if one does."""
-        members = list(self.members)
+        """Why a worker refuses it, if one does.  Who was not told yet what to start with will be told this."""
+        members = [member for member in self.members if member.ordered]
         asked = [member.channel.ask(what, RELOAD_SECONDS, **fields) for member in members]
->>>>>>> f0efd85 (TLS and mTLS on the public listeners: [server.tls], files that are followed, handshakes that are bounded and counted)
         refusal = None
         for member, answer in zip(members, await asyncio.gather(*asked, return_exceptions=True), strict=True):
             if isinstance(answer, NotDone) and answer.fault == "ConfigError":
