@@ -28,6 +28,7 @@ cdef class Connection:
     cdef size_t owed  # of it: the head that waits for its answer
     cdef Client client
     cdef readonly str peer
+    cdef readonly str dialect  # in which it asks at /auth; empty: it does not
     cdef bytes peer_text
     cdef object generation  # of the configuration by which the peer is trusted
     cdef State state

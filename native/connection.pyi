@@ -38,9 +38,12 @@ class Connection(asyncio.Protocol):
     """An ``asyncio.Protocol``; ``desk`` (see the stub) is asked for what is Python's."""
 
     peer: str
+    dialect: str
     waiter: object
 
-    def __init__(self, lane: Lane, desk: _Desk) -> None: ...
+    def __init__(self, lane: Lane, desk: _Desk, dialect: str = "") -> None:
+        """``dialect``: what its listener fixes for ``/auth``; empty: nothing is asked there."""
+
     def ask(self) -> Question | None:
         """What is waited for; None where nobody waits any more, or the answer stands ready by now."""
 

@@ -17,7 +17,7 @@ from libc.stdint cimport uint32_t
 
 from bearerd._native.anchor cimport Time
 from bearerd._native.clock cimport boot_now
-from bearerd._native.fieldnames cimport HOST
+from bearerd._native.fieldnames cimport FORWARDED_HOST, FORWARDED_URI, HOST, ORIGINAL_HOST, ORIGINAL_URI
 from bearerd._native.head cimport Face, Head, Verdict as Recognised, recognise
 from bearerd._native.lane cimport Lane, Verdict
 from bearerd._native.route cimport Route
@@ -40,8 +40,16 @@ cdef inline bytes piece(const unsigned char* p, uint32_t at, uint32_t length):
 cdef class Connection:
     """An ``asyncio.Protocol``; ``desk`` (see the stub) is asked for what is Python's."""
 
-    def __init__(self, Lane lane not None, desk):
-        self.lane, self.desk = lane, desk
+    def __init__(self, Lane lane not None, desk, str dialect not None=""):
+        """``dialect``: what its listener fixes for ``/auth``; empty: nothing is asked there."""
+        self.lane, self.desk, self.dialect = lane, desk, dialect
+        self.client.host = self.client.target = -1
+        if dialect == "nginx":
+            self.client.host, self.client.target = ORIGINAL_HOST, ORIGINAL_URI
+        elif dialect == "forwarded":
+            self.client.host, self.client.target = FORWARDED_HOST, FORWARDED_URI
+        elif dialect:
+            raise ValueError('a listener\'s dialect is "nginx" or "forwarded"')
         self.held = self.peer_text = b""
         self.peer = ""
 
@@ -313,6 +321,8 @@ cdef class Connection:
         if self.transport.is_closing():
             return 0  # the other end has gone: aiohttp would begin with a connection that is lost already
         handler = self.desk.handler()
+        if self.dialect:
+            handler.dialect = self.dialect
         self.held = b""
         self.lane.connections.discard(self)
         self.transport.set_protocol(handler)

@@ -13,7 +13,7 @@ cdef enum Verdict:
     COMPLETE
 
 cdef enum Face:
-    AUTH  # /auth/NAME
+    AUTH  # /auth/NAME, or /auth
     EXT_AUTHZ  # /ext_authz/NAME/…
 
 cdef struct HeadLimits:  # as of bearerd.limits
@@ -35,7 +35,7 @@ cdef struct Head:
     bint is_head  # the method is HEAD: the answer has no body
     Span method
     Span target
-    Span name  # the resource's
+    Span name  # the resource's; empty where the host chooses it
     Span rest  # of the target, behind NAME
     uint32_t size  # of the head, its last CR LF included; what follows is the next request
     uint32_t fields

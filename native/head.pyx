@@ -39,6 +39,7 @@ cdef enum:
 cdef const char* AUTH_PREFIX = b"/auth/"
 cdef const char* EXT_AUTHZ_PREFIX = b"/ext_authz/"
 cdef enum:
+    BARE = 5  # of it, without the slash
     AUTH_PREFIX_LENGTH = 6
     EXT_AUTHZ_PREFIX_LENGTH = 11
 
@@ -116,7 +117,7 @@ cdef inline size_t target_end(const unsigned char* p, size_t at, size_t end) noe
 
 
 cdef int opening(const unsigned char* p, size_t n, Head* head) noexcept nogil:
-    """METHOD, the face's prefix, NAME and the byte behind it; MORE where ``n`` bytes may still become these."""
+    """METHOD, the face's prefix, NAME (``/auth`` needs none) and the byte behind it; MORE where it may still become these."""
     cdef size_t start = method_end(p, n, head)
     cdef size_t end = n if n < OPENING else OPENING
     cdef const char* prefix = AUTH_PREFIX
@@ -124,6 +125,9 @@ cdef int opening(const unsigned char* p, size_t n, Head* head) noexcept nogil:
     if start == 0 or n <= start:
         return MORE if start > 0 else NOT_MINE
     head.face = AUTH
+    if n - start > BARE and memcmp(p + start, prefix, BARE) == 0 and (p[start + BARE] == c' ' or p[start + BARE] == c'?'):
+        head.name = span(start + BARE, start + BARE)
+        return COMPLETE
     if not agrees(p + start, n - start, prefix, length):
         head.face = EXT_AUTHZ
         prefix = EXT_AUTHZ_PREFIX

@@ -23,6 +23,8 @@ cdef struct Client:  # what the lane knows of a connection's other end, and of w
     const unsigned char* peer
     size_t peer_size
     bint trusted
+    int host  # where /auth is asked: by which field (fieldnames.Name) the resource is chosen; -1: it is not
+    int target  # likewise
     bint last  # the answer is the last one
     bint waits  # its question has a place in the queue
     unsigned char[16] digest  # keyed128 of the token that was last looked at
@@ -82,6 +84,7 @@ cdef class Lane:
     # Writes an answer that Python made: ``head`` up to Date.
     cdef int write(self, Client* client, bytes head, bytes body) except -1
 
+    cdef Route chosen(self, const Client* client, const unsigned char* p, const Head* head)
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1
     cdef bint find(self, Client* client, const unsigned char* p, const Head* head, Lookup* found) noexcept nogil
     cdef int known(self) noexcept nogil

@@ -106,15 +106,20 @@ cdef class Lane:
     # -- one request --
 
     cdef int judge(self, Client* client, const unsigned char* p, const Head* head) except -1:
-        cdef Route route = self.routes.find(head.face, p + head.name.at, head.name.length)
+        cdef bint named = head.name.length > 0
+        cdef Route route
         cdef Asked asked
         cdef Lookup found
         cdef Py_ssize_t rule
         cdef int verdict = Verdict.UNKNOWN
         client.last = head.close or self.closing
         client.length = 0
-        if route is None:
+        if not named and client.host < 0:
             return Verdict.ELSEWHERE
+        route = self.routes.find(head.face, p + head.name.at, head.name.length) if named else self.chosen(client, p, head)
+        if route is None:
+            # A name is the gateway's, and stays what it is.  A host is any client's, who must not drive others off the lane.
+            return Verdict.ELSEWHERE if named else Verdict.UNKNOWN
         # What would have to be looked at twice is left to those who look at it anyway.
         if client.trusted and route.plain and not head.is_head and self.select(route, p, head, &asked, &rule):
             return self.look_up(client, route, p, head, &asked, rule)
@@ -122,6 +127,19 @@ cdef class Lane:
             verdict = self.known()
         client.length = 0  # nothing is prepared for such
         return verdict
+
+    cdef Route chosen(self, const Client* client, const unsigned char* p, const Head* head):
+        """The resource of the host that is asked about; None where there is none, or more to it."""
+        cdef const unsigned char* host = NULL
+        cdef const unsigned char* target = NULL
+        cdef size_t host_size = 0, target_size = 0
+        if not client.trusted or head.twice & (bit(client.host) | bit(client.target)):
+            return None
+        if head.known[client.host] >= 0:
+            host = value_of(p, head, head.known[client.host], &host_size)
+        if head.known[client.target] >= 0:
+            target = value_of(p, head, head.known[client.target], &target_size)
+        return self.routes.of_host(client.host, host, host_size, target, target_size, self.path)
 
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1:
         """What ``rules.select_rule`` selects for this request; False where there is more to it than a rule's number."""

@@ -4,6 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t
 
+from bearerd._native.hosts cimport Hosts
 from bearerd._native.rules cimport Rules
 
 cdef enum:
@@ -65,5 +66,12 @@ cdef class Routes:
     cdef readonly uint32_t generation  # of the configuration
     cdef readonly list all
     cdef list chains
+    cdef Hosts hosts
+    cdef list belongs  # the route of each place in ``hosts``, or None
 
     cdef Route find(self, int face, const unsigned char* name, size_t n)
+    # The route of whom ``hosts`` chooses, if it speaks the dialect whose field for the host this is (fieldnames.Name).
+    cdef Route of_host(
+        self, int field, const unsigned char* host, size_t n, const unsigned char* target, size_t target_size,
+        unsigned char* room
+    )

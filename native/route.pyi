@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, final
 
+from bearerd._native.hosts import Hosts
 from bearerd._native.rules import Rules
 
 NO_ID: str
@@ -44,4 +45,7 @@ class Routes:
     generation: int
     all: list[Route]
 
-    def __init__(self, generation: int, routes: Iterable[Route]) -> None: ...
+    def __init__(
+        self, generation: int, routes: Iterable[Route], hosts: Hosts | None = None, belongs: Iterable[Route | None] = ()
+    ) -> None:
+        """``belongs``: the route of each place in ``hosts``, or None."""

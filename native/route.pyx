@@ -120,8 +120,10 @@ cdef inline size_t chain_of(int face, const unsigned char* name, size_t n) noexc
 cdef class Routes:
     """All routes of a configuration, by face and name."""
 
-    def __init__(self, generation, routes):
+    def __init__(self, generation, routes, Hosts hosts=None, belongs=()):
+        """``belongs``: the route of each place in ``hosts``, or None."""
         cdef Route route
+        self.hosts, self.belongs = hosts, list(belongs)
         self.generation = generation
         self.all = list(routes)
         self.chains = [[] for _ in range(CHAINS)]
@@ -144,3 +146,17 @@ cdef class Routes:
             ) == 0:
                 return route
         return None
+
+    cdef Route of_host(
+        self, int field, const unsigned char* host, size_t n, const unsigned char* target, size_t target_size,
+        unsigned char* room
+    ):
+        cdef Py_ssize_t place
+        cdef Route route
+        if self.hosts is None:
+            return None
+        place = self.hosts.choose(host, n, target, target_size, room)
+        if not 0 <= place < len(self.belongs):
+            return None
+        route = self.belongs[place]
+        return route if route is not None and route.host == field else None

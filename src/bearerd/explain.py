@@ -7,10 +7,11 @@ stage: those before the one that refused were passed.  For operators only: what 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import request as view
+from bearerd._native import hosts
 from bearerd.decision import Decision, Now, Pending
 from bearerd.flow import ROUNDS, rule_step
 from bearerd.log import redact
@@ -95,19 +96,31 @@ class Explanation:
 async def explain(
     service: Service,
     token: bytes | None,
-    resource: str,
+    resource: str | None,
     method: str | None,
     path: str | None,
     host: str | None = None,
 ) -> Explanation:
     """Tell what would become of this request; nothing is counted, cached or remembered.
 
-    ``token``: None for a request without an Authorization field.  ``path``: the raw target, with its query if it has one.
-    A key set that is lacking is waited for, as a request would.
+    ``token``: None for a request without an Authorization field.  ``resource``: None where the host chooses it, as at
+    ``/auth``.  ``path``: the raw target, with its query if it has one.  A key set that is lacking is waited for, as a
+    request would.
     """
     headers = () if token is None else ((b"Authorization", b"Bearer " + token),)
     target = None if path is None else path.encode("utf-8", "surrogateescape")
     request = view.of(method, target, host, headers, trusted=True, peer="explain")
+    before: tuple[Told, ...] = ()
+    if resource is None:
+        chosen, step = _of_host(service.current, host, target)
+        if isinstance(chosen, Refusal):
+            return _whole(decide.of_nobody(chosen), [step])
+        resource, before = chosen, (step,)
+    found = await _judged(service, resource, request)
+    return Explanation(found.decision, (*before, *found.steps))
+
+
+async def _judged(service: Service, resource: str, request: Request) -> Explanation:
     for _ in range(ROUNDS):
         found = _told(service, resource, request)
         if not isinstance(found, Pending):
@@ -159,6 +172,22 @@ def _whole(decision: Decision, steps: Iterable[Told]) -> Explanation:
 
 
 # ---- steps ----
+
+
+def _of_host(current: Current, host: str | None, target: bytes | None) -> tuple[str | Refusal, Told]:
+    """The resource that ``/auth`` would choose in the dialect of its gateway, or why none."""
+    policy = current.policy
+    place = policy.hosts.find(None if host is None else host.encode("utf-8", "surrogateescape"), target)
+    if place >= 0:
+        name = policy.named[place].name
+        return name, Told("host", True, f"{hints.quoted(host or '')} is resource {name}'s")
+    known = sorted({host for table in current.config.resource.values() for host in table.hosts})
+    refusal = {
+        hosts.MALFORMED: Refusal(Code.BAD_REQUEST, "that is not a host"),
+        hosts.AMBIGUOUS: Refusal(Code.AMBIGUOUS_PATH, "resources share the host, and the path can be read in two ways"),
+    }.get(place) or Refusal(Code.UNKNOWN_RESOURCE, "no resource has that host and path")
+    refusal = replace(refusal, hints=(f"configured: {', '.join(known) or 'no hosts'}",))
+    return refusal, _refused_step("host", refusal)
 
 
 def _unknown_step(name: str, current: Current) -> Told:

@@ -98,7 +98,9 @@ class Flow:
         """The decision for what a face refused by itself, such as a dialect header given twice."""
         started = time.perf_counter()
         resource = self._service.current.policy.resources.get(name)
-        if resource is None or refusal.code is Code.UNKNOWN_RESOURCE:
+        if not name:
+            decision = decide.of_nobody(refusal)
+        elif resource is None or refusal.code is Code.UNKNOWN_RESOURCE:
             decision = decide.unknown_resource(name)
         else:
             decision = decide.refused(resource, refusal, request)

@@ -11,7 +11,7 @@ from bearerd.cli import crowd, place, secure, tokens, usage
 from bearerd.cli.output import Failure, Unreachable, config_option, emit, format_option, plain, table
 
 if TYPE_CHECKING:
-    from bearerd.config.model import Config
+    from bearerd.config.model import Config, Resource
 
 SHARES: Final = (0.5, 0.99, 0.999)
 BUSY: Final = 0.9  # of a core: from there on the client measures itself
@@ -19,10 +19,10 @@ BUSY: Final = 0.9  # of a core: from there on the client measures itself
 
 @click.command()
 @config_option
-@click.option("--resource", "-r", metavar="NAME", required=True, help="What the token is presented to.")
+@click.option("--resource", "-r", metavar="NAME", help="What the token is presented to; none: what --host chooses.")
 @click.option("--method", "-X", metavar="METHOD", default="GET", show_default=True, help="The original request's.")
 @click.option("--path", "target", metavar="PATH", default="/", show_default=True, help="Its raw path.")
-@click.option("--host", metavar="HOST", default="localhost", show_default=True, help="Its Host.")
+@click.option("--host", metavar="HOST", help="Its Host; localhost where --resource says what is meant.")
 @tokens.token_file_option
 @click.option(
     "--connections", "-n", type=click.IntRange(1, 1000), default=16, show_default=True, help="Kept-alive connections."
@@ -41,7 +41,7 @@ def command(
     seconds: float,
     cert: str | None,
     key: str | None,
-    **asked: str,
+    **asked: str | None,
 ) -> None:
     """Load the running bearerd of FILE with one question: exit code 0 always allowed, 1 not always, 2 nobody answers.
 
@@ -51,39 +51,61 @@ def command(
 
     \b
     bearerd bench -c FILE -r orders -X GET --path /orders/7 < token.jwt
+    bearerd bench -c FILE --host api.example.com --path /orders/7 < token.jwt
     """
     from bearerd.config import load
 
     config = load.load(path)
-    request = question(config, asked, tokens.read(token_file))
-    where, pid = _running(path, config)
+    request, dialect = question(config, asked, tokens.read(token_file))
+    where, pid = _running(path, config, dialect)
     tls = None if where.startswith("unix:") else secure.context(config.server.tls, cert, key)
     plan = crowd.Plan(where, request, connections, seconds, bodiless=request.startswith(b"HEAD "), tls=tls)
     found = _measured(plan, pid)
-    emit(form, {"resource": asked["resource"], **found}, _show)
+    emit(form, {"resource": asked["resource"], "host": asked["host"], **found}, _show)
     raise click.exceptions.Exit(0 if set(found["statuses"]) == {"200"} and not found["lost"] else 1)
 
 
-def question(config: Config, asked: dict[str, str], token: str) -> bytes:
-    """The request, as the resource's gateway would send it.  Raises Failure."""
+def question(config: Config, asked: dict[str, str | None], token: str) -> tuple[bytes, str]:
+    """The request, as the resource's gateway would send it; and the dialect that its listener fixes, if any.
+
+    Raises Failure.
+    """
     from bearerd.faces import asked as faces
     from bearerd.faces import ext_authz, forward_auth
 
     name = asked["resource"]
-    resource = config.resource.get(name)
-    if resource is None:
-        raise Failure(f"there is no resource {name}; there are: {', '.join(sorted(config.resource))}")
-    gateways = frozenset(resource.gateways)
+    gateways = frozenset(_resource(config, asked).gateways)
+    host = asked["host"] or "localhost"
     dialect = faces.dialect_of(gateways, forward_auth.FACE)
     if dialect:
         family = forward_auth.FAMILIES[dialect]
-        told = {family.method: asked["method"], family.target: asked["target"], family.host: asked["host"]}
-        lines = [f"GET /auth/{name} HTTP/1.1", "Host: bearerd", *(f"{key.decode()}: {told[key]}" for key in told)]
+        told = {family.method: asked["method"], family.target: asked["target"], family.host: host}
+        where = f"/auth/{name}" if name else "/auth"
+        lines = [f"GET {where} HTTP/1.1", "Host: bearerd", *(f"{key.decode()}: {told[key]}" for key in told)]
     elif faces.dialect_of(gateways, ext_authz.FACE):
-        lines = [f"{asked['method']} /ext_authz/{name}{asked['target']} HTTP/1.1", f"Host: {asked['host']}"]
+        lines = [f"{asked['method']} /ext_authz/{name}{asked['target']} HTTP/1.1", f"Host: {host}"]
     else:
         raise Failure(f"resource.{name} names no gateway: nobody may ask about it")
-    return "\r\n".join([*map(_one_line, lines), _one_line(f"Authorization: Bearer {token}"), "", ""]).encode()
+    lines.append(f"Authorization: Bearer {token}")
+    return "\r\n".join([*map(_one_line, lines), "", ""]).encode(), "" if name else dialect
+
+
+def _resource(config: Config, asked: dict[str, str | None]) -> Resource:
+    """The one that is named, or whom ``/auth`` chooses for this host and path."""
+    from bearerd.policy.resource import Policy
+
+    name, host, target = asked["resource"], asked["host"], asked["target"] or "/"
+    if name is not None:
+        if name not in config.resource:
+            raise Failure(f"there is no resource {name}; there are: {', '.join(sorted(config.resource))}")
+        return config.resource[name]
+    if host is None:
+        raise click.UsageError("--resource (or --host) is missing: what is the token presented to?")
+    policy = Policy(config, 0)
+    place = policy.hosts.find(host.encode(), target.encode())
+    if place < 0:
+        raise Failure("no resource has that host and path: bearerd explain --host says more")
+    return config.resource[policy.named[place].name]
 
 
 def _one_line(text: str) -> str:
@@ -93,13 +115,23 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _running(path: str, config: Config) -> tuple[str, int | None]:
-    """Where the public listener is, and the process: as the running service wrote them down, else by the file."""
+def _running(path: str, config: Config, dialect: str) -> tuple[str, int | None]:
+    """Where the public listener is, and the process: as the running service wrote them down, else by the file.
+
+    ``dialect``: it has to fix this one; empty: any listener will do.
+    """
+    from bearerd.config.model import name_of
     from bearerd.serve.folder import read_addresses
 
     told = read_addresses(place.find(path).data_dir)
-    given = [entry if isinstance(entry, str) else f"unix:{entry.path}" for entry in config.server.listen]
-    listed = told.get("listen") or [entry for entry in given if not entry.endswith(":0")]
+    fixed = {name_of(entry): entry.gateway for entry in config.server.listen if not isinstance(entry, str)}
+    given = [name for name in map(name_of, config.server.listen) if not name.endswith(":0")]
+    fixed = told.get("gateways", fixed)
+    listed = [name for name in told.get("listen") or given if not dialect or fixed.get(name) == dialect]
+    if not listed and dialect:
+        raise Unreachable(
+            f'bearerd listens nowhere with gateway = "{dialect}": has it been restarted since that was written?'
+        )
     if not listed:
         raise Unreachable("server.listen has port 0, and no running bearerd has written down its port")
     pid = told.get("pid")
@@ -148,4 +180,5 @@ def _show(found: dict[str, Any]) -> None:
     if found["client_cores"] > BUSY:
         click.echo("hint: the client was at its own limit: bearerd answers more, and sooner, than this says")
     if set(found["statuses"]) - {"200"}:
-        click.echo(f"hint: bearerd explain -r {plain(found['resource'])} says why the token is refused")
+        named = f"-r {found['resource']}" if found["resource"] else f"--host {found['host']}"
+        click.echo(f"hint: bearerd explain {plain(named)} says why the token is refused")

@@ -16,7 +16,7 @@ READY_SECONDS = 10.0
 
 @click.command()
 @config_option
-@click.option("--resource", "-r", metavar="NAME", help="What the token is presented to.")
+@click.option("--resource", "-r", metavar="NAME", help="What the token is presented to; none: what --host chooses.")
 @click.option(
     "--method", "-X", metavar="METHOD", help="The original request's method, needed where the resource has rules."
 )
@@ -35,6 +35,7 @@ def command(path: str, request_id: str | None, no_token: bool, token_file: str, 
 
     \b
     bearerd explain -c FILE -r orders -X GET --path /orders/7 < token.jwt
+    bearerd explain -c FILE --host api.example.com -X GET --path /orders/7 < token.jwt
     bearerd explain -c FILE --request ID
     """
     offline, resource = asked["offline"], asked["resource"]
@@ -42,8 +43,10 @@ def command(path: str, request_id: str | None, no_token: bool, token_file: str, 
         if resource is not None or offline:
             raise click.UsageError("--request stands alone: what was asked is known already")
         return _told(path, request_id, form)
-    if resource is None:
-        raise click.UsageError("--resource is missing: whether a token is good depends on what it is presented to")
+    if resource is None and asked["host"] is None:
+        raise click.UsageError(
+            "--resource (or --host) is missing: whether a token is good depends on what it is presented to"
+        )
     question = {
         "resource": resource,
         "token": None if no_token else tokens.read(token_file),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bearerd.config import addresses, files, store_url
-from bearerd.config.model import UnixListener
+from bearerd.config.model import UnixListener, address_of
 from bearerd.config.units import rounded_up, spelled
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def _listeners(server: Server, problems: Problems) -> list[tuple[str, Address]]:
         key = f"server.listen[{number}]"
         if isinstance(entry, UnixListener):
             _check_socket(key, entry, problems)
-        elif (address := _address(key, entry, server, problems)) is not None:
-            found.append((key, address))
+        else:
+            key += "" if isinstance(entry, str) else ".address"
+            if (address := _address(key, address_of(entry), server, problems)) is not None:
+                found.append((key, address))
     return found
 
 
@@ -193,13 +195,13 @@ def _check_embedded(server: Server, problems: Problems) -> None:
     """An embedded store is this machine's alone; with listeners for others there will be a second machine some day."""
     for number, entry in enumerate(server.listen):
         try:
-            local = isinstance(entry, UnixListener) or addresses.parse(entry).loopback
+            local = isinstance(entry, UnixListener) or addresses.parse(address_of(entry)).loopback
         except ValueError:
             continue  # told by check_server
         if not local:
             problems.add(
                 f"server.listen[{number}]",
-                f"{entry} serves other machines, but there is no store.url: revocations would stay on this one",
+                f"{address_of(entry)} serves other machines, but there is no store.url: revocations would stay on this one",
                 "set store.url, or store.embedded = true if there will only ever be one machine",
                 given=("server.listen", "store.url", "store.url_file", "store.embedded"),
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from bearerd._native import clock
 from bearerd.config import addresses, files, papers
+from bearerd.config.model import address_of
 from bearerd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def check_tls(server: Server, problems: Problems) -> None:
     """That there is something to protect, and that the files can be used."""
     if server.tls is None:
         return
-    if not any(isinstance(entry, str) for entry in server.listen):
+    if not any(map(address_of, server.listen)):
         problems.add(
             "server.tls",
             "has no effect: server.listen names no TCP address, and unix sockets are spoken to in plain HTTP",
@@ -53,5 +54,5 @@ def warnings(server: Server) -> Iterator[str]:
 
 def _in_the_clear(server: Server) -> Iterator[str]:
     for number, entry in enumerate(server.listen):
-        if isinstance(entry, str) and not addresses.parse(entry).loopback:
+        if (address := address_of(entry)) and not addresses.parse(address).loopback:
             yield f"server.listen[{number}]: without [server.tls], tokens cross the network in the clear"

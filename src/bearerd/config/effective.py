@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from bearerd.config import addresses, check_tls, files, store_url
+from bearerd.config import addresses, check_hosts, check_tls, files, store_url
 from bearerd.config.model import Rule, UnixListener
 from bearerd.config.problems import dotted
 from bearerd.config.problems import key as quoted
@@ -182,6 +182,7 @@ def _warn_of_server(config: Config) -> Iterator[str]:
     for number, entry in enumerate(server.listen):
         if isinstance(entry, UnixListener) and int(entry.mode, 8) & 0o002:
             yield f"server.listen[{number}].mode: every local user may speak as a gateway"
+    yield from check_hosts.warnings(config)
     for number, peer in enumerate(config.trust.peers):
         if peer != "unix" and ipaddress.ip_network(peer).prefixlen == 0:
             yield f"trust.peers[{number}]: whoever reaches the port may speak as a gateway"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import (
+    check_hosts,
     check_issuers,
     check_resources,
     check_server,
@@ -39,6 +40,7 @@ from bearerd.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bearerd.config.model import Listener
     from bearerd.config.tables import Model
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
@@ -143,6 +145,7 @@ class _Draft:
         check_issuers.check_issuers(self.issuers, self.server, self.limits, problems)
         check_issuers.check_callers(self.callers, self.resources, problems)
         check_resources.check_resources(self.resources, self.issuers, problems)
+        check_hosts.check_hosts(self.resources, self.server, problems)
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
             self.store = self.store.model_copy(update={"url": url})
@@ -207,7 +210,7 @@ class _Draft:
                 update[field] = self._at_home(value, f"{key}.{field}")
         return table.model_copy(update=update)
 
-    def _socket(self, entry: str | UnixListener) -> str | UnixListener:
-        if isinstance(entry, str) or not entry.path:
+    def _socket(self, entry: Listener) -> Listener:
+        if not isinstance(entry, UnixListener) or not entry.path:
             return entry
         return entry.model_copy(update={"path": str(self._folder / entry.path)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bearerd.config.model import Tls
+from bearerd.config.model import TcpListener, Tls, UnixListener
 from bearerd.config.problems import meant
 from bearerd.config.units import is_duration, spelled
 
@@ -98,7 +98,7 @@ def _fault(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseM
     kind, context = details["type"], details.get("ctx", {})
     field = next((part for part in path if isinstance(part, str)), "")
     if kind == "extra_forbidden":
-        return Fault(path, "unknown key", meant(str(path[-1]), _keys(path, model), all_of="the keys are"))
+        return Fault(path, "unknown key", meant(str(path[-1]), _keys(details, path, model), all_of="the keys are"))
     if kind == "missing":
         return Fault(path, "required, and missing", "add it", missing=True)
     if kind == "literal_error":
@@ -126,10 +126,10 @@ def _unquoted(given: Any) -> str:
     return "write it without quotes" if isinstance(given, str) else "remove it for the default"
 
 
-def _keys(path: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+def _keys(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """The known keys of the table in which an unknown one was found."""
     if len(path) > 1 and path[0] == "listen":
-        return ["path", "mode", "group"]
+        return [*(TcpListener if "tcp" in details["loc"] else UnixListener).model_fields]
     if len(path) > 1 and path[0] == "tls":
         return [*Tls.model_fields]
     return [*model.model_fields]

@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    StringConstraints,
+    Tag,
+    field_validator,
+)
 
 from bearerd.config.units import Duration, Span
 from bearerd.limits import Limits
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
 Flag = Annotated[bool, Strict()]  # "yes", 1 and "false" are not booleans
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Gateway = Literal["nginx", "forwarded", "envoy"]
+ByHost = Literal["nginx", "forwarded"]  # the dialects that say which host is meant
 
 
 class Table(BaseModel):
@@ -31,6 +41,39 @@ class UnixListener(Table):
     path: str
     mode: str = "0660"
     group: str | None = None
+    gateway: ByHost | None = None  # in which ``/auth`` is asked there; None: it is not
+
+
+class TcpListener(Table):
+    """An address, for ``listen``, where there is more to say than the address."""
+
+    address: str
+    gateway: ByHost | None = None
+
+
+def _kind_of_listener(entry: Any) -> str:
+    """One model's faults for one entry: all three at once would say nothing."""
+    if isinstance(entry, UnixListener | TcpListener):
+        return "tcp" if isinstance(entry, TcpListener) else "unix"
+    if isinstance(entry, dict):
+        return "tcp" if "address" in entry else "unix"
+    return "text"
+
+
+Listener = Annotated[
+    Annotated[str, Tag("text")] | Annotated[UnixListener, Tag("unix")] | Annotated[TcpListener, Tag("tcp")],
+    Discriminator(_kind_of_listener),
+]
+
+
+def name_of(entry: str | UnixListener | TcpListener) -> str:
+    """An entry of ``listen`` as the running service calls it, but for ports that the kernel chooses."""
+    return f"unix:{entry.path}" if isinstance(entry, UnixListener) else address_of(entry)
+
+
+def address_of(entry: str | UnixListener | TcpListener) -> str:
+    """The TCP address of an entry of ``listen``; empty: a unix socket."""
+    return entry if isinstance(entry, str) else entry.address if isinstance(entry, TcpListener) else ""
 
 
 class Tls(Table):
@@ -45,7 +88,7 @@ class Tls(Table):
 class Server(Table):
     """``[server]``"""
 
-    listen: tuple[str | UnixListener, ...] = ("127.0.0.1:9180",)
+    listen: tuple[Listener, ...] = ("127.0.0.1:9180",)
     admin: str = "127.0.0.1:9181"
     probes: str = "127.0.0.1:9182"
     profile: Literal["production", "development"] = "production"
@@ -150,6 +193,8 @@ class Resource(Table):
     scopes: tuple[str, ...] = ()
     max_lifetime: Duration | None = None
     gateway: Gateway | tuple[Gateway, ...] | None = None
+    hosts: tuple[str, ...] = ()  # whom ``/auth`` chooses it for; without them only its name does
+    paths: tuple[str, ...] = ()  # of these hosts, patterns as in rules; empty: any path
     staleness: Literal["strict", "available"] = "strict"
     enforce: Literal[True, "shadow"] = True
     client_headers: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from bearerd import request as view
 from bearerd.decision import Decision
-from bearerd.faces import answer, asked, ext_authz, forward_auth, metadata, peer, server
+from bearerd.faces import answer, asked, by_host, ext_authz, forward_auth, metadata, peer, server
 from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
 from bearerd.flow import Flow
@@ -59,7 +59,7 @@ class Faces:
             request_id = self._unjudged(Code.HEAD_TOO_LARGE, peer.of_request(request).name)
             return answer.head_too_large(request_id)
         target = server.raw_target(request)
-        if target.startswith((forward_auth.PREFIX, ext_authz.PREFIX)):
+        if target.startswith((forward_auth.PREFIX, ext_authz.PREFIX)) or by_host.is_asked(target):
             question = asked.read(self._seen(request, target), current.policy)
             return answer.plain(404) if question is None else await self._decide(question)
         bare = target.partition(b"?")[0]
@@ -103,7 +103,8 @@ class Faces:
     def _seen(self, request: web.BaseRequest, target: bytes) -> Seen:
         """The request as received, and whether its peer may speak as a gateway."""
         who, headers = peer.of_request(request), request._message.raw_headers  # noqa: SLF001 - see server.raw_target
-        return Seen(request.method, target, headers, request.headers.get("Host"), who in self._trust, who.name)
+        dialect = getattr(request.protocol, "dialect", "")
+        return Seen(request.method, target, headers, request.headers.get("Host"), who in self._trust, who.name, dialect)
 
     def _unjudged(self, code: Code, who: str) -> str:
         row = TABLE[code]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bearerd import request as view
 from bearerd._native import path
-from bearerd.faces import ext_authz, forward_auth
+from bearerd.faces import by_host, ext_authz, forward_auth
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ class Seen:
     host: str | None
     trusted: bool  # the peer may speak as a gateway
     peer: str
+    listener: str = ""  # the dialect in which ``/auth`` is asked where it came in; empty: it is not
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question of a gateway's."""
 
-    name: str  # of the resource
+    name: str  # of the resource; empty where the host chose none
     face: str
     dialect: str  # "nginx", "forwarded" or "envoy"; empty where the resource has no such face, or there is none
     request: Request | Refusal  # a refusal: what it says of the original request cannot be
@@ -46,6 +47,8 @@ def dialect_of(gateways: frozenset[str], face: str) -> str:
 
 def read(seen: Seen, policy: Policy) -> Asked | None:
     """The question, or None: the target is none of a gateway's."""
+    if by_host.is_asked(seen.target):
+        return _by_host(seen, policy) if seen.listener else None
     if seen.target.startswith(forward_auth.PREFIX):
         name = path.resource_name(seen.target, forward_auth.PREFIX)
         if name is None or seen.target[len(forward_auth.PREFIX) + len(name) :][:1] == b"/":
@@ -59,8 +62,19 @@ def _asked(seen: Seen, raw: bytes, face: str, policy: Policy) -> Asked:
     name = raw.decode()
     resource = policy.resources.get(name)
     dialect = "" if resource is None else dialect_of(resource.gateways, face)
-    unknown = view.of(None, None, None, seen.headers, trusted=seen.trusted, peer=seen.peer)
-    return Asked(name, face, dialect, _original(seen, raw, dialect), unknown)
+    return Asked(name, face, dialect, _original(seen, raw, dialect), _unknown(seen))
+
+
+def _by_host(seen: Seen, policy: Policy) -> Asked:
+    """Once the host has chosen a resource, all is as if its name stood in the target."""
+    chosen = by_host.choose(seen.listener, seen.headers, policy, trusted=seen.trusted)
+    if isinstance(chosen, str):
+        return _asked(seen, chosen.encode(), forward_auth.FACE, policy)
+    return Asked("", forward_auth.FACE, seen.listener, chosen, _unknown(seen))
+
+
+def _unknown(seen: Seen) -> Request:
+    return view.of(None, None, None, seen.headers, trusted=seen.trusted, peer=seen.peer)
 
 
 def _original(seen: Seen, name: bytes, dialect: str) -> Request | Refusal:

@@ -42,7 +42,7 @@ class HeadTooLarge(Exception):
 class Handler(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_head_bytes", "_head_timer", "_last_payload", "_most_head_bytes", "_refused", "peer")
+    __slots__ = ("_head_bytes", "_head_timer", "_last_payload", "_most_head_bytes", "_refused", "dialect", "peer")
 
     def __init__(self, manager: web.Server, *, max_head_bytes: int, **settings: Any) -> None:
         super().__init__(manager, **settings)
@@ -52,6 +52,7 @@ class Handler(RequestHandler):
         self._last_payload: Any = EMPTY_PAYLOAD
         self._refused = False  # a head was bad or too large: nothing after it is parsed
         self.peer: Any = None  # what the faces know of the other end; made once a connection
+        self.dialect = ""  # in which its listener is asked at /auth; empty: it is not
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes of a head that arrives in pieces; a whole one is measured by ``head_size``."""

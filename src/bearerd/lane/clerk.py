@@ -81,9 +81,9 @@ class Clerk:
             self._timer.cancel()
         self._write()
 
-    def connection(self) -> Connection:
-        """A protocol for a connection that was accepted."""
-        return Connection(self.lane, self)
+    def connection(self, dialect: str = "") -> Connection:
+        """A protocol for a connection that was accepted.  ``dialect``: its listener's, for ``/auth``."""
+        return Connection(self.lane, self, dialect)
 
     # ---- what a connection asks
 
@@ -113,7 +113,7 @@ class Clerk:
 
     def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:
         """At once, or None: it has to wait.  For a signature, too: it may be that the key of a known token has gone."""
-        ask = self._read(question)
+        ask = self._read(connection, question)
         with self._service.budget.closed():
             found = self._decided(ask)
         return None if isinstance(found, Pending) else self._message(connection, ask, found, question)
@@ -142,7 +142,7 @@ class Clerk:
         question = connection.ask()
         if question is None:
             return None
-        ask = self._read(question)
+        ask = self._read(connection, question)
         found = self._decided(ask)
         if isinstance(found, Pending):
             return found
@@ -158,7 +158,7 @@ class Clerk:
             question = connection.ask()
             if question is None:
                 return
-            ask = self._read(question)
+            ask = self._read(connection, question)
             if isinstance(ask.request, Refusal):  # the resource has gone meanwhile
                 decided = self._refused(ask, ask.request)
             else:
@@ -175,9 +175,10 @@ class Clerk:
 
     # ---- one decision
 
-    def _read(self, question: Question) -> Asked:
+    def _read(self, connection: Connection, question: Question) -> Asked:
         _, _, method, target, headers, host, who, trusted, _ = question
-        found = asked.read(Seen(method, target, headers, host, trusted, who), self._service.current.policy)
+        seen = Seen(method, target, headers, host, trusted, who, connection.dialect)
+        found = asked.read(seen, self._service.current.policy)
         if found is None:
             raise RuntimeError("the lane took a request that is no gateway's")
         return found

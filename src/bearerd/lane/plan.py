@@ -45,7 +45,8 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
         )
         route.refuse_with([_refusal(resource, face, dialect, refusal, metrics, reveal=reveal) for refusal in READY])
         made.append(route)
-    return Routes(policy.generation, made)
+    by_name = {route.resource: route for route in made if route.face == forward_auth.FACE}
+    return Routes(policy.generation, made, policy.hosts, [by_name.get(resource.name) for resource in policy.named])
 
 
 def _spoken(policy: Policy) -> Iterator[tuple[Resource, str, str]]:

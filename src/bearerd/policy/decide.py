@@ -85,6 +85,12 @@ def unknown_resource(name: str) -> Decision:
     return Decision(False, Outcome.FORBID, Code.UNKNOWN_RESOURCE, 403, resource="", detail=detail)
 
 
+def of_nobody(refusal: Refusal) -> Decision:
+    """The decision for a request whose host chose no resource: no challenge, since there is nobody to make it."""
+    row = refusal.row
+    return Decision(False, row.outcome, refusal.code, row.status, resource="", detail=refusal.detail)
+
+
 def judge_for_introspection(resource: Resource, verified: Verified, now: Now, state: State) -> Refusal | None:
     """Why a token is not active for this resource (RFC 7662 section 2.2); None if it is.
 

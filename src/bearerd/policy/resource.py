@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from bearerd._native import rules as native
+from bearerd._native.hosts import Hosts
 from bearerd.config import audience
 from bearerd.policy.identity import Identity
 
@@ -76,6 +77,13 @@ class Policy:
         self.resources: Mapping[str, Resource] = MappingProxyType(
             {name: _resource(name, table, config.issuer, generation) for name, table in config.resource.items()}
         )
+        self.named: tuple[Resource, ...] = tuple(self.resources.values())  # in the order of the file
+        self.hosts: Final = Hosts(
+            (host, table.paths or None, place)
+            for place, table in enumerate(config.resource.values())
+            for host in table.hosts
+        )
+        """Which of ``named`` a host, and a path, belong to."""
 
 
 def metadata_url(identifier: str | None) -> str | None:

@@ -43,12 +43,13 @@ def reset(body: Any) -> dict[str, Any]:
 
 
 def explain(body: Any) -> dict[str, Any]:
-    """``POST /v1/explain``: resource; token, method, path, host as far as they are to be looked at."""
-    fields = _members(body, {"resource", "token", "method", "path", "host"})
-    return {
-        "resource": _text(fields, "resource"),
-        **{name: _text(fields, name, needed=False) for name in ("token", "method", "path", "host")},
-    }
+    """``POST /v1/explain``: resource, or host; token, method, path, host as far as they are to be looked at."""
+    known = ("resource", "token", "method", "path", "host")
+    fields = _members(body, known)
+    found = {name: _text(fields, name, needed=False) for name in known}
+    if found["resource"] is None and found["host"] is None:
+        raise BadBody("resource: a string, or else a host, which chooses it")
+    return found
 
 
 def number(query: Mapping[str, str], name: str, least: int, most: int, default: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from bearerd.serve.listeners import BACKLOG
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from bearerd.serve.handshakes import Handshakes
 
@@ -32,13 +33,18 @@ class Doors:
 
     def __init__(
         self,
-        factory: Callable[[], asyncio.BaseProtocol],
+        factory: Callable[..., asyncio.BaseProtocol],
         count: Callable[[], int],
         most: int,
         handshakes: Handshakes | None = None,
+        dialects: Mapping[socket.socket, str] | None = None,
     ) -> None:
-        """``factory`` makes the protocol of a connection; ``count`` tells how many there are."""
+        """``factory`` makes the protocol of a connection; ``count`` tells how many there are.
+
+        ``dialects``: what the listeners that fix one fix; ``factory`` is told.
+        """
         self._factory = factory
+        self._dialects = dialects or {}
         self._count = count
         self._most = most
         self._handshakes = handshakes
@@ -108,20 +114,21 @@ class Doors:
                     self._rest(STARVED_SECONDS, "the kernel has no room for another connection")
                     return
                 continue  # that connection is gone again; there may be others
-            self._welcome(connection)
+            self._welcome(connection, self._dialects.get(sock))
 
-    def _welcome(self, connection: socket.socket) -> None:
+    def _welcome(self, connection: socket.socket, dialect: str | None) -> None:
         connection.setblocking(False)
         self.coming += 1
-        task = asyncio.get_running_loop().create_task(self._connect(connection))
+        factory = self._factory if dialect is None else functools.partial(self._factory, dialect)
+        task = asyncio.get_running_loop().create_task(self._connect(connection, factory))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _connect(self, connection: socket.socket, factory: Callable[[], asyncio.BaseProtocol]) -> None:
         loop, secure = asyncio.get_running_loop(), self._handshakes
         terms = {} if secure is None else secure.terms(connection)
         try:
-            transport, _ = await loop.connect_accepted_socket(self._factory, connection, **terms)
+            transport, _ = await loop.connect_accepted_socket(factory, connection, **terms)
         except OSError as error:  # it is gone again, or it does not come to terms
             connection.close()
             if secure is not None and terms:

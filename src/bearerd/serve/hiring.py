@@ -48,6 +48,7 @@ class Terms:
             page=page.descriptor,
             slots=[[sock.fileno() for sock in sockets] for sockets in listeners.slots],
             unix=[sock.fileno() for sock in listeners.unix],
+            dialects=[*listeners.dialects.items()],
             papers=None if self.papers is None else self.papers.as_dict(),
         ).as_dict()
 

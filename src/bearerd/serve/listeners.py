@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bearerd.config import addresses
-from bearerd.config.model import UnixListener
+from bearerd.config.model import UnixListener, address_of
 from bearerd.serve.errors import NotStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bearerd.config.model import Listener
 
 BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's somaxconn may be less
 _HOSTS_OF_LOCALHOST: Final = ("127.0.0.1", "::1")
@@ -35,6 +37,8 @@ class Listeners:
     slots: list[list[socket.socket]]  # TCP, by worker slot
     unix: list[socket.socket]
     names: list[str]  # what is listened on, ports that the kernel chose included
+    dialects: dict[int, str] = field(default_factory=dict)  # by descriptor: in which ``/auth`` is asked there
+    gateways: dict[str, str] = field(default_factory=dict)  # the same by name
     _files: list[tuple[Path, int, int]] = field(default_factory=list)  # our socket files: path, device, inode
 
     def descriptors(self) -> list[int]:
@@ -52,15 +56,16 @@ class Listeners:
                     path.unlink()
 
 
-def bind(listen: Iterable[str | UnixListener], slots: int) -> Listeners:
+def bind(listen: Iterable[Listener], slots: int) -> Listeners:
     """Bind all of ``server.listen`` for so many worker slots.  Raises NotStarted and leaves nothing behind."""
     bound = Listeners([[] for _ in range(slots)], [], [])
     try:
         for entry in listen:
             if isinstance(entry, UnixListener):
-                _bind_unix(bound, entry)
+                sockets = _bind_unix(bound, entry)
             else:
-                _bind_tcp(bound, entry)
+                sockets = _bind_tcp(bound, address_of(entry))
+            _note(bound, entry, sockets)
     except BaseException:
         bound.close()
         raise
@@ -104,8 +109,18 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _bind_tcp(bound: Listeners, address: str) -> None:
+def _note(bound: Listeners, entry: Listener, sockets: list[socket.socket]) -> None:
+    """What the entry fixes for these sockets."""
+    dialect = None if isinstance(entry, str) else entry.gateway
+    if dialect is not None:
+        bound.dialects |= {sock.fileno(): dialect for sock in sockets}
+        names = {f"unix:{entry.path}"} if isinstance(entry, UnixListener) else set(map(name_of, sockets))
+        bound.gateways |= dict.fromkeys(sorted(names), dialect)
+
+
+def _bind_tcp(bound: Listeners, address: str) -> list[socket.socket]:
     first: list[socket.socket] = []
+    every: list[socket.socket] = []
     for host, port in _hosts(address, first):
         if port:
             # With SO_REUSEPORT a second bearerd on the same port would bind without a word and take half the
@@ -114,10 +129,12 @@ def _bind_tcp(bound: Listeners, address: str) -> None:
         for number, slot in enumerate(bound.slots):
             sock = _tcp(host, port, address, shared=True)
             slot.append(sock)
+            every.append(sock)
             port = sock.getsockname()[1]
             if number == 0:
                 first.append(sock)
     bound.names += map(name_of, first)
+    return every
 
 
 def _tcp(host: str, port: int, address: str, *, shared: bool = False) -> socket.socket:
@@ -146,7 +163,7 @@ def _remedy(error: OSError) -> str:
     }.get(error.errno or 0, "")
 
 
-def _bind_unix(bound: Listeners, listener: UnixListener) -> None:
+def _bind_unix(bound: Listeners, listener: UnixListener) -> list[socket.socket]:
     path = Path(listener.path)
     _clear(path)
     mode = int(listener.mode, 8)
@@ -176,6 +193,7 @@ def _bind_unix(bound: Listeners, listener: UnixListener) -> None:
     # From here on a second bearerd is told from an abandoned file; who connects waits for the first worker.
     sock.listen(BACKLOG)
     bound.names.append(f"unix:{path}")
+    return [sock]
 
 
 def _clear(path: Path) -> None:

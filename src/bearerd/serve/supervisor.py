@@ -121,6 +121,7 @@ class Supervisor:
         addresses = {
             "pid": os.getpid(),
             "listen": public.names,
+            "gateways": public.gateways,
             "admin": listeners.name_of(own["admin"][0]),
             "probes": listeners.name_of(own["probes"][0]),
         }

@@ -54,6 +54,7 @@ class Orders:
     page: int  # descriptor of the metrics page
     slots: list[list[int]]  # TCP sockets, by worker slot
     unix: list[int]
+    dialects: list[tuple[int, str]]  # sockets that are asked at /auth, and in which dialect
     papers: dict[str, Any] | None  # what TCP connections are greeted with; None: nothing, they are plain
 
     def as_dict(self) -> dict[str, Any]:
@@ -155,7 +156,10 @@ class Worker:
         clerk = Clerk(service, server)
         ours = clerk.lane.connections
         most = config.limits.max_connections
-        self._doors = Doors(clerk.connection, lambda: len(ours) + len(connections), most, handshakes)
+        said = dict(orders.dialects)
+        sockets = [*self._unix, *(sock for slot in self._slots for sock in slot)]
+        dialects = {sock: said[sock.fileno()] for sock in sockets if sock.fileno() in said}
+        self._doors = Doors(clerk.connection, lambda: len(ours) + len(connections), most, handshakes, dialects)
         await service.start()
         clerk.start()
         self._service, self._runner, self._clerk = service, runner, clerk
