@@ -49,8 +49,12 @@ TABLES: dict[str, dict[str, Any]] = {
 }
 """Each stands twice: for nginx and Envoy under its name, and for the forwarded dialect with ``-f`` behind it."""
 
-RESOURCES = {name: {"identifier": API, "gateway": ["nginx", "envoy"]} | table for name, table in TABLES.items()} | {
-    f"{name}-f": {"identifier": API, "gateway": "forwarded"} | table for name, table in TABLES.items()
+RESOURCES = {
+    name: {"identifier": API, "gateway": ["nginx", "envoy"], "hosts": [f"{name}.test"]} | table
+    for name, table in TABLES.items()
+} | {
+    f"{name}-f": {"identifier": API, "gateway": "forwarded", "hosts": [f"{name}-f.test"]} | table
+    for name, table in TABLES.items()
 }
 DIALECTS = ("nginx", "forwarded", "envoy")
 
@@ -102,16 +106,21 @@ def question(
     uri: str = "/a/b",
     *more: tuple[str, str],
     asks: str = "GET",
+    host: str | None = None,
 ) -> bytes:
-    """A request of a gateway.  ``asks``: its own method, where that is not the original one."""
+    """A request of a gateway.  ``asks``: its own method, where that is not the original one.
+
+    ``host``: ask at /auth, where this chooses the resource; ``{}`` is the one of the table.
+    """
     name = f"{table}-f" if dialect == "forwarded" else table
     fields = [("Host", "bearerd.test")]
     if dialect == "envoy":
         line = f"{method} /ext_authz/{name}{uri} HTTP/1.1"
     else:
-        line = f"{asks} /auth/{name} HTTP/1.1"
+        line = f"{asks} /auth/{name} HTTP/1.1" if host is None else f"{asks} /auth HTTP/1.1"
         words = ("Original", "URI") if dialect == "nginx" else ("Forwarded", "Uri")
         fields += [(f"X-{words[0]}-Method", method), (f"X-{words[0]}-{words[1]}", uri)]
+        fields += [(f"X-{words[0]}-Host", host.replace("{}", f"{name}.test"))] if host is not None else []
     if credential is not None:
         fields.append(("Authorization", f"Bearer {credential}"))
     return "\r\n".join([line, *(f"{name}: {value}" for name, value in (*fields, *more)), "", ""]).encode("utf-8")
@@ -157,12 +166,12 @@ class Pair:
         entry = pack(entries.key(kind, ISS, value), before, FOREVER, at)
         self.each(lambda house: house.service.view.table.apply(entry, house.service.time.forgetting()))
 
-    async def ask(self, data: bytes | Iterable[bytes], peer: str = HERE) -> bytes:
-        """What both answer to these bytes (or pieces) on a new connection."""
+    async def ask(self, data: bytes | Iterable[bytes], peer: str = HERE, listener: str = "") -> bytes:
+        """What both answer to these bytes (or pieces) on a new connection.  ``listener``: the dialect that it fixes."""
         pieces = [data] if isinstance(data, bytes) else list(data)
         lines = [
-            await conversation(self.laned, lane_line(self.laned, peer), pieces),
-            await conversation(self.plain, plain_line(self.plain, peer), self._cut(pieces)),
+            await conversation(self.laned, lane_line(self.laned, peer, listener), pieces),
+            await conversation(self.plain, plain_line(self.plain, peer, listener), self._cut(pieces, listener)),
         ]
         said = [told(bytes(line.sent)) for line in lines]
         assert said[0] == said[1], pieces
@@ -172,7 +181,7 @@ class Pair:
             line.hang_up()
         return said[0]
 
-    def _cut(self, pieces: list[bytes]) -> Iterator[bytes]:
+    def _cut(self, pieces: list[bytes], listener: str) -> Iterator[bytes]:
         """The same bytes, and each of the lane's requests in a read of its own.
 
         What aiohttp answers depends on how the network cuts: something malformed spoils every request of the same read.
@@ -183,7 +192,8 @@ class Pair:
             fresh = len(held) - len(piece)  # how much of it was sent
             while not gone and isinstance(whole := head.read(held), head.Whole):
                 face = "forward_auth" if whole.face == "auth" else whole.face
-                if gone := (face, whole.name.decode()) not in self.laned.clerk._routes:
+                known = (face, whole.name.decode()) in self.laned.clerk._routes if whole.name else bool(listener)
+                if gone := not known:
                     break
                 yield held[fresh : whole.size]
                 held, fresh = held[whole.size :], 0

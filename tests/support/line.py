@@ -127,15 +127,17 @@ def ids(sent: bytes) -> list[str]:
     return list(dict.fromkeys(match[0].decode() for match in _ID.finditer(_DATE.sub(b"", sent))))
 
 
-def lane_line(house: House, peer: str = HERE) -> Line:
-    """A new connection to the lane."""
-    return Line(house.clerk.connection(), peer)
+def lane_line(house: House, peer: str = HERE, listener: str = "") -> Line:
+    """A new connection to the lane.  ``listener``: the dialect that is fixed where it came in."""
+    return Line(house.clerk.connection(listener), peer)
 
 
-def plain_line(house: House, peer: str = HERE) -> Line:
+def plain_line(house: House, peer: str = HERE, listener: str = "") -> Line:
     """A new connection to aiohttp."""
     assert house.runner.server is not None
-    return Line(house.runner.server(), peer)
+    handler: Any = house.runner.server()
+    handler.dialect = listener
+    return Line(handler, peer)
 
 
 def busy(house: House) -> bool:
