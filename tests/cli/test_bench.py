@@ -121,7 +121,7 @@ def asked(tmp_path: Path, gateway: str, **more: str) -> bytes:
     file = tmp_path / "bearerd.toml"
     file.write_text(config(resource=RESOURCE.replace('"forwarded"', gateway)))
     told = {"resource": "api", "method": "GET", "target": "/orders/1?x", "host": "api.example"} | more
-    return question(load.load(str(file)), told, "t0k3n")
+    return question(load.load(str(file)), told, "t0k3n")[0]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,11 @@ ROOT = HERE.parent.parent
 
 FULL = """
 [server]
-listen = ["127.0.0.1:9180", { path = "/run/bearerd.sock", mode = "0666", group = "root" }]
+listen = [
+    "127.0.0.1:9180",
+    { path = "/run/bearerd.sock", mode = "0666", group = "root" },
+    { address = "127.0.0.1:9183", gateway = "nginx" },
+]
 profile = "development"
 workers = 2
 reveal_reason = true
@@ -59,6 +63,8 @@ may = ["introspect", "revoke"]
 identifier = "https://api.example.com"
 audience = "api"
 gateway = "nginx"
+hosts = ["api.example.com", "[2001:db8::1]"]
+paths = ["/v1/**"]
 max_lifetime = "90m"
 client_headers = ["X-Auth-Hint"]
 

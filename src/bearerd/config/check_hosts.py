@@ -126,7 +126,7 @@ def _not_a_host(text: str) -> tuple[str, str] | None:
 
 
 def _not_an_ipv6_address(text: str) -> tuple[str, str] | None:
-    inner = text.removeprefix("[").partition("]")[0]
+    inner = text.removeprefix("[").partition("]")[0].partition("%")[0]
     try:
         address = f"[{ipaddress.IPv6Address(inner)}]"
     except ValueError:
