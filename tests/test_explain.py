@@ -198,3 +198,34 @@ async def test_explaining_leaves_no_trace(tmp_path: Path) -> None:
     assert (service.cache.entries, len(service.recorder.ring)) == (0, 0)
     found = metrics.gather([service.metrics.buffer])
     assert not any(values[0] for series, values in found.items() if series[0] == "bearerd_decisions_total")
+
+
+HOSTS = {
+    "api": {"identifier": API, "gateway": "nginx", "hosts": ["api.test", "one.test"], "paths": ["/orders/**"]},
+    "shop": {"identifier": "https://shop.test", "gateway": "nginx", "hosts": ["one.test"], "paths": ["/shop/**"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "code", "detail"),
+    [
+        ("One.TEST.:443", "/orders/1", None, "'One.TEST.:443' is resource api's"),
+        ("one.test", "/shop/1", Code.WRONG_AUDIENCE, "'one.test' is resource shop's"),
+        ("one.test", "/else", Code.UNKNOWN_RESOURCE, "unknown_resource: no resource has that host and path"),
+        ("one.test", None, Code.UNKNOWN_RESOURCE, "unknown_resource: no resource has that host and path"),
+        ("one.test", "/orders/../shop/1", Code.AMBIGUOUS_PATH, "ambiguous_path: resources share the host"),
+        ("one.test, api.test", "/orders/1", Code.BAD_REQUEST, "bad_request: that is not a host"),
+        ("\udc80", "/orders/1", Code.BAD_REQUEST, "bad_request: that is not a host"),
+    ],
+)
+async def test_without_a_resource_the_host_chooses_one(
+    tmp_path: Path, host: str, path: str | None, code: Code | None, detail: str
+) -> None:
+    found = await explain(made(tmp_path, resource=HOSTS), token().encode(), None, "GET", path, host)
+    assert found.decision.code is code
+    ok, said_so = at(found, "host")
+    assert said_so.startswith(detail)
+    assert ok == (code in (None, Code.WRONG_AUDIENCE))
+    if not ok:
+        assert found.steps[0].hints == ("configured: api.test, one.test",)
+        assert not found.decision.allowed

@@ -36,14 +36,16 @@ class Gateway:
             fields["Authorization"] = f"Bearer {bearer}"
         return request(self.stage.ports[self.name], method, path, fields)
 
-    def say(self, target: str, *lines: str, method: str = "GET", body: str = "") -> bytes:
+    def say(self, target: str, *lines: str, method: str = "GET", body: str = "", host: str = "x") -> bytes:
         """Ask in these very bytes, with header lines as they are; the whole answer."""
-        return said(self.stage.ports[self.name], target, *lines, method=method, body=body)
+        return said(self.stage.ports[self.name], target, *lines, method=method, body=body, host=host)
 
 
-def said(port: int, target: str, *lines: str, method: str = "GET", body: str = "", wait: float = 20) -> bytes:
+def said(
+    port: int, target: str, *lines: str, method: str = "GET", body: str = "", wait: float = 20, host: str = "x"
+) -> bytes:
     """What comes back for these very bytes."""
-    head = [f"{method} {target} HTTP/1.1", "Host: x", *lines]
+    head = [f"{method} {target} HTTP/1.1", f"Host: {host}", *lines]
     if not any(line.lower().startswith("connection:") for line in lines):
         head.append("Connection: close")
     with socket.create_connection(("127.0.0.1", port), timeout=wait) as wire:

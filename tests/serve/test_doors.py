@@ -149,3 +149,21 @@ async def test_doors_shut_while_they_rest_stay_shut(monkeypatch: pytest.MonkeyPa
         await asyncio.sleep(0.05)
         assert not server.connections
         clients.pop().close()
+
+
+async def test_a_connection_is_made_with_what_its_listener_fixes() -> None:
+    made: list[tuple[str, ...]] = []
+
+    def factory(*fixed: str) -> asyncio.Protocol:
+        made.append(fixed)
+        return asyncio.Protocol()
+
+    with bound() as plain, bound() as fixing:
+        doors = Doors(factory, lambda: 0, 10, dialects={fixing: "nginx"})
+        doors.open([plain, fixing])
+        for sock, expected in ((plain, ()), (fixing, ("nginx",)), (plain, ())):
+            clients = connect(sock, 1)
+            await until(lambda: made)
+            assert made.pop() == expected
+            clients[0].close()
+        doors.shut()

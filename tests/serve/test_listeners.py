@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bearerd.config.model import UnixListener
+from bearerd.config.model import TcpListener, UnixListener
 from bearerd.serve import listeners
 from bearerd.serve.errors import NotStarted
 from bearerd.serve.listeners import bind, bind_alone, name_of
@@ -185,3 +185,18 @@ def test_a_group_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotStarted, match="no such group"):
         bind([unix(tmp_path / "s", group="no-such-group-here")], 1)
     assert not (tmp_path / "s").exists()
+
+
+def test_each_socket_says_in_which_dialect_it_is_asked_by_host(tmp_path: Path) -> None:
+    fixed = UnixListener(path=str(tmp_path / "b.sock"), gateway="forwarded")
+    listen = ["127.0.0.1:0", TcpListener(address="localhost:0", gateway="nginx"), unix(tmp_path / "a.sock"), fixed]
+    bound = bind([*listen, TcpListener(address="127.0.0.1:0")], 2)
+    try:
+        said = {name: bound.gateways.get(name) for name in bound.names}
+        assert list(said.values()) == [None, *["nginx"] * (len(said) - 4), None, "forwarded", None]
+        assert bound.dialects.pop(bound.unix[1].fileno()) == "forwarded"
+        nginx = {sock.fileno() for slot in bound.slots for sock in slot[1:-1]}
+        assert bound.dialects == dict.fromkeys(nginx, "nginx")
+        assert len(nginx) == 2 * (len(said) - 4)
+    finally:
+        bound.close()
