@@ -42,7 +42,8 @@ async def asked(random: Random, folder: Path, until: float) -> int:
                 before = random.choice((TOMBSTONE, 4_000_000_000))
                 pair.revoke(Kind.SUBJECT, random.choice(("alice", "mallory")), before=before, at=number + 1)
             try:
-                await pair.ask(pieces, random.choice((HERE, HERE, HERE, STRANGER)))
+                listener = random.choice(("", "nginx", "forwarded"))
+                await pair.ask(pieces, random.choice((HERE, HERE, HERE, STRANGER)), listener)
             except Exception:
                 print(f"kept as {keep(data)}")
                 raise

@@ -9,13 +9,9 @@ import pytest
 from support.heads import mutated
 from support.lanes import RESOURCES, TABLES, Pair, made, question
 from support.line import HERE, STRANGER
-from support.questions import FIELDS, METHODS, STRANGE, TOKENS, URIS, ended, mix, pieces_of, revoke
+from support.questions import FIELDS, HOSTS, METHODS, STRANGE, TOKENS, URIS, ended, mix, pieces_of, revoke
 
 DIALECTS = ("nginx", "forwarded")
-HOSTS = (
-    "{}", "{}:443", "{}.", "{}.:80", "{}:", "nowhere.test", "x.{}", "{}x", "", ".", ":80", "{},{}", "{}, {}", "{} {}",
-    "a@{}", "{}@a", "{}:x", "{}:123456", "http://{}", "{}/", "\u00e4.test", "[::1]", "[::1", "*.test", "a" * 300, "{}\t",
-)  # fmt: skip
 SHARED = {
     "v1": {"identifier": "https://api.example/", "gateway": "nginx", "hosts": ["one.test"], "paths": ["/v1", "/v1/**"]},
     "v2": {

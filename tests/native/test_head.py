@@ -77,7 +77,7 @@ def test_what_is_not_ours_never_becomes_it(case: Case) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        *(b"X", b"\x16", b"\r", b"g", b"GETT", b"GET  ", b"GET x", b"GET /x", b"GET /aut/", b"GET /authx", b"GET /ext_authz_"),
+        *(b"X", b"\x16", b"\r", b"g", b"GETT", b"GET  ", b"GET x", b"GET /x", b"GET /aut/", b"GET /authx", b"GET /auth;", b"GET /auth#", b"GET /ext_authz_"),
         *(b"GET /auth//", b"GET /auth/A", b"GET /auth/-", b"GET /auth/a.", b"GET /auth/a/", b"GET /auth/a\r", b"GET /auth/ "),
         *(b"GET /ext_authz/a;", b"GET /auth/" + b"a" * 64, b"POST /i", b"GET /auth/a\n", b"GET /auth/a?\0", b"GET /auth/\xff"),
         *(START + b"A: \0", START + b"A: b\n", START + b"A: b\rc", START + b" b\r\n", START + b"A b: c\r\n", START + b"Expect: x\r\n"),

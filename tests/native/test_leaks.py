@@ -59,6 +59,7 @@ def leaks(rounds, action):
 from bearerd._native.counters import COUNTER, HISTOGRAM, Page, read
 from bearerd._native.digest import keyed128
 from bearerd._native.generations import Generations
+from bearerd._native.hosts import Hosts, normal
 from bearerd._native.refused import RefusedTokens
 from bearerd._native.revocations import FOREVER, Full, Revocations, pack, unpack
 from bearerd._native.tokens import TokenCache
@@ -73,6 +74,17 @@ def refused(call, *arguments):
     except Exception:
         return
     raise AssertionError("accepted")
+
+def hosts():
+    some = Hosts([("h%d.test" % number, ["/v1/*", "/v2/**"] if number % 2 else None, number) for number in range(200)])
+    refused(Hosts, [("a", ["no path"], 0)])
+    refused(Hosts, [("a", None)])
+    for number in range(200):
+        for path in (b"/v1/x", b"/v2", b"/v2/..", None):
+            some.find(b"H%d.TEST.:80" % number, path)
+        some.find(b"nobody", None), some.find(b"a, b", b"/"), some.find(None, b"/")
+    refused(some.find, "text", None)
+    normal(b"Host.:80"), normal(b"a b")
 
 def generations():
     some = Generations()
@@ -223,7 +235,9 @@ def measured(action: str) -> tuple[float, float]:
     return native, python
 
 
-@pytest.mark.parametrize("table", ["generations", "revocations", "tokens", "refused_tokens", "counters", "lane"])
+@pytest.mark.parametrize(
+    "table", ["generations", "hosts", "revocations", "tokens", "refused_tokens", "counters", "lane"]
+)
 def test_a_table_that_was_used_and_dropped_leaves_nothing(table: str) -> None:
     # What is allocated once, by whoever comes to it late, is no leak: a leak is there each time.
     grown = [measured(f"act = {table}")]

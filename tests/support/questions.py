@@ -23,6 +23,10 @@ URIS = (
     "*", "a", "//a/b", "/%61/b", "/a/%zz", "/a/" + "x" * 3000,
 )  # fmt: skip
 METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD")
+HOSTS = (
+    "{}", "{}:443", "{}.", "{}.:80", "{}:", "nowhere.test", "x.{}", "{}x", "", ".", ":80", "{},{}", "{}, {}", "{} {}",
+    "a@{}", "{}@a", "{}:x", "{}:123456", "http://{}", "{}/", "\u00e4.test", "[::1]", "[::1", "*.test", "a" * 300, "{}\t",
+)  # fmt: skip
 STRANGE = (
     "get",
     "Delete",
@@ -89,8 +93,11 @@ def mix(random: Random) -> bytes:
         lambda: question(random.choice(DIALECTS), "bare", TOKENS["good"]),
         lambda: question(random.choice(DIALECTS), "bare", TOKENS["good"], "GET", "/", *random.sample(FIELDS, 2)),
         lambda: question("nginx", "nowhere", TOKENS["good"]),
+        lambda: question(
+            random.choice(DIALECTS), random.choice(list(TABLES)), TOKENS["rich"], uri="/a/b", host=random.choice(HOSTS)
+        ),
         lambda: b"GET /.well-known/oauth-protected-resource HTTP/1.1\r\nHost: a\r\n\r\n",
         lambda: b"POST /auth/bare HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
         lambda: random.choice(SEEDS),
     ]
-    return random.choices(kinds, weights=(8, 8, 8, 1, 1, 1, 1))[0]()
+    return random.choices(kinds, weights=(8, 8, 8, 1, 2, 1, 1, 1))[0]()
