@@ -17,6 +17,8 @@ cdef enum:  # Name; without one in C, where only a plain number may be an index
     TRACEPARENT
     ORIGIN
     ACCESS_CONTROL_REQUEST_METHOD
+    ACCEPT
+    SEC_FETCH_MODE
     KNOWN  # how many
     # Those of which aiohttp refuses a second one, and the two that say how the message ends.
     CONNECTION = KNOWN
@@ -80,6 +82,8 @@ cdef inline int name_of(const unsigned char* p, size_t n) noexcept nogil:
     elif n == 6:
         if same(p, b"origin", 6):
             return ORIGIN
+        if same(p, b"accept", 6):
+            return ACCEPT
         if same(p, b"server", 6):
             return SERVER
         if same(p, b"expect", 6):
@@ -110,6 +114,8 @@ cdef inline int name_of(const unsigned char* p, size_t n) noexcept nogil:
             return ORIGINAL_URI
         if same(p, b"content-length", 14):
             return CONTENT_LENGTH
+        if same(p, b"sec-fetch-mode", 14):
+            return SEC_FETCH_MODE
     elif n == 15:
         if same(p, b"x-original-host", 15):
             return ORIGINAL_HOST

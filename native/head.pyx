@@ -105,6 +105,8 @@ KNOWN_NAMES = (  # by fieldnames.Name
     "traceparent",
     "origin",
     "access-control-request-method",
+    "accept",
+    "sec-fetch-mode",
 )
 
 # ---- The request line ----

@@ -11,12 +11,13 @@ from libc.stdint cimport INT64_MIN, int16_t, int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
+from bearerd._native.accept cimport HTML, PROBLEM, preferred_of
 from bearerd._native.anchor cimport Anchor
 from bearerd._native.clock cimport boot_now
 from bearerd._native.counters cimport Page
 from bearerd._native.date cimport DATE, write_date
 from bearerd._native.digest cimport keyed128_into, siphash128_into
-from bearerd._native.fieldnames cimport AUTHORIZATION, TRACEPARENT, bit
+from bearerd._native.fieldnames cimport ACCEPT, AUTHORIZATION, SEC_FETCH_MODE, TRACEPARENT, bit
 from bearerd._native.generations cimport Generations
 from bearerd._native.head cimport Face, Head
 from bearerd._native.path cimport names_access_token, normalise_into
@@ -48,6 +49,21 @@ cdef const char* HEX = b"0123456789abcdef"
 cdef inline const unsigned char* value_of(const unsigned char* p, const Head* head, int32_t field, size_t* size) noexcept nogil:
     size[0] = head.field[field].value.length
     return p + head.field[field].value.at
+
+
+cdef inline int form_of(const unsigned char* p, const Head* head) noexcept nogil:
+    """In what form the client reads a refusal, as ``faces.accept`` has it."""
+    cdef const unsigned char* text
+    cdef size_t size
+    if head.known[ACCEPT] < 0 or head.twice & bit(ACCEPT):
+        return PROBLEM
+    text = value_of(p, head, head.known[ACCEPT], &size)
+    return preferred_of(text, size)
+
+
+cdef inline bint may_navigate(const unsigned char* p, const Head* head) noexcept nogil:
+    """No browser's navigation, for sure, where this is False; what is one: ``faces.login``."""
+    return head.known[SEC_FETCH_MODE] >= 0 or form_of(p, head) == HTML
 
 
 @cython.final
@@ -222,6 +238,8 @@ cdef class Lane:
         cdef Lookup found
         cdef size_t size
         if head.known[AUTHORIZATION] < 0 and route.enforced and not route.asks_nobody(rule):
+            if route.redirects and may_navigate(p, head):
+                return self.known()
             return self.refuse(client, route, p, head, asked, rule, route.refusal_count - MISSING, NULL)
         if not self.find(client, p, head, &found):
             return Verdict.UNKNOWN
@@ -269,6 +287,8 @@ cdef class Lane:
         cdef unsigned char[DIGITS] digits
         cdef double seconds
         cdef Note* note
+        if route.forms > 1:
+            template += <size_t>form_of(p, head) * route.refusal_count
         self.draw_id(request_id, digits)
         self.put_with_id(template.head, template.head_size, template.head_hole, digits)
         self.put_end(client)

@@ -38,6 +38,7 @@ cdef class Route:
     cdef bint enforced  # refuses natively, too: no shadow resource
     cdef bint constrained
     cdef bint has_paths
+    cdef bint redirects  # a browser that shows no credential is sent elsewhere: Python says which is one
     cdef Rules rules
     cdef bytes open  # a byte for each enforced rule: OPEN, OPTIONAL or 0
     cdef size_t count  # of enforced rules
@@ -47,8 +48,9 @@ cdef class Route:
     cdef size_t allowed  # cells of the metrics
     cdef size_t duration
     cdef list texts  # what the templates point into
-    cdef Template* refusals
-    cdef size_t refusal_count
+    cdef Template* refusals  # of each form in turn (accept.Form): where there is one, it is for everybody
+    cdef size_t refusal_count  # of one form
+    cdef size_t forms
 
     cdef inline bint is_open(self, Py_ssize_t rule) noexcept:
         """No credential is looked at."""

@@ -32,11 +32,15 @@ class Route:
         identity: tuple[bytes, ...],
         allowed: int,
         duration: int,
+        redirects: bool = False,
     ) -> None:
         """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page."""
 
-    def refuse_with(self, answers: list[tuple[bytes, bytes, int]]) -> None:
-        """The refusals that stand ready, by place: (head without Date, body, cell); ``NO_ID`` stands for the request id."""
+    def refuse_with(self, answers: list[tuple[bytes, bytes, int]], forms: int = 1) -> None:
+        """The refusals that stand ready, by place: (head without Date, body, cell); ``NO_ID`` stands for the request id.
+
+        ``forms``: how many forms of them there are, one after the other; one, or those of ``faces.forms.Form``.
+        """
 
 @final
 class Routes:

@@ -9,6 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 
+from bearerd._native.accept cimport FORMS
 from bearerd._native.ascii cimport is_digit, is_lower, to_lower
 from bearerd._native.fieldnames cimport (
     FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI, ORIGINAL_HOST, ORIGINAL_METHOD, ORIGINAL_URI, bit,
@@ -20,7 +21,7 @@ cdef enum:
     ID_DIGITS = 32
     LONGEST = 64  # bytes of an identity header's name that is looked for here
 
-NO_ID = "<the-id-of-the-request-comes-here"[:ID_DIGITS - 1] + ">"  # nothing that is configured
+NO_ID = "{the-id-of-the-request-comes-here"[:ID_DIGITS - 1] + "}"  # nothing that is configured, or that a page escapes
 cdef bytes HOLE = NO_ID.encode()
 cdef const unsigned char* X_AUTH = b"x-auth-"
 
@@ -32,6 +33,7 @@ cdef class Route:
     def __init__(
         self, Py_ssize_t index, str resource, str dialect, Rules rules not None, bytes open_rules not None, *,
         bint plain, bint enforced, bint constrained, bint has_paths, tuple identity, Py_ssize_t allowed, Py_ssize_t duration,
+        bint redirects=False,
     ):
         """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page."""
         self.index = <uint32_t>index
@@ -49,7 +51,7 @@ cdef class Route:
             raise ValueError('a dialect is "nginx", "forwarded" or "envoy"')
         self.sees_all = dialect == "envoy"
         self.plain, self.enforced = plain, enforced
-        self.constrained, self.has_paths = constrained, has_paths
+        self.constrained, self.has_paths, self.redirects = constrained, has_paths, redirects
         self.rules, self.open = rules, open_rules
         self.count = <size_t>len(open_rules)
         self.words = (self.count + 64) // 64
@@ -62,13 +64,18 @@ cdef class Route:
     def __dealloc__(self):
         free(self.refusals)
 
-    def refuse_with(self, list answers not None):
-        """The refusals that stand ready, by place: (head without Date, body, cell); ``NO_ID`` stands for the request id."""
+    def refuse_with(self, list answers not None, Py_ssize_t forms=1):
+        """The refusals that stand ready, by place: (head without Date, body, cell); ``NO_ID`` stands for the request id.
+
+        ``forms``: how many forms of them there are, one after the other; one, or those of ``accept.Form``.
+        """
         cdef size_t i
         cdef bytes head, body
         cdef Template* made
         if self.refusals != NULL:
             raise RuntimeError("they are given once")
+        if forms not in (1, FORMS) or len(answers) % forms:
+            raise ValueError("one form, or as many of each refusal as there are")
         self.refusals = <Template*>calloc(max(1, len(answers)), sizeof(Template))
         if self.refusals == NULL:
             raise MemoryError
@@ -84,7 +91,8 @@ cdef class Route:
             if head.count(HOLE) != 1 or body.count(HOLE) > 1:
                 raise ValueError("a request id stands once in the head, and at most once in the body")
             made.cell = <size_t>max(0, cell)
-        self.refusal_count = <size_t>len(answers)
+        self.forms = <size_t>forms
+        self.refusal_count = <size_t>len(answers) // self.forms
 
     cdef bint spoofs(self, const unsigned char* name, size_t n):
         """Whether an upstream could take this name for identity, as its laxest reader does; also where it is allowed."""

@@ -52,8 +52,9 @@ def test_every_refusal_has_an_id_and_the_status_that_the_gateway_keeps(code: Cod
     else:
         assert "X-Auth-Status" not in headers
         assert "X-Auth-Reason" not in headers
-        assert json.loads(made.body).keys() == {"status", "title", "request_id"}
-        assert code.encode() not in made.body
+        said = {"type", "title", "status", "request_id"} | ({"error"} if TABLE[code].error else set())
+        assert json.loads(made.body).keys() == said
+        assert (code.encode() in made.body) == (code == TABLE[code].error)  # of two the standards' word is ours, too
 
 
 def test_clients_learn_the_code_only_where_the_operator_says_so() -> None:
@@ -104,5 +105,5 @@ def test_a_document_is_not_stored_unless_it_says_so() -> None:
 
 def test_what_concerns_no_token_says_its_status_and_nothing_else() -> None:
     made = answer.plain(405, ("Allow", "POST"))
-    assert json.loads(made.body) == {"status": 405, "title": "Method Not Allowed"}
+    assert json.loads(made.body) == {"type": "about:blank", "status": 405, "title": "Method Not Allowed"}
     assert ("Allow", "POST") in made.headers

@@ -105,7 +105,12 @@ async def test_clients_get_a_problem_and_no_reason(tmp_path: Path) -> None:
     async with House(config(tmp_path, **tables()), tmp_path) as house:
         reply = await house.ask("/ext_authz/api/orders/1")
         assert reply["Content-Type"] == "application/problem+json"
-        assert reply.json() == {"status": 401, "title": "Unauthorized", "request_id": reply["X-Auth-Request-Id"]}
+        assert reply.json() == {
+            "type": "about:blank",
+            "title": "Unauthorized",
+            "status": 401,
+            "request_id": reply["X-Auth-Request-Id"],
+        }
         assert reply["WWW-Authenticate"] == (
             'Bearer realm="api", resource_metadata="https://api.example/.well-known/oauth-protected-resource"'
         )

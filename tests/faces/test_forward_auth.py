@@ -196,7 +196,7 @@ async def test_the_name_is_matched_on_raw_bytes(tmp_path: Path, gateway: str, ta
     async with House(config(tmp_path, **tables(gateway)), tmp_path) as house:
         reply = await house.ask(target, *headers)
         assert reply.status == 404
-        assert json.loads(reply.body) == {"status": 404, "title": "Not Found"}
+        assert json.loads(reply.body) == {"type": "about:blank", "status": 404, "title": "Not Found"}
         assert (await house.ask("/auth/api?anything", *headers)).status == 200
 
 

@@ -80,7 +80,7 @@ async def test_scopes_are_the_resources_and_its_rules_but_not_those_of_rules_on_
 async def test_anything_else_is_404(tmp_path: Path, host: str, target: str) -> None:
     async with made(tmp_path) as house:
         reply = await house.ask(target, host=host)
-        assert (reply.status, reply.json()) == (404, {"status": 404, "title": "Not Found"})
+        assert (reply.status, reply.json()) == (404, {"type": "about:blank", "status": 404, "title": "Not Found"})
 
 
 async def test_head_and_other_methods(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def broken(*_: object, **__: object) -> Any:
 FAULTS: dict[str, Callable[[House, pytest.MonkeyPatch], None]] = {
     "reading": lambda house, patch: patch.setattr(house.clerk, "_read", broken),
     "writing": lambda house, patch: patch.setattr(clerks.wire, "message", broken),
-    "answering": lambda house, patch: patch.setattr(clerks.answer, "answer", broken),
+    "answering": lambda house, patch: patch.setattr(clerks, "reply", broken),
     "preparing": lambda house, patch: patch.setattr(house.clerk, "_prepare", broken),
     "deciding": lambda house, patch: patch.setattr(house.clerk, "_decided", broken),
 }

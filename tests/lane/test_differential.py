@@ -11,7 +11,7 @@ from support.heads import CASES, mutated
 from support.house import issuer, key
 from support.lanes import DIALECTS, RESOURCES, TABLES, Pair, made, question
 from support.line import HERE, STRANGER
-from support.questions import FIELDS, METHODS, STRANGE, TOKENS, URIS, ended, mix, pieces_of, revoke
+from support.questions import ACCEPTS, FIELDS, METHODS, STRANGE, TOKENS, URIS, ended, mix, pieces_of, revoke
 
 from bearerd._native.revocations import TOMBSTONE
 from bearerd.store.entries import Kind
@@ -41,6 +41,42 @@ async def test_every_path_and_method_is_answered_alike(tmp_path: Path, table: st
                     for _ in range(2):
                         await pair.ask(question(dialect, table, credential, method, uri))
         assert pair.native > 100
+
+
+NAVIGATE = (("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"))
+CLIENTS = (
+    *([("Accept", value)] for value in ACCEPTS),
+    [("Accept", ACCEPTS[0]), ("accept", ACCEPTS[0])],
+    [*NAVIGATE],
+    [*NAVIGATE, ("Accept", "application/json")],
+    [*NAVIGATE, NAVIGATE[0]],
+    [NAVIGATE[0], ("Sec-Fetch-Dest", "iframe"), ("Accept", ACCEPTS[0])],
+    [("Sec-Fetch-Dest", "image"), ("Accept", ACCEPTS[0])],
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("table", ["bare", "login", "shade"])
+async def test_every_client_is_answered_alike_in_the_form_that_it_reads(
+    tmp_path: Path, table: str, dialect: str
+) -> None:
+    async with Pair(tmp_path) as pair:
+        for credential in (None, "", TOKENS["rich"], TOKENS["bad signature"], TOKENS["not one"]):
+            for fields in CLIENTS:
+                for method in ("GET", "HEAD", "POST"):
+                    for uri in ("/a/b?c=d", "/public/x"):
+                        for _ in range(2):
+                            await pair.ask(question(dialect, table, credential, method, uri, *fields))
+        assert pair.native > 100
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_browsers_are_sent_to_sign_in_alike_from_wherever_they_are(tmp_path: Path, dialect: str) -> None:
+    async with Pair(tmp_path) as pair:
+        for uri in URIS:
+            for fields in (NAVIGATE, [("Accept", ACCEPTS[0])]):
+                await pair.ask(question(dialect, "login", None, "GET", uri, *fields))
+                await pair.ask([question(dialect, "login", None, "GET", uri, *fields)] * 3)
 
 
 # ---- one connection, several requests

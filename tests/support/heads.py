@@ -166,7 +166,7 @@ _LIMITS = _Limits(32 * 1024, 64 * 1024, 100)
 _RECOGNISE = entry(head, "recognise", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3)
 _GUARDED = Guarded()
 _HEAD_BYTES = (
-    3 * 4 + 4 * 8 + 2 * 4 + 12 * 4 + 2 * 4 + 128 * 16
+    3 * 4 + 4 * 8 + 2 * 4 + len(head.KNOWN_NAMES) * 4 + 2 * 4 + 128 * 16
 )  # struct Head, so that a field too many is one byte too far
 _HEAD = Guarded()
 

@@ -46,6 +46,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "headers": {"client_headers": ["X-Auth-Hint"], "identity": {"X-Auth-Subject": "sub", "X-Tier": "tier"}},
     "picky": {"issuers": ["other"]},
     "available": {"staleness": "available"},
+    "login": {"rule": RULES, "login_redirect": "https://login.example/start", "login_return_parameter": "rd"},
 }
 """Each stands twice: for nginx and Envoy under its name, and for the forwarded dialect with ``-f`` behind it."""
 

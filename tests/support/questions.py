@@ -42,6 +42,16 @@ STRANGE = (
     "G\u00e9T",
 )
 
+ACCEPTS = (
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "application/json, text/plain, */*",
+    "text/plain",
+    "text/html;q=2",
+    "",
+    "text/html;a=\u00e9",
+    "text/html," * 1000,
+)
+
 FIELDS = [
     ("traceparent", f"00-{'a' * 32}-{'b' * 16}-01"),
     ("traceparent", "00-x"),
@@ -60,6 +70,9 @@ FIELDS = [
     ("Content-Length", "0"),
     ("Connection", "keep-alive"),
     ("Cookie", "c" * 500),
+    *(("Accept", value) for value in ACCEPTS),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Dest", "document"),
 ]
 
 

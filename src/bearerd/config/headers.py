@@ -24,7 +24,7 @@ _RESERVED: Final = {  # why not -> the names
     "origin accept access-control-request-method access-control-request-headers forwarded x-forwarded-for "
     "x-forwarded-host x-forwarded-method x-forwarded-port x-forwarded-proto x-forwarded-uri x-original-host "
     "x-original-method x-original-uri x-original-url x-rewrite-url x-http-method-override x-real-ip",
-    "bearerd's own": "x-auth-request-id x-auth-status x-auth-reason x-revocation",
+    "bearerd's own": "x-auth-request-id x-auth-status x-auth-reason x-auth-redirect x-revocation",
 }
 
 

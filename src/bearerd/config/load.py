@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bearerd.config import (
     check_hosts,
     check_issuers,
+    check_login,
     check_resources,
     check_server,
     check_tls,
@@ -146,6 +147,7 @@ class _Draft:
         check_issuers.check_callers(self.callers, self.resources, problems)
         check_resources.check_resources(self.resources, self.issuers, problems)
         check_hosts.check_hosts(self.resources, self.server, problems)
+        check_login.check_login(self.resources, self.server, problems)
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
             self.store = self.store.model_copy(update={"url": url})

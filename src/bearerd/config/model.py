@@ -197,6 +197,8 @@ class Resource(Table):
     paths: tuple[str, ...] = ()  # of these hosts, patterns as in rules; empty: any path
     staleness: Literal["strict", "available"] = "strict"
     enforce: Literal[True, "shadow"] = True
+    login_redirect: str | None = None
+    login_return_parameter: str | None = None
     client_headers: tuple[str, ...] = ()
     identity: dict[str, str] = Field(default_factory=lambda: dict(IDENTITY))
     rule: tuple[Rule, ...] = ()

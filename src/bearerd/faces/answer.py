@@ -8,12 +8,13 @@ to the client, so they get nothing that a client must not read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from bearerd.refusals import Code
+from bearerd.faces import forms
+from bearerd.faces.forms import Form, Told
+from bearerd.refusals import TABLE, Code
 
 if TYPE_CHECKING:
     from bearerd.decision import Challenge, Decision
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 REQUEST_ID: Final = "X-Auth-Request-Id"
 STATUS: Final = "X-Auth-Status"
 REASON: Final = "X-Auth-Reason"
+REDIRECT: Final = "X-Auth-Redirect"
 ENVOY_REMOVES: Final = "X-Envoy-Auth-Headers-To-Remove"
 RETRY_SECONDS: Final = 1  # where a refusal that may pass does not say when
 SOFTWARE: Final = "bearerd"
@@ -28,7 +30,8 @@ SOFTWARE: Final = "bearerd"
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _SERVER: Final = ("Server", SOFTWARE)
 _JSON: Final = ("Content-Type", "application/json")
-_PROBLEM: Final = ("Content-Type", "application/problem+json")  # RFC 9457
+_BY_ACCEPT: Final = ("Vary", "Accept")
+_BY_CLIENT: Final = ("Vary", "Accept, Sec-Fetch-Dest, Sec-Fetch-Mode")
 _TRY_AGAIN: Final = frozenset({429, 503})
 _NGINX_LOSES: Final = frozenset({400, 429})  # sent to nginx as 403
 _AUTH_DIALECTS: Final = frozenset({"nginx", "forwarded"})
@@ -43,25 +46,36 @@ class Answer:
     body: bytes = b""
 
 
-def answer(decision: Decision, request_id: str, dialect: str, *, reveal: bool = False) -> Answer:
+def answer(
+    decision: Decision,
+    request_id: str,
+    dialect: str,
+    *,
+    reveal: bool = False,
+    form: Form = Form.PROBLEM,
+    login: str | None = None,
+) -> Answer:
     """The answer to a gateway.
 
     ``dialect``: "nginx", "forwarded" or "envoy".  ``reveal``: clients may know the code (``server.reveal_reason``).
+    ``form``: of a refusal that has a body.  ``login``: where the client, a browser, is sent instead of being refused.
     """
     if decision.allowed:
         return Answer(200, (_SERVER, *decision.headers_add, *_removed(decision, dialect)))
     meant = meant_status(decision, dialect)
     headers = [_SERVER, _NO_STORE, (REQUEST_ID, request_id)]
+    if login is not None and dialect != "nginx":
+        return Answer(302, (*headers, ("Location", login), _BY_CLIENT))
     if decision.challenge is not None:
         headers.append(("WWW-Authenticate", challenge(decision.challenge)))
     if meant in _TRY_AGAIN:
         headers.append(("Retry-After", str(decision.retry_after or RETRY_SECONDS)))
     code = decision.code or Code.INTERNAL_ERROR
     if dialect == "nginx":
-        headers += [(STATUS, str(meant)), (REASON, code)]
+        headers += [(STATUS, str(meant)), (REASON, code), *([(REDIRECT, login)] if login is not None else [])]
         return Answer(403 if meant in _NGINX_LOSES else meant, tuple(headers))
-    headers.append(_PROBLEM)
-    return Answer(meant, tuple(headers), _problem(meant, request_id, code if reveal else None))
+    told = Told(meant, request_id, TABLE[code].error, code if reveal else None)
+    return Answer(meant, (*headers, *forms.headers(form), _BY_ACCEPT), forms.body(told, form))
 
 
 def _removed(decision: Decision, dialect: str) -> tuple[tuple[str, str], ...]:
@@ -134,8 +148,9 @@ def empty(*headers: tuple[str, str]) -> Answer:
 
 def head_too_large(request_id: str) -> Answer:
     """431, whoever asks: no gateway was listened to yet.  nginx finds the meant status where it looks for it."""
-    headers = (_SERVER, _NO_STORE, _PROBLEM, (REQUEST_ID, request_id), (STATUS, "431"))
-    return Answer(431, headers, _problem(431, request_id, None))
+    told = Told(431, request_id, TABLE[Code.HEAD_TOO_LARGE].error)
+    headers = (_SERVER, _NO_STORE, *forms.headers(Form.PROBLEM), (REQUEST_ID, request_id), (STATUS, "431"))
+    return Answer(431, headers, forms.body(told))
 
 
 def json_answer(value: object, *headers: tuple[str, str], status: int = 200) -> Answer:
@@ -146,14 +161,4 @@ def json_answer(value: object, *headers: tuple[str, str], status: int = 200) -> 
 
 def plain(status: int, *headers: tuple[str, str]) -> Answer:
     """An answer that concerns no token: an unknown path, a wrong method.  Nothing of the request is repeated."""
-    return Answer(status, (_SERVER, _NO_STORE, _PROBLEM, *headers), _problem(status, None, None))
-
-
-def _problem(status: int, request_id: str | None, code: str | None) -> bytes:
-    """A problem document (RFC 9457) for a reader of curl's output."""
-    document: dict[str, object] = {"status": status, "title": HTTPStatus(status).phrase}
-    if request_id:
-        document["request_id"] = request_id
-    if code:
-        document["code"] = code
-    return orjson.dumps(document) + b"\n"
+    return Answer(status, (_SERVER, _NO_STORE, *forms.headers(Form.PROBLEM), *headers), forms.body(Told(status)))

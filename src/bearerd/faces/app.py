@@ -12,6 +12,7 @@ from bearerd.decision import Decision
 from bearerd.faces import answer, asked, by_host, ext_authz, forward_auth, metadata, peer, server
 from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
+from bearerd.faces.reply import reply
 from bearerd.flow import Flow
 from bearerd.metrics import NO_FACE
 from bearerd.refusals import TABLE, Code, Refusal
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bearerd.callers import Act
     from bearerd.faces.answer import Answer
     from bearerd.faces.asked import Asked
-    from bearerd.flow import Decided
     from bearerd.service import Current, Service
 
 _CALLERS: Final[dict[bytes, Act]] = {b"/introspect": "introspect", b"/revoke": "revoke"}
@@ -85,11 +85,7 @@ class Faces:
             decided = self._flow.refuse(question.name, question.request, question.unknown, face=question.face)
         else:
             decided = await self._flow.run(question.name, question.request, face=question.face)
-        return self._answer(decided, question.dialect)
-
-    def _answer(self, decided: Decided, dialect: str) -> Answer:
-        reveal = self._service.current.config.server.reveal_reason
-        return answer.answer(decided.decision, decided.request_id, dialect, reveal=reveal)
+        return reply(decided, question, self._service.current)
 
     def _describe(self, request: web.BaseRequest, target: bytes) -> Answer:
         if request.method not in _READS:

@@ -17,6 +17,8 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from bearerd.faces import forms
+from bearerd.faces.forms import Form, Told
 from bearerd.log import silence_quotes
 from bearerd.refusals import TABLE, Code
 
@@ -28,11 +30,6 @@ if TYPE_CHECKING:
 HEAD_SECONDS: Final = 10.0  # from a head's first byte to its last
 IDLE_SECONDS: Final = 3630.0  # longer than any gateway keeps an idle connection: it must be the one to close
 SOFTWARE: Final = "bearerd"  # instead of aiohttp's and Python's versions
-
-_BODIES: Final = {
-    code: b'{"status":%d,"error":"invalid_request"}\n' % TABLE[code].status
-    for code in (Code.BAD_REQUEST, Code.HEAD_TOO_LARGE)
-}
 
 
 class HeadTooLarge(Exception):
@@ -84,16 +81,17 @@ class Handler(RequestHandler):
             code = Code.INTERNAL_ERROR
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
+        row, request_id = TABLE[code], self._refusal_id(code)
         response = web.Response(
-            status=TABLE[code].status,
-            body=_BODIES.get(code, b""),
+            status=row.status,
+            body=forms.body(Told(row.status, request_id, row.error)),
             # To nginx the meant status is told beside; it is no other than the status itself, so anyone may read it.
             headers={
-                "Content-Type": "application/json",
+                **dict(forms.headers(Form.PROBLEM)),
                 "Cache-Control": "no-store",
                 "Server": SOFTWARE,
-                "X-Auth-Request-Id": self._refusal_id(code),
-                "X-Auth-Status": str(TABLE[code].status),
+                "X-Auth-Request-Id": request_id,
+                "X-Auth-Status": str(row.status),
             },
         )
         response.force_close()

@@ -10,8 +10,9 @@ from bearerd._native.connection import Connection
 from bearerd._native.lane import Lane
 from bearerd._native.ring import Ring
 from bearerd.decision import Pending
-from bearerd.faces import answer, asked, peer, wire
+from bearerd.faces import asked, peer, wire
 from bearerd.faces.asked import Seen
+from bearerd.faces.reply import reply
 from bearerd.flow import Flow
 from bearerd.lane import notes, plan
 from bearerd.lane.turns import Turns
@@ -193,9 +194,7 @@ class Clerk:
 
     def _message(self, connection: Connection, ask: Asked, decided: Decided, question: Question) -> tuple[bytes, bytes]:
         decision, to_head = decided.decision, question[-1]
-        reveal = self._service.current.config.server.reveal_reason
-        made = answer.answer(decision, decided.request_id, ask.dialect, reveal=reveal)
-        head, body = wire.message(made, to_head=to_head)
+        head, body = wire.message(reply(decided, ask, self._service.current), to_head=to_head)
         if decision.reuse is not None and decision.allowed and not to_head and not body:
             self._prepare(connection, ask, decision.reuse, head)
         return head, body

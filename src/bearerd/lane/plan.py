@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from bearerd import request as view
 from bearerd._native.route import NO_ID, Route, Routes
 from bearerd.faces import answer, asked, ext_authz, forward_auth, wire
+from bearerd.faces.forms import Form
 from bearerd.metrics import NO_CODE
 from bearerd.policy import decide
 from bearerd.refusals import Code, Outcome, Refusal
@@ -42,8 +43,15 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
             identity=resource.identity.canonical,
             allowed=_cell(metrics, resource.name, face, Outcome.ALLOW, NO_CODE),
             duration=metrics.cell("bearerd_decision_duration_seconds", face) or 0,
+            redirects=resource.login is not None,
         )
-        route.refuse_with([_refusal(resource, face, dialect, refusal, metrics, reveal=reveal) for refusal in READY])
+        forms = (Form.PROBLEM,) if dialect == "nginx" else tuple(Form)  # nginx drops bodies
+        ready = [
+            _refusal(resource, face, dialect, refusal, form, metrics, reveal=reveal)
+            for form in forms
+            for refusal in READY
+        ]
+        route.refuse_with(ready, len(forms))
         made.append(route)
     by_name = {route.resource: route for route in made if route.face == forward_auth.FACE}
     return Routes(policy.generation, made, policy.hosts, [by_name.get(resource.name) for resource in policy.named])
@@ -57,11 +65,11 @@ def _spoken(policy: Policy) -> Iterator[tuple[Resource, str, str]]:
 
 
 def _refusal(
-    resource: Resource, face: str, dialect: str, refusal: Refusal, metrics: Metrics, *, reveal: bool
+    resource: Resource, face: str, dialect: str, refusal: Refusal, form: Form, metrics: Metrics, *, reveal: bool
 ) -> tuple[bytes, bytes, int]:
     """What the same refusal would be if Python made it: these depend on the resource alone, whatever the rule."""
     decision = decide.refused(resource, refusal, view.of(None, None))
-    made = answer.answer(decision, NO_ID, dialect, reveal=reveal)
+    made = answer.answer(decision, NO_ID, dialect, reveal=reveal, form=form)
     return *wire.message(made), _cell(metrics, resource.name, face, refusal.row.outcome, refusal.code)
 
 

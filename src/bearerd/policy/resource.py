@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from bearerd._native import rules as native
 from bearerd._native.hosts import Hosts
 from bearerd.config import audience
+from bearerd.policy import login
 from bearerd.policy.identity import Identity
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Resource:
     shadow: bool  # nothing is refused to a trusted peer
     gateways: frozenset[str]
     metadata_url: str | None
+    login: login.Login | None  # where a browser without a credential is sent
     identity: Identity
     rules: tuple[Rule, ...]  # all, as in the file
     enforced: tuple[Rule, ...]  # those that decide
@@ -116,6 +118,7 @@ def _resource(name: str, table: model.Resource, issuers: Sequence[model.Issuer],
         shadow=table.enforce == "shadow",
         gateways=frozenset(table.gateways),
         metadata_url=metadata_url(table.identifier),
+        login=login.made(table),
         identity=Identity(table.identity, table.client_headers),
         rules=rules,
         enforced=enforced,
