@@ -70,7 +70,7 @@ FIELDS = [
     ("Content-Length", "0"),
     ("Connection", "keep-alive"),
     ("Cookie", "c" * 500),
-    *(("Accept", value) for value in ACCEPTS),
+    ("Accept", ACCEPTS[0]),
     ("Sec-Fetch-Mode", "navigate"),
     ("Sec-Fetch-Dest", "document"),
 ]
