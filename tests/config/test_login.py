@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bearerd.config.check_login import LONGEST_URL
+from bearerd.config.effective import warnings
 from bearerd.config.load import check
+from bearerd.config.model import Config
 from bearerd.errors import ConfigError
 
 ISSUER = {"issuer": "https://auth.example.com"}
 
 
-def checked(folder: Path, profile: str = "production", **resource: str) -> None:
+def checked(folder: Path, profile: str = "production", **resource: Any) -> Config:
     table = {"identifier": "https://api.example.com", "gateway": "nginx"} | resource
     tree = {"server": {"profile": profile}, "issuer": [ISSUER], "resource": {"api": table}}
-    check(tree, {}, folder, "bearerd.toml")
+    return check(tree, {}, folder, "bearerd.toml")
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,24 @@ def test_a_parameter_s_name_needs_no_escape(tmp_path: Path, name: str) -> None:
 def test_one_that_would_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="is not a parameter name"):
         checked(tmp_path, login_redirect="https://login.example.com", login_return_parameter=name)
+
+
+@pytest.mark.parametrize(
+    ("url", "rules", "warned"),
+    [
+        ("https://login.example.com/login", [], False),
+        ("https://api.example.com/login", [], True),
+        ("https://api.example.com", [{"path": "/**"}], True),
+        ("https://api.example.com/login?app=web", [{"path": "/login", "auth": "none"}], False),
+        ("https://api.example.com/login", [{"path": "/login", "auth": "optional"}], False),
+        ("https://api.example.com/login", [{"path": "/login", "auth": "none", "enforce": "shadow"}], True),
+        ("https://api.example.com/login", [{"methods": ["POST"], "path": "/login", "auth": "none"}], True),
+        ("https://api.example.com/login", [{"path": "/**"}, {"path": "/login", "auth": "none"}], True),
+        ("https://api.example.com/a/../login", [{"path": "/login", "auth": "none"}], True),
+    ],
+)
+def test_a_place_that_sends_browsers_in_circles_is_warned_of(
+    tmp_path: Path, url: str, rules: list[dict[str, Any]], warned: bool
+) -> None:
+    told = [line for line in warnings(checked(tmp_path, login_redirect=url, rule=rules)) if "login_redirect" in line]
+    assert len(told) == warned

@@ -6,8 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from bearerd._native import path, rules
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bearerd.config.model import Resource, Server
     from bearerd.config.problems import Problems
@@ -75,3 +77,15 @@ def _check_parameter(key: str, resource: Resource, problems: Problems) -> None:
     _, _, query = resource.login_redirect.partition("?")
     if name in (given for given, _ in parse_qsl(query, keep_blank_values=True)):
         problems.add(key, f'login_redirect has "{name}" already', "name another parameter, or take it out of the url")
+
+
+def warnings(key: str, resource: Resource) -> Iterator[str]:
+    """A place that only those reach who have signed in: browsers would go in circles, unless the gateway opens it."""
+    place, home = urlsplit(resource.login_redirect or ""), urlsplit(resource.identifier or "")
+    if resource.login_redirect is None or (place.scheme, place.netloc) != (home.scheme, home.netloc):
+        return
+    enforced = [rule for rule in resource.rule if rule.enforce is True]
+    matcher = rules.Rules([(rule.methods, rule.path, rule.preflight) for rule in enforced])
+    found = matcher.match(b"GET", path.normalise((place.path or "/").encode()) or b"", False)
+    if found < 0 or enforced[found].auth == "required":
+        yield f'{key}.login_redirect: leads back to the resource, where no rule with auth = "none" opens {place.path or "/"}'

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from bearerd.config import addresses, check_hosts, check_tls, files, store_url
+from bearerd.config import addresses, check_hosts, check_login, check_tls, files, store_url
 from bearerd.config.model import Rule, UnixListener
 from bearerd.config.problems import dotted
 from bearerd.config.problems import key as quoted
@@ -236,6 +236,7 @@ def _warn_of_resources(config: Config) -> Iterator[str]:
     for name, resource in config.resource.items():
         if resource.enforce == "shadow":
             yield f"resource.{name}.enforce: shadow: nothing is refused to a gateway"
+        yield from check_login.warnings(f"resource.{name}", resource)
         hidden = [header for header in resource.identity if not header.lower().startswith("x-auth-")]
         if "envoy" in resource.gateways and hidden:
             yield (
