@@ -91,6 +91,9 @@ AUTH_REQUEST = """
             proxy_set_header Origin            $http_origin;
             proxy_set_header Access-Control-Request-Method $http_access_control_request_method;
             proxy_set_header Traceparent       $http_traceparent;
+            proxy_set_header Accept            $http_accept;
+            proxy_set_header Sec-Fetch-Mode    $http_sec_fetch_mode;
+            proxy_set_header Sec-Fetch-Dest    $http_sec_fetch_dest;
             proxy_set_header X-Original-Method $request_method;
             proxy_set_header X-Original-URI    $request_uri;
             proxy_set_header X-Original-Host   $http_host;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,15 @@ async def test_what_cannot_be_parsed_is_neither_logged_nor_sent_back(
         assert CANARY[:12] not in text
     assert b"aiohttp" not in answer
     assert b"Python" not in answer
+
+
+async def test_what_cannot_be_parsed_is_answered_with_a_problem(wire: Wire) -> None:
+    for line, status in ((b"A: \0", 400), (b"A: " + b"x" * 3000, 431)):
+        top, _, body = (await wire.ask(head(line, b"Accept: text/html", b"Connection: close"))).partition(b"\r\n\r\n")
+        fields = dict(field.split(": ", 1) for field in top.decode().split("\r\n")[1:])
+        assert fields["Content-Type"] == "application/problem+json"
+        told = {"status": status, "error": "invalid_request", "request_id": fields["X-Auth-Request-Id"]}
+        assert told.items() < json.loads(body).items()
 
 
 @pytest.mark.parametrize(

@@ -96,3 +96,11 @@ def test_what_a_browser_sends_takes_no_question_from_the_lane(watched: Watched) 
     assert isinstance(head.read(question.head), head.Whole)
     told = {name: question.all(name) for name in ("Accept", "Sec-Fetch-Mode", "Sec-Fetch-Dest")}
     assert told == {"Accept": [BROWSER], "Sec-Fetch-Mode": ["navigate"], "Sec-Fetch-Dest": ["document"]}
+
+
+@pytest.mark.parametrize("form", ["json", "html", "css"])
+def test_the_places_where_nginx_keeps_its_forms_are_for_nobody_to_ask(gateway: Gateway, form: str) -> None:
+    answer = gateway.ask(f"/_bearerd_refused.{form}")
+    assert answer.status == (404 if gateway.name == "nginx" else 401)
+    assert answer.upstream_saw() is None
+    assert gateway.ask(f"/_bearerd_refused.{form}", gateway.token()).status == (404 if gateway.name == "nginx" else 403)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ def test_bearerd_down_means_no_passage(fresh: Callable[..., Gateway], name: str)
         answer = gateway.ask(path, token)
         assert answer.status == GONE[name]
         assert answer.upstream_saw() is None
+        if name == "nginx":  # writes it itself
+            assert json.loads(answer.body) == {"type": "about:blank", "title": "Service Unavailable", "status": 503}
 
 
 def test_a_silent_bearerd_means_no_passage(tmp_path: Path, name: str) -> None:
