@@ -32,6 +32,11 @@ cdef inline bint is_control(unsigned char c) noexcept nogil:
     return c < 0x20 or c == 0x7F
 
 
+cdef inline bint is_space(unsigned char c) noexcept nogil:
+    """OWS (RFC 9110 section 5.6.3)."""
+    return c == c' ' or c == c'\t'
+
+
 cdef inline bint is_token(unsigned char c) noexcept nogil:
     return bearerd_http[c] & 1
 

@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
-from bearerd._native.ascii cimport is_target, is_token
+from bearerd._native.ascii cimport is_space, is_target, is_token
 from bearerd._native.fieldnames cimport (
     CONNECTION, CONTENT_LENGTH, HOST, KNOWN, ORDINARY, STRANGE, TWICE_ALLOWED, bit, each, load, name_of, same,
 )
@@ -74,10 +74,6 @@ cdef inline bint has_control(const unsigned char* p, size_t n) noexcept nogil:
             in_block |= <unsigned char>((p[0] < 0x20) & (p[0] != 0x09)) | <unsigned char>(p[0] == 0x7F)
             p += 1
     return in_block != 0 or found != 0
-
-
-cdef inline bint is_space(unsigned char c) noexcept nogil:
-    return c == c' ' or c == c'\t'
 
 
 cdef inline bint agrees(const unsigned char* p, size_t n, const char* text, size_t length) noexcept nogil:
