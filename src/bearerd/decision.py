@@ -82,6 +82,7 @@ class Reuse:
     )
     until_wall: float  # seconds: exp + leeway, or the end of its keys; compared with ``Now.latest``
     until_boot: float  # seconds: the same by CLOCK_BOOTTIME, and never past the view's staleness
+    cacheable: int = 0  # whole seconds for which a gateway may keep it, from any moment until then on; 0: not at all
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,16 @@ def test_a_careful_configuration_is_not_warned_of(tmp_path: Path) -> None:
     assert warnings(parsed(text)) == []
 
 
+@pytest.mark.parametrize(("rule", "said"), [("", False), ('[[resource.api.rule]]\npath = "/a"', True)])
+def test_a_gateway_that_may_keep_answers_is_warned_of_with_what_its_key_must_hold(rule: str, said: bool) -> None:
+    resource = '[resource.api]\naudience = "x"\ngateway = "nginx"\ncacheable_for = "5s"\n'
+    told = [line for line in warnings(parsed(resource + rule)) if line.startswith("resource.api.cacheable_for: ")]
+    assert len(told) == 1
+    assert "5s" in told[0]
+    assert all(word in told[0] for word in ("Authorization", "name", "method", "URI", "host"))
+    assert ("the rules depend on them" in told[0]) == said
+
+
 def test_a_data_dir_that_nothing_seals_is_warned_of_where_the_store_is_not_in_it(tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("k" * 32)

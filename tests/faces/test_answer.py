@@ -31,7 +31,12 @@ def test_an_allow_is_200_with_the_identity_headers(dialect: str) -> None:
     )
     made = answer.answer(decision, "", dialect)
     assert (made.status, made.body) == (200, b"")
-    assert made.headers == (("Server", "bearerd"), ("X-Auth-Subject", "alice"), ("X-Auth-Roles", ""))
+    assert made.headers == (
+        ("Server", "bearerd"),
+        ("Cache-Control", "no-store"),
+        ("X-Auth-Subject", "alice"),
+        ("X-Auth-Roles", ""),
+    )
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

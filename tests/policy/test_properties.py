@@ -47,6 +47,7 @@ def tables() -> st.SearchStrategy[dict[str, Any]]:
             "enforce": st.just("shadow"),
             "staleness": st.just("available"),
             "issuers": st.just(["a"]),
+            "cacheable_for": st.sampled_from(["1s", "9s"]),
             "max_lifetime": st.sampled_from(["5m", "1h"]),
             "client_headers": st.just(["x_auth_subject"]),
         },

@@ -47,6 +47,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "picky": {"issuers": ["other"]},
     "available": {"staleness": "available"},
     "login": {"rule": RULES, "login_redirect": "https://login.example/start", "login_return_parameter": "rd"},
+    "kept": {"cacheable_for": "5s", "rule": RULES},
 }
 """Each stands twice: for nginx and Envoy under its name, and for the forwarded dialect with ``-f`` behind it."""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from bearerd.config import addresses, check_hosts, check_login, check_tls, files, store_url
+from bearerd.config import addresses, check_cacheable, check_hosts, check_login, check_tls, files, store_url
 from bearerd.config.model import Rule, UnixListener
 from bearerd.config.problems import dotted
 from bearerd.config.problems import key as quoted
@@ -243,6 +243,7 @@ def _warn_of_resources(config: Config) -> Iterator[str]:
                 f"resource.{name}.identity: {', '.join(hidden)}: add to Envoy's allowed_headers what does not begin with "
                 "x-auth-, or bearerd does not see that a client sent it, and cannot refuse it"
             )
+    yield from check_cacheable.warnings(config.resource)
 
 
 def _loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import (
+    check_cacheable,
     check_hosts,
     check_issuers,
     check_login,
@@ -148,6 +149,7 @@ class _Draft:
         check_resources.check_resources(self.resources, self.issuers, problems)
         check_hosts.check_hosts(self.resources, self.server, problems)
         check_login.check_login(self.resources, self.server, problems)
+        check_cacheable.check_cacheable(self.resources, self.store, problems)
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
             self.store = self.store.model_copy(update={"url": url})

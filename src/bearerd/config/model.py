@@ -196,6 +196,7 @@ class Resource(Table):
     hosts: tuple[str, ...] = ()  # whom ``/auth`` chooses it for; without them only its name does
     paths: tuple[str, ...] = ()  # of these hosts, patterns as in rules; empty: any path
     staleness: Literal["strict", "available"] = "strict"
+    cacheable_for: Duration | None = None  # None: no gateway may keep an answer
     enforce: Literal[True, "shadow"] = True
     login_redirect: str | None = None
     login_return_parameter: str | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from bearerd.faces import forms
+from bearerd.faces import forms, storing
 from bearerd.faces.forms import Form, Told
 from bearerd.refusals import TABLE, Code
 
@@ -27,7 +27,7 @@ ENVOY_REMOVES: Final = "X-Envoy-Auth-Headers-To-Remove"
 RETRY_SECONDS: Final = 1  # where a refusal that may pass does not say when
 SOFTWARE: Final = "bearerd"
 
-_NO_STORE: Final = ("Cache-Control", "no-store")
+_NO_STORE: Final = storing.NO_STORE
 _SERVER: Final = ("Server", SOFTWARE)
 _JSON: Final = ("Content-Type", "application/json")
 _BY_ACCEPT: Final = ("Vary", "Accept")
@@ -61,7 +61,8 @@ def answer(
     ``form``: of a refusal that has a body.  ``login``: where the client, a browser, is sent instead of being refused.
     """
     if decision.allowed:
-        return Answer(200, (_SERVER, *decision.headers_add, *_removed(decision, dialect)))
+        kept = storing.fields(decision.reuse, dialect)
+        return Answer(200, (_SERVER, *kept, *decision.headers_add, *_removed(decision, dialect)))
     meant = meant_status(decision, dialect)
     headers = [_SERVER, _NO_STORE, (REQUEST_ID, request_id)]
     if login is not None and dialect != "nginx":

@@ -24,7 +24,7 @@ import math
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
-from bearerd.policy import staleness
+from bearerd.policy import cacheable, staleness
 from bearerd.policy.rules import Selected
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.verify import hints, paths
@@ -326,7 +326,7 @@ def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now,
     until = verified.expires_at + resource.issuers[verified.issuer]
     fresh = now.boot + staleness.limit(resource, state) - age
     keys_latest, keys_boot = state.keys_until(verified.issuer)
-    return Reuse(
+    reuse = Reuse(
         resource.name,
         selected.index,
         resource.generation,
@@ -336,6 +336,7 @@ def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now,
         until_wall=min(until, keys_latest),
         until_boot=min(now.boot + (until - now.latest), fresh, keys_boot),
     )
+    return cacheable.told(reuse, resource, verified.expires_at, now)
 
 
 def _has_authorization(request: Request) -> bool:

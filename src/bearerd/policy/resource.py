@@ -58,6 +58,7 @@ class Resource:
     scopes: tuple[str, ...]
     max_lifetime: float | None  # seconds
     strict: bool  # staleness
+    cacheable_for: int  # seconds for which a gateway may keep an allow; 0: not at all
     shadow: bool  # nothing is refused to a trusted peer
     gateways: frozenset[str]
     metadata_url: str | None
@@ -115,6 +116,7 @@ def _resource(name: str, table: model.Resource, issuers: Sequence[model.Issuer],
         scopes=tuple(dict.fromkeys(table.scopes)),
         max_lifetime=table.max_lifetime,
         strict=table.staleness == "strict",
+        cacheable_for=int(table.cacheable_for or 0),
         shadow=table.enforce == "shadow",
         gateways=frozenset(table.gateways),
         metadata_url=metadata_url(table.identifier),
