@@ -97,7 +97,10 @@ def test_questions_are_asked_on_connections_that_are_kept(watched: Watched) -> N
 
 
 def test_a_host_in_the_target_is_the_host_that_is_told(watched: Watched) -> None:
-    _, question = send(watched, "http://other.example/orders/7")
+    answer, question = send(watched, "http://other.example/orders/7")
+    if watched.name == "haproxy":  # refuses a request that names two hosts
+        assert (question, answer.split(b" ", 2)[1]) == (None, b"400")
+        return
     assert question is not None
     family = {"nginx": "X-Original-Host", "envoy": "Host"}.get(watched.name, "X-Forwarded-Host")
     assert question.all(family) == ["other.example"]

@@ -12,8 +12,20 @@ from stage import Stage
 
 from gateways.conftest import Gateway, said, watching
 
-GONE = {"nginx": 503, "envoy": 503, "traefik": 500, "caddy": 502}  # Traefik and Caddy cannot be told another
-SILENT = {"nginx": 503, "envoy": 503, "traefik": 500, "caddy": 504}  # after five seconds; Traefik waits for thirty
+GONE = {
+    "nginx": 503,
+    "envoy": 503,
+    "traefik": 500,
+    "caddy": 502,
+    "haproxy": 503,
+}  # Traefik and Caddy cannot be told another
+SILENT = {
+    "nginx": 503,
+    "envoy": 503,
+    "traefik": 500,
+    "caddy": 504,
+    "haproxy": 503,
+}  # after five seconds; Traefik waits for thirty
 
 
 def test_bearerd_down_means_no_passage(fresh: Callable[..., Gateway], name: str) -> None:
@@ -47,7 +59,7 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize(("name", "spelt"), [("nginx", "unix:{}"), ("caddy", "unix/{}")])
+@pytest.mark.parametrize(("name", "spelt"), [("nginx", "unix:{}"), ("caddy", "unix/{}"), ("haproxy", "unix@{}")])
 def test_bearerd_is_asked_over_a_unix_socket(fresh: Callable[..., Gateway], short: Path, name: str, spelt: str) -> None:
     """As the guides say it; bearerd listens nowhere else."""
     place = short / "bearerd.sock"
