@@ -130,7 +130,7 @@ def test_the_readme_s_python_compiles(text: str) -> None:
     compile(text, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-@pytest.mark.parametrize("example", ["nginx", "envoy", "traefik", "caddy", "compose"])
+@pytest.mark.parametrize("example", ["nginx", "envoy", "traefik", "caddy", "haproxy", "compose"])
 def test_the_examples_configurations_are_valid(example: str, tmp_path: Path) -> None:
     file = tmp_path / "bearerd.toml"
     file.write_text((ROOT / "examples" / example / "bearerd.toml").read_text())

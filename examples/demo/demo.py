@@ -73,12 +73,13 @@ AFTER_REVOCATION = (
     Step("Another subject's token still passes", "/orders/7", 200, "writer"),
 )
 # Where the gateways differ: Envoy shows a forged header to bearerd, which refuses; the others overwrite it and pass.
-# Envoy and Traefik refuse an encoded slash themselves, with 400; nginx and Caddy ask bearerd, which refuses with 403.
+# Envoy and Traefik refuse an encoded slash themselves, with 400; nginx, Caddy and HAProxy ask bearerd, which refuses with 403.
 BY_GATEWAY = {
     "nginx": {"X-Auth-Subject": 200, "..%2f": 403},
     "envoy": {"X-Auth-Subject": 403, "..%2f": 400},
     "traefik": {"X-Auth-Subject": 200, "..%2f": 400},
     "caddy": {"X-Auth-Subject": 200, "..%2f": 403},
+    "haproxy": {"X-Auth-Subject": 200, "..%2f": 403},
 }
 
 
@@ -208,7 +209,7 @@ def main() -> int:
         stage.start_issuer()
         stage.start_upstream()
         wrong = 0
-        for gateway in ("caddy", "traefik", "envoy"):
+        for gateway in ("haproxy", "caddy", "traefik", "envoy"):
             if GATEWAYS[gateway].found() is None:
                 print(f"{gateway} is not installed: skipped")
                 continue

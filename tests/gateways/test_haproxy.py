@@ -1,0 +1,68 @@
+"""What is HAProxy's alone: a script asks for it, and whatever goes wrong in that script opens nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from gateways.conftest import Gateway
+
+pytestmark = pytest.mark.timeout(300)
+HAPROXY = pytest.mark.parametrize("gateway", ["haproxy"], indirect=True)
+
+ASK = "core.httpclient():get({"
+FAULTS = {
+    "it cannot ask": {ASK: "core.nothing():get({"},
+    "it asks nobody": {'local DOOR = "unix@bearerd-door.sock"': 'local DOOR = "unix@nowhere.sock"'},
+    "it forgets the verdict": {'txn:set_var("txn.bearerd_allowed", true)': ""},
+    "it cannot identify": {"txn.http:req_add_header(name, values[1])": "txn.http:nothing(name)"},
+    "it is not called": {"    http-request lua.bearerd api unless metadata\n": ""},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_goes_wrong_in_the_script_nothing_passes(fresh: Callable[..., Gateway], fault: str) -> None:
+    gateway = fresh("haproxy", FAULTS[fault])
+    for bearer in (gateway.token(), None):
+        for path in ("/orders/7", "/admin"):
+            answer = gateway.ask(path, bearer)
+            assert answer.status in (401, 403, 503)
+            assert answer.upstream_saw() is None
+    assert gateway.ask("/orders/7", gateway.token()).status == 503
+
+
+@HAPROXY
+def test_the_door_opens_to_haproxy_s_own_user_only(gateway: Gateway) -> None:
+    """Whoever could open it would speak as a gateway."""
+    door = gateway.stage.folder / "haproxy" / "bearerd-door.sock"
+    assert door.is_socket()
+    assert door.stat().st_mode & 0o177 == 0
+
+
+@HAPROXY
+def test_a_long_token_is_carried_whole(gateway: Gateway) -> None:
+    """Of the longest that bearerd takes; HAProxy's own buffers would be too short for a question with it."""
+    answer = gateway.ask("/orders/7", "a." * 4_000 + "a")
+    assert answer.status == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+    target = "/orders/" + "7" * 12_000
+    assert gateway.ask(target, gateway.token()).status == 200
+
+
+@HAPROXY
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_refusal_leaves_the_connection_usable(gateway: Gateway, method: str) -> None:
+    good = gateway.token()
+    with socket.create_connection(("127.0.0.1", gateway.stage.ports["haproxy"]), timeout=20) as wire:
+        wire.sendall(f"{method} /orders/7 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        first = b""
+        while b"\r\n\r\n" not in first or (method != "HEAD" and b"}\n" not in first):
+            first += wire.recv(65536)
+        lines = f"Authorization: Bearer {good}\r\nConnection: close"
+        wire.sendall(f"GET /orders/7 HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n".encode())
+        second = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert first.startswith(b"HTTP/1.1 401 ")
+    assert second.startswith(b"HTTP/1.1 200 ")
+    assert b'"alice"' in second
