@@ -3,8 +3,8 @@
 -- Only a 200 lets the request go on (txn.bearerd_allowed).  Every refusal is answered here, as bearerd meant it; whatever
 -- goes wrong in this file leaves the variable unset, and haproxy.cfg answers 503.
 
--- Where haproxy.cfg takes the questions to bearerd, and how long an answer may take (milliseconds).
-local DOOR = "unix@bearerd-door.sock"
+-- Where bearerd listens (or "unix@/run/bearerd.sock"), and how long an answer may take (milliseconds).
+local BEARERD = "127.0.0.1:9180"
 local PATIENCE = 5000
 
 -- Exactly the identity headers of the resource.
@@ -59,7 +59,7 @@ core.register_action("bearerd", { "http-req" }, function(txn, resource)
     local answer = core.httpclient():get({
         url = "http://bearerd/auth/" .. resource,
         headers = question(txn),
-        dst = DOOR,
+        dst = BEARERD,
         timeout = PATIENCE,
     })
     if answer.status == 200 then

@@ -12,10 +12,11 @@ from gateways.conftest import Gateway
 pytestmark = pytest.mark.timeout(300)
 HAPROXY = pytest.mark.parametrize("gateway", ["haproxy"], indirect=True)
 
+ASKED = 'local BEARERD = "127.0.0.1:9180"'
 ASK = "core.httpclient():get({"
 FAULTS = {
     "it cannot ask": {ASK: "core.nothing():get({"},
-    "it asks nobody": {'local DOOR = "unix@bearerd-door.sock"': 'local DOOR = "unix@nowhere.sock"'},
+    "it asks nobody": {ASKED: 'local BEARERD = "unix@nowhere.sock"'},
     "it forgets the verdict": {'txn:set_var("txn.bearerd_allowed", true)': ""},
     "it cannot identify": {"txn.http:req_add_header(name, values[1])": "txn.http:nothing(name)"},
     "it is not called": {"    http-request lua.bearerd api unless metadata\n": ""},
@@ -33,12 +34,15 @@ def test_whatever_goes_wrong_in_the_script_nothing_passes(fresh: Callable[..., G
     assert gateway.ask("/orders/7", gateway.token()).status == 503
 
 
-@HAPROXY
-def test_the_door_opens_to_haproxy_s_own_user_only(gateway: Gateway) -> None:
-    """Whoever could open it would speak as a gateway."""
-    door = gateway.stage.folder / "haproxy" / "bearerd-door.sock"
-    assert door.is_socket()
-    assert door.stat().st_mode & 0o177 == 0
+def test_the_script_may_ask_by_a_door_of_haproxy_s_own(fresh: Callable[..., Gateway]) -> None:
+    """As the guide says for TLS and for several bearerds."""
+    door = "frontend bearerd_door\n    bind unix@door.sock mode 600\n    default_backend bearerd\n\nbackend bearerd\n"
+    gateway = fresh("haproxy", {"backend bearerd\n": door, ASKED: 'local BEARERD = "unix@door.sock"'})
+    assert gateway.ask("/orders/7").status == 401
+    assert gateway.ask("/orders/7", gateway.token()).status == 200
+    assert (gateway.stage.folder / "haproxy" / "door.sock").stat().st_mode & 0o177 == 0
+    gateway.stage.stop("bearerd")
+    assert gateway.ask("/orders/7", gateway.token()).status == 503
 
 
 @HAPROXY
