@@ -96,7 +96,7 @@ AUTH_REQUEST = """
             proxy_set_header Sec-Fetch-Dest    $http_sec_fetch_dest;
             proxy_set_header X-Original-Method $request_method;
             proxy_set_header X-Original-URI    $request_uri;
-            proxy_set_header X-Original-Host   $http_host;
+            proxy_set_header X-Original-Host   $host;
             proxy_set_header Connection        "";
         }}
     }}

@@ -102,7 +102,7 @@ def _resource(config: Config, asked: dict[str, str | None]) -> Resource:
     if host is None:
         raise click.UsageError("--resource (or --host) is missing: what is the token presented to?")
     policy = Policy(config, 0)
-    place = policy.hosts.find(host.encode(), target.encode())
+    place = policy.hosts.find(_one_line(host).encode(), _one_line(target).encode())
     if place < 0:
         raise Failure("no resource has that host and path: bearerd explain --host says more")
     return config.resource[policy.named[place].name]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from bearerd._native import hosts as native
 from bearerd._native import rules
+from bearerd.config.model import ByHost
 from bearerd.config.overlap import overlap
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bearerd.config.model import Config, Resource, Server
     from bearerd.config.problems import Problems
 
-DIALECTS: Final = ("nginx", "forwarded")
+DIALECTS: Final[tuple[str, ...]] = get_args(ByHost)
 _LABELS: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _PORT: Final = re.compile(r":[0-9]*$")
 _LIKE: Final = 'write it like "api.example.com"'
@@ -30,7 +31,7 @@ _MOST: Final = 253  # characters of a name, without its final dot
 def check_hosts(resources: Mapping[str, Resource | None], server: Server, problems: Problems) -> None:
     """Each resource by itself, then against the others."""
     spoken = {dialect for _, dialect in _spoken(server)}
-    seen: list[tuple[str, Resource]] = []
+    owners: dict[str, list[tuple[str, Resource]]] = {}
     for name, resource in resources.items():
         if resource is None:
             continue
@@ -40,9 +41,10 @@ def check_hosts(resources: Mapping[str, Resource | None], server: Server, proble
             continue
         _check_texts(f"{key}.hosts", resource.hosts, problems)
         _check_dialect(key, resource, spoken, problems)
-        for other, earlier in seen:
-            _check_pair(key, resource, f"resource.{other}", earlier, problems)
-        seen.append((name, resource))
+        for host in dict.fromkeys(resource.hosts):
+            for other, earlier in owners.setdefault(host, []):
+                _check_pair(host, (key, resource), (f"resource.{other}", earlier), problems)
+            owners[host].append((name, resource))
 
 
 def warnings(config: Config) -> Iterator[str]:
@@ -146,23 +148,21 @@ def _not_an_ipv4_address(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _check_pair(key: str, resource: Resource, other: str, earlier: Resource, problems: Problems) -> None:
-    """Two resources, and each host that both name."""
-    for host in dict.fromkeys(resource.hosts):
-        if host not in earlier.hosts:
-            continue
-        if not (resource.paths and earlier.paths):
-            problems.add(
-                f"{key}.hosts",
-                f'"{host}" is one of {other}, too',
-                "a host is one resource's, or each that has it has paths that no other has",
-                given=(f"{key}.paths", f"{other}.paths"),
-            )
-            continue
-        met = next(((one, two) for one in resource.paths for two in earlier.paths if overlap(one, two)), None)
-        if met is not None:
-            problems.add(
-                f"{key}.paths",
-                f'on {host} a path can belong to "{met[0]}" and to "{met[1]}" of {other}',
-                "name paths that differ by more than case and a final slash",
-            )
+def _check_pair(host: str, own: tuple[str, Resource], earlier: tuple[str, Resource], problems: Problems) -> None:
+    """Two resources that have one host."""
+    (key, resource), (other, before) = own, earlier
+    if not (resource.paths and before.paths):
+        problems.add(
+            f"{key}.hosts",
+            f'"{host}" is one of {other}, too',
+            "a host is one resource's, or each that has it has paths that no other has",
+            given=(f"{key}.paths", f"{other}.paths"),
+        )
+        return
+    met = next(((one, two) for one in resource.paths for two in before.paths if overlap(one, two)), None)
+    if met is not None:
+        problems.add(
+            f"{key}.paths",
+            f'on {host} a path can belong to "{met[0]}" and to "{met[1]}" of {other}',
+            "name paths that differ by more than case and a final slash",
+        )
