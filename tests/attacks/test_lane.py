@@ -128,10 +128,10 @@ async def test_a_fault_in_one_request_costs_no_other_its_answer(tmp_path: Path, 
     async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
         read = clerk._read
 
-        def faulty(question: Any) -> Any:
+        def faulty(connection: Any, question: Any) -> Any:
             if question[3] == b"/auth/api?fault":
                 raise MemoryError
-            return read(question)
+            return read(connection, question)
 
         monkeypatch.setattr(clerk, "_read", faulty)
         bad, broken = connected(clerk)
