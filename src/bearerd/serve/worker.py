@@ -34,6 +34,8 @@ from bearerd.serve.handshakes import Handshakes
 from bearerd.service import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiohttp import web
 
 BEAT_SECONDS: Final = 1.0
@@ -54,8 +56,8 @@ class Orders:
     page: int  # descriptor of the metrics page
     slots: list[list[int]]  # TCP sockets, by worker slot
     unix: list[int]
-    dialects: list[tuple[int, str]]  # sockets that are asked at /auth, and in which dialect
     papers: dict[str, Any] | None  # what TCP connections are greeted with; None: nothing, they are plain
+    dialects: Sequence[tuple[int, str]] = ()  # sockets that are asked at /auth, and in which dialect
 
     def as_dict(self) -> dict[str, Any]:
         """As it goes over the channel."""
