@@ -90,6 +90,8 @@ cdef class Lane:
     cdef int known(self) noexcept nogil
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1
+    cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                         Py_ssize_t rule) except -1
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                    Py_ssize_t rule, const unsigned char* text, size_t size) except -1
     cdef int refuse(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

@@ -239,7 +239,7 @@ cdef class Lane:
         cdef size_t size
         if head.known[AUTHORIZATION] < 0 and route.enforced and not route.asks_nobody(rule):
             if route.redirects and may_navigate(p, head):
-                return self.known()
+                return self.unless_full(client, route, p, head, asked, rule)  # anybody may say so: it waits its turn
             return self.refuse(client, route, p, head, asked, rule, route.refusal_count - MISSING, NULL)
         if not self.find(client, p, head, &found):
             return Verdict.UNKNOWN
@@ -257,6 +257,11 @@ cdef class Lane:
         if memory != NULL and <size_t>memory.value + MISSING < route.refusal_count:
             self.cache.misses += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
+        return self.unless_full(client, route, p, head, asked, rule)
+
+    cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                         Py_ssize_t rule) except -1:
+        """Python's, in its turn, if there is room to wait."""
         if self.full and not client.waits:
             return self.refuse(client, route, p, head, asked, rule, route.refusal_count - FULL, NULL)
         return Verdict.UNKNOWN
