@@ -69,7 +69,8 @@ def mint(listen: str, url: str | None, data_dir: Path, **said: Any) -> None:
     \b
     bearerd issuer mint --audience http://127.0.0.1:8080/ --scope "api orders:read" > token.jwt
     """
-    from bearerd.issuers.signing import ALGORITHMS, FILE
+    from bearerd.issuers.signing import FILE
+    from bearerd.jws.signing import ALGORITHMS
 
     if said["alg"] not in ALGORITHMS:
         raise click.UsageError(f"--alg: one of {', '.join(ALGORITHMS)}")

@@ -18,7 +18,8 @@ import orjson
 from aiohttp import web
 
 from bearerd._native import clock
-from bearerd.issuers.signing import ALGORITHMS, KeyChain, text
+from bearerd.issuers.signing import KeyChain
+from bearerd.jws.signing import ALGORITHMS, text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -5,60 +5,23 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from bearerd.jws.signing import ALGORITHMS, SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    from bearerd.jws.signing import PrivateKey
 
-ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 FILE: Final = "issuer-keys.json"
 MOST_RETIRED: Final = 9
 """Keys that a rotation with overlap leaves in the key set: the last three of each algorithm."""
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A private key for one algorithm."""
-
-    kid: str
-    alg: str
-    private: PrivateKey = field(repr=False)
-
-    def sign(self, data: bytes) -> bytes:
-        """A JWS signature (RFC 7518 section 3, RFC 8037)."""
-        if isinstance(self.private, rsa.RSAPrivateKey):
-            return self.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
-        if isinstance(self.private, ec.EllipticCurvePrivateKey):
-            r, s = decode_dss_signature(self.private.sign(data, ec.ECDSA(hashes.SHA256())))
-            return r.to_bytes(32) + s.to_bytes(32)
-        return self.private.sign(data)
-
-    def jwk(self) -> dict[str, str]:
-        """The public key (RFC 7517)."""
-        common = {"kid": self.kid, "alg": self.alg, "use": "sig"}
-        public = self.private.public_key()
-        if isinstance(public, rsa.RSAPublicKey):
-            numbers = public.public_numbers()
-            return common | {"kty": "RSA", "n": _uint(numbers.n), "e": _uint(numbers.e)}
-        if isinstance(public, ec.EllipticCurvePublicKey):
-            point = public.public_numbers()
-            return common | {
-                "kty": "EC",
-                "crv": "P-256",
-                "x": text(point.x.to_bytes(32)),
-                "y": text(point.y.to_bytes(32)),
-            }
-        return common | {"kty": "OKP", "crv": "Ed25519", "x": text(public.public_bytes_raw())}
 
 
 class KeyChain:
@@ -103,11 +66,6 @@ class KeyChain:
         self.retired = list(record["retired"])
 
 
-def text(octets: bytes) -> str:
-    """Base64url without padding."""
-    return urlsafe_b64encode(octets).rstrip(b"=").decode()
-
-
 def _generate(alg: str) -> PrivateKey:
     if alg == "RS256":
         return rsa.generate_private_key(65537, 2048)
@@ -118,7 +76,3 @@ def _pem(key: PrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
-
-
-def _uint(number: int) -> str:
-    return text(number.to_bytes((number.bit_length() + 7) // 8))

@@ -39,6 +39,11 @@ class Key:
     thumbprint: str  # RFC 7638 with SHA-256, base64url; for ``oct`` a digest of the secret: never show it
     _material: Any = field(repr=False, compare=False)
 
+    @property
+    def public(self) -> Any:
+        """The key as cryptography has it (``oct``: the secret)."""
+        return self._material
+
     def allows(self, alg: Algorithm) -> bool:
         """Whether this key may verify that algorithm."""
         return alg.name in self.algorithms
@@ -69,7 +74,7 @@ def from_jwk(jwk: Mapping[str, Any], *, symmetric: bool = False) -> Key:
         raise UnusableKey("kty is none of RSA, EC and OKP")
     if not symmetric:
         raise UnusableKey("kty is oct: a secret has no place here")
-    return _secret(_octets(jwk, "k"), kid, jwk)
+    return _secret(octets(jwk, "k"), kid, jwk)
 
 
 def from_secret(secret: bytes) -> Key:
@@ -91,7 +96,7 @@ def _check_purpose(jwk: Mapping[str, Any]) -> None:
 
 
 def _rsa(jwk: Mapping[str, Any], kid: str | None) -> Key:
-    n, e = (int.from_bytes(_octets(jwk, name)) for name in ("n", "e"))
+    n, e = (int.from_bytes(octets(jwk, name)) for name in ("n", "e"))
     if not RSA_LEAST_BITS <= n.bit_length() <= RSA_MOST_BITS:
         raise UnusableKey(f"the modulus has {n.bit_length()} bits, not {RSA_LEAST_BITS} to {RSA_MOST_BITS}")
     if n % 2 == 0 or e % 2 == 0 or not 3 <= e <= RSA_MOST_EXPONENT:
@@ -141,13 +146,13 @@ def _algorithms(jwk: Mapping[str, Any], fitting: Collection[str]) -> frozenset[s
 
 def _coordinate(jwk: Mapping[str, Any], name: str, curve: Curve) -> bytes:
     """A coordinate at its full length (RFC 7518 section 6.2.1.2)."""
-    octets = _octets(jwk, name)
-    if len(octets) != curve.size:
-        raise UnusableKey(f"{name} has {len(octets)} bytes, not the {curve.size} of {curve.crv}")
-    return octets
+    value = octets(jwk, name)
+    if len(value) != curve.size:
+        raise UnusableKey(f"{name} has {len(value)} bytes, not the {curve.size} of {curve.crv}")
+    return value
 
 
-def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
+def octets(jwk: Mapping[str, Any], name: str) -> bytes:
     """A member in strict base64url."""
     text = jwk.get(name)
     if not isinstance(text, str) or not text.isascii():
@@ -177,5 +182,5 @@ def _uint(number: int) -> str:
     return _text(number.to_bytes((number.bit_length() + 7) // 8))
 
 
-def _text(octets: bytes) -> str:
-    return urlsafe_b64encode(octets).rstrip(b"=").decode()
+def _text(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()
