@@ -90,6 +90,7 @@ def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
         ("[server.tls]", model.Tls),
         ("[store]", model.Store),
         ("[trust]", model.Trust),
+        ("[identity]", model.Identity),
         ("[[issuer]]", model.Issuer),
         ("[[caller]]", model.Caller),
         ("[resource.NAME]", model.Resource),
@@ -128,6 +129,30 @@ def test_the_readme_s_python_compiles(text: str) -> None:
     import ast
 
     compile(text, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize(
+    ("example", "file"),
+    [("nginx", "nginx.conf"), ("envoy", "envoy.yaml"), ("traefik", "dynamic.yaml"), ("caddy", "Caddyfile")],
+)
+def test_each_example_keeps_the_token_from_the_upstream_in_a_line_that_it_explains(example: str, file: str) -> None:
+    text = (ROOT / "examples" / example / file).read_text().lower()
+    guide = (ROOT / "examples" / example / "README.md").read_text()
+    assert "the upstream has no use for the token itself; delete this line if yours has" in text
+    assert re.search(
+        r"^- \*\*`[^`]*authorization[^`]*`\*\*.*Delete the line where it has", guide, re.MULTILINE | re.IGNORECASE
+    )
+
+
+@pytest.mark.parametrize(
+    ("example", "file"),
+    [("nginx", "nginx.conf"), ("envoy", "envoy.yaml"), ("traefik", "dynamic.yaml"), ("caddy", "Caddyfile")],
+)
+def test_each_example_knows_every_identity_header_and_the_signed_one(example: str, file: str) -> None:
+    text = (ROOT / "examples" / example / file).read_text().lower()
+    for header in (*model.IDENTITY, model.SIGNED):
+        last = header.lower().removeprefix("x-auth-")
+        assert f"x-auth-{last}" in text or re.search(rf"x\[\^a-z0-9\]auth\[\^a-z0-9\]\([a-z|]*\b{last}\b", text), header
 
 
 @pytest.mark.parametrize("example", ["nginx", "envoy", "traefik", "caddy", "haproxy", "compose"])

@@ -80,7 +80,7 @@ class Reuse:
     since_wall: (
         float  # seconds: when it was decided; a ``Now.latest`` before that has fallen, and ``nbf`` is judged by it
     )
-    until_wall: float  # seconds: exp + leeway, or the end of its keys; compared with ``Now.latest``
+    until_wall: float  # seconds: exp + leeway, the end of its keys, or the half of a signed identity; compared with ``Now.latest``
     until_boot: float  # seconds: the same by CLOCK_BOOTTIME, and never past the view's staleness
     cacheable: int = 0  # whole seconds for which a gateway may keep it, from any moment until then on; 0: not at all
 

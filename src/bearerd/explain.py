@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import request as view
 from bearerd._native import hosts
+from bearerd.config.model import SIGNED
 from bearerd.decision import Decision, Now, Pending
 from bearerd.flow import ROUNDS, rule_step
-from bearerd.log import redact
+from bearerd.log import REDACTED, redact
 from bearerd.policy import decide, rules
 from bearerd.refusals import Code, Refusal
 from bearerd.verify import hints
@@ -79,7 +80,7 @@ class Explanation:
             "resource": decision.resource,
             "rule": decision.rule,
             "claims": None if decision.claims is None else dict(decision.claims),
-            "headers": dict(decision.headers_add),
+            "headers": {name: _shown(name, value) for name, value in decision.headers_add},
             "would_refuse": [{"code": str(found.code), "rule": found.rule} for found in decision.would_refuse],
             "steps": [
                 {
@@ -169,6 +170,11 @@ def _whole(decision: Decision, steps: Iterable[Told]) -> Explanation:
     if decision.would_refuse:
         verdict += "; enforced, it would be " + ", ".join(found.code for found in decision.would_refuse)
     return Explanation(decision, (*steps, Told("decision", decision.allowed, verdict, decision.hints)))
+
+
+def _shown(name: str, value: str) -> str:
+    """A header's value; a signed identity is a credential, to its upstream."""
+    return REDACTED if name == SIGNED and value else value
 
 
 # ---- steps ----

@@ -194,6 +194,7 @@ class Service:
             self._told_reload(good=False)
             raise
         self.generations.config, self.current = policy.generation, current
+        before.policy.forget()
         self.time.hold = clock_hold(config)
         if self._refresher is not None:
             self._refresher.replace(issuers)

@@ -142,7 +142,7 @@ def test_an_url_from_a_file_is_printed_as_the_file() -> None:
 def test_controls_in_a_string_are_written_as_toml_wants_them() -> None:
     assert as_toml({"a": '\x7f\x01"é'}) == 'a = "\\u007f\\u0001\\"é"\n'
     assert as_toml({"a": {}}) == "[a]\n"
-    assert as_toml({"identity": {}}) == "identity = {}\n"
+    assert as_toml({"claims": {}}) == "claims = {}\n"
 
 
 def test_every_way_in_without_a_token_is_listed(full: Config) -> None:

@@ -12,7 +12,7 @@ from stage import environment
 from gateways.conftest import Gateway
 
 pytestmark = pytest.mark.timeout(300)  # the first test of each gateway waits for six programs to start
-IDENTITY = ("x-auth-subject", "x-auth-issuer", "x-auth-client", "x-auth-scopes", "x-auth-roles")
+IDENTITY = ("x-auth-subject", "x-auth-issuer", "x-auth-client", "x-auth-scopes", "x-auth-roles", "x-auth-identity")
 
 
 def seen(answer: Answer) -> dict[str, str]:
@@ -78,7 +78,16 @@ def test_a_path_without_a_rule_is_denied(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/orders/7"])
 @pytest.mark.parametrize(
-    "name", ["X-Auth-Subject", "x-auth-subject", "X-AUTH-ROLES", "X_Auth_Subject", "X-Auth_Subject", "X.Auth.Subject"]
+    "name",
+    [
+        "X-Auth-Subject",
+        "x-auth-subject",
+        "X-AUTH-ROLES",
+        "X_Auth_Subject",
+        "X-Auth_Subject",
+        "X.Auth.Subject",
+        "X-Auth-Identity",
+    ],
 )
 def test_a_spoofed_identity_header_never_reaches_the_upstream(gateway: Gateway, name: str, path: str) -> None:
     credential = [] if path == "/health" else [f"Authorization: Bearer {gateway.token()}"]

@@ -61,7 +61,7 @@ def _check_urls(key: str, issuer: Issuer, server: Server, problems: Problems) ->
         url = getattr(issuer, field)
         if url is None:
             continue
-        wrong = _not_a_web_url(url)
+        wrong = not_a_web_url(url)
         if wrong:
             problems.add(f"{key}.{field}", wrong, _SPELLED[field])
         elif url.startswith("http:") and not issuer.insecure_issuer:
@@ -73,7 +73,7 @@ def _check_urls(key: str, issuer: Issuer, server: Server, problems: Problems) ->
             )
 
 
-def _not_a_web_url(url: str) -> str:
+def not_a_web_url(url: str) -> str:
     """What keeps a text from being an http or https URL that metadata can be found under (RFC 8414 section 2)."""
     try:
         parts = urlsplit(url)

@@ -94,7 +94,7 @@ def _check_issuers(key: str, resource: Resource, issuers: Sequence[Issuer | None
         source.rpartition(":")[2] if source.startswith(("csv:", "json:")) else source
         for source in resource.identity.values()
     }
-    if accepted > 1 and "iss" not in sources:
+    if accepted > 1 and "iss" not in sources and resource.forward_identity != "jwt":  # which names it by itself
         problems.add(
             f"{key}.identity",
             f"{accepted} issuers are accepted, but no header says which one spoke",

@@ -10,7 +10,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from bearerd.config import addresses, check_cacheable, check_hosts, check_login, check_tls, files, store_url
+from bearerd.config import (
+    addresses,
+    check_cacheable,
+    check_hosts,
+    check_identity,
+    check_login,
+    check_tls,
+    files,
+    store_url,
+)
 from bearerd.config.model import Rule, UnixListener
 from bearerd.config.problems import dotted
 from bearerd.config.problems import key as quoted
@@ -26,7 +35,7 @@ _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"
 
 RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects", "server.tls"})
 """Of ``server``, ``store`` and ``limits``, all that a reload can change: the rest shapes sockets, connections and tables
-that live as long as the process.  Issuers, callers, resources and trust are always reloadable."""
+that live as long as the process.  Issuers, callers, resources, identity and trust are always reloadable."""
 
 
 class Opening(NamedTuple):
@@ -44,6 +53,7 @@ class Opening(NamedTuple):
 def effective(config: Config) -> dict[str, Any]:
     """Every table with its defaults, as plain JSON-able values; secrets masked, durations as written in a file."""
     tree = {key: value for key, value in _plain(config).items() if value != []}
+    tree.get("identity", {}).pop("keys", None)  # what stands in the files
     store = tree["store"]
     if "url_file" in store:
         store.pop("url", None)
@@ -100,7 +110,7 @@ def as_toml(tree: dict[str, Any]) -> str:
 
 def _lines(table: dict[str, Any], name: str) -> Iterator[str]:
     """First the plain keys, then the tables: a key after a table's head would belong to it."""
-    inner = {key: value for key, value in table.items() if _is_table(key, value)}
+    inner = {key: value for key, value in table.items() if _is_table(key, value) or (key, name) == ("identity", "")}
     yield from (f"{quoted(key)} = {_toml(value)}" for key, value in table.items() if key not in inner)
     for key, value in inner.items():
         path = f"{name}.{quoted(key)}" if name else quoted(key)
@@ -170,7 +180,13 @@ def needs_restart(old: Config, new: Config) -> list[str]:
 
 def warnings(config: Config) -> list[str]:
     """What is allowed and yet worth a second look: one line each, with its dotted key first; no secrets."""
-    return [*_warn_of_server(config), *_warn_of_store(config), *_warn_of_issuers(config), *_warn_of_resources(config)]
+    return [
+        *_warn_of_server(config),
+        *_warn_of_store(config),
+        *check_identity.warnings(config),
+        *_warn_of_issuers(config),
+        *_warn_of_resources(config),
+    ]
 
 
 def _warn_of_server(config: Config) -> Iterator[str]:

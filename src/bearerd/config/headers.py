@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from bearerd.config.model import SIGNED
 from bearerd.request import canonical
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _IDENTITY: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9-]*"
 )  # what every gateway passes on: nginx drops dots and underscores
 
+_SIGNED: Final = canonical(SIGNED.encode())
 _RESERVED: Final = {  # why not -> the names
     "hop-by-hop (RFC 9110 section 7.6.1)": "connection keep-alive proxy-connection te trailer transfer-encoding upgrade",
     "a credential of its own": "authorization proxy-authorization cookie set-cookie dpop www-authenticate "
@@ -24,6 +26,7 @@ _RESERVED: Final = {  # why not -> the names
     "origin accept access-control-request-method access-control-request-headers forwarded x-forwarded-for "
     "x-forwarded-host x-forwarded-method x-forwarded-port x-forwarded-proto x-forwarded-uri x-original-host "
     "x-original-method x-original-uri x-original-url x-rewrite-url x-http-method-override x-real-ip",
+    "the signed identity's (forward_identity)": SIGNED.lower(),
     "bearerd's own": "x-auth-request-id x-auth-status x-auth-reason x-auth-redirect x-revocation",
 }
 
@@ -42,7 +45,7 @@ def check_headers(key: str, resource: Resource, problems: Problems) -> None:
     for name in resource.client_headers:
         if not _TOKEN.fullmatch(name):
             problems.add(f"{key}.client_headers", f'"{name}" is not a header name', 'write it like "X-Auth-Hint"')
-        elif canonical(name.encode("ascii", "replace")) in seen:
+        elif canonical(name.encode("ascii", "replace")) in {*seen, _SIGNED}:
             problems.add(
                 f"{key}.client_headers",
                 f'"{name}" is an identity header',

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bearerd.config import (
     check_cacheable,
     check_hosts,
+    check_identity,
     check_issuers,
     check_login,
     check_resources,
@@ -25,10 +26,12 @@ from bearerd.config import (
 from bearerd.config.model import (
     Caller,
     Config,
+    Identity,
     Issuer,
     Resource,
     Rule,
     Server,
+    Signing,
     Store,
     Tls,
     Trust,
@@ -130,6 +133,9 @@ class _Draft:
         self.store = self._table(Store, tree.get("store", {}), "store") or Store()
         self.trust = self._table(Trust, tree.get("trust", {}), "trust") or Trust()
         self.limits = self._table(Limits, tree.get("limits", {}), "limits") or Limits()
+        self.identity = self._table(Identity, tree["identity"], "identity") if "identity" in tree else None
+        self.has_identity = "identity" in tree  # be it one with a fault
+        self.keys: tuple[str, ...] = ()
         self.issuers = _named(self._tables(Issuer, tree, "issuer"))
         self.callers = self._tables(Caller, tree, "caller")
         self.resources = self._resources(tree)
@@ -150,9 +156,17 @@ class _Draft:
         check_hosts.check_hosts(self.resources, self.server, problems)
         check_login.check_login(self.resources, self.server, problems)
         check_cacheable.check_cacheable(self.resources, self.store, problems)
+        self._check_identity()
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
             self.store = self.store.model_copy(update={"url": url})
+
+    def _check_identity(self) -> None:
+        problems = self._problems
+        check_identity.check_resources(self.resources, problems, given=self.has_identity)
+        if self.identity is not None:
+            check_identity.check_issuer(self.identity, self.issuers, self.server, problems)
+            self.keys = check_identity.check_keys(self.identity, _data_dir(self.server, self._folder), problems)
 
     def config(self) -> Config:
         """The whole; only after no problem was found."""
@@ -161,6 +175,7 @@ class _Draft:
             store=self.store,
             trust=self.trust,
             limits=self.limits,
+            identity=None if self.identity is None else Signing(**dict(self.identity), keys=self.keys),
             issuer=tuple(issuer for issuer in self.issuers if issuer is not None),
             caller=tuple(caller for caller in self.callers if caller is not None),
             resource={name: resource for name, resource in self.resources.items() if resource is not None},
@@ -208,6 +223,8 @@ class _Draft:
                 update[field] = self._folder / value
                 if field.endswith("_file") and (found := files.trouble(update[field])):
                     self._problems.add(f"{key}.{field}", *found)
+            elif field == "key_files":
+                update[field] = tuple(self._folder / path for path in value)
             elif field == "listen":
                 update[field] = tuple(self._socket(entry) for entry in value)
             elif isinstance(value, Tls):

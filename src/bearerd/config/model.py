@@ -124,6 +124,20 @@ class Trust(Table):
     peers: tuple[str, ...] = ("127.0.0.0/8", "::1/128", "unix")
 
 
+class Identity(Table):
+    """``[identity]``: who signs what upstreams are told."""
+
+    issuer: str  # bearerd's own name: ``iss``, and where upstreams look for keys
+    key_files: tuple[Path, ...] = Field(min_length=1)  # PEM or JWK Set; the first key signs, all are published
+    lifetime: Annotated[Duration, Field(ge=10.0, le=600.0)] = 60.0
+
+
+class Signing(Identity):
+    """The same with what the files held when they were read: a worker that starts later signs with no other key."""
+
+    keys: tuple[str, ...] = Field(min_length=1, repr=False)  # PEM; the first is private
+
+
 class Issuer(Table):
     """``[[issuer]]``"""
 
@@ -184,6 +198,10 @@ IDENTITY: dict[str, str] = {
 ``json:PATH`` sends the claim as JSON, ``csv:PATH`` a list joined with commas (the default for lists)."""
 
 
+SIGNED: str = "X-Auth-Identity"
+"""The header of the signed identity.  It is an identity header wherever those are spoken of, whatever a resource sends."""
+
+
 class Resource(Table):
     """``[resource.NAME]``"""
 
@@ -202,6 +220,8 @@ class Resource(Table):
     login_return_parameter: str | None = None
     client_headers: tuple[str, ...] = ()
     identity: dict[str, str] = Field(default_factory=lambda: dict(IDENTITY))
+    forward_identity: Literal["headers", "jwt", "both"] = "headers"
+    identity_audience: str | None = None  # of the jwt; None: the identifier
     rule: tuple[Rule, ...] = ()
 
     @property
@@ -210,6 +230,11 @@ class Resource(Table):
         if self.gateway is None:
             return ()
         return (self.gateway,) if isinstance(self.gateway, str) else self.gateway
+
+    @property
+    def signed(self) -> bool:
+        """Whether the upstream is told in a signed token who asks."""
+        return self.forward_identity != "headers"
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -226,6 +251,7 @@ class Config(Table):
     store: Store = Field(default_factory=Store)
     trust: Trust = Field(default_factory=Trust)
     limits: Limits = Field(default_factory=Limits)
+    identity: Signing | None = None  # None: identity goes in plain headers only
     issuer: tuple[Issuer, ...] = ()
     caller: tuple[Caller, ...] = ()
     resource: dict[Name, Resource] = Field(default_factory=dict)

@@ -160,6 +160,16 @@ def json_answer(value: object, *headers: tuple[str, str], status: int = 200) -> 
     return Answer(status, (_SERVER, *store, _JSON, *headers), orjson.dumps(value) + b"\n")
 
 
+def document(body: bytes, media_type: str, *headers: tuple[str, str]) -> Answer:
+    """A document that was written before, which ``headers`` say how to keep."""
+    return Answer(200, (_SERVER, ("Content-Type", media_type), *headers), body)
+
+
+def unchanged(*headers: tuple[str, str]) -> Answer:
+    """304: the asker has that document."""
+    return Answer(304, (_SERVER, *headers))
+
+
 def plain(status: int, *headers: tuple[str, str]) -> Answer:
     """An answer that concerns no token: an unknown path, a wrong method.  Nothing of the request is repeated."""
     return Answer(status, (_SERVER, _NO_STORE, *forms.headers(Form.PROBLEM), *headers), forms.body(Told(status)))

@@ -9,7 +9,17 @@ from multidict import CIMultiDict
 
 from bearerd import request as view
 from bearerd.decision import Decision
-from bearerd.faces import answer, asked, by_host, ext_authz, forward_auth, metadata, peer, server
+from bearerd.faces import (
+    answer,
+    asked,
+    by_host,
+    ext_authz,
+    forward_auth,
+    identity_keys,
+    metadata,
+    peer,
+    server,
+)
 from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
 from bearerd.faces.reply import reply
@@ -39,6 +49,7 @@ class Faces:
         self._made_for: Current | None = None
         self._trust = peer.Trust(())
         self._metadata = metadata.Metadata(service.current.policy)
+        self._identity_keys = identity_keys.IdentityKeys(service.current.policy)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request; never raises but for cancellation."""
@@ -69,6 +80,8 @@ class Faces:
             return await self._clients.answer(act, request, peer.of_request(request).name)
         if bare == metadata.PREFIX or bare.startswith(metadata.PREFIX + b"/"):
             return self._describe(request, target)
+        if bare == identity_keys.TARGET:
+            return self._publish(request)
         return answer.plain(404)
 
     def _current(self) -> Current:
@@ -77,6 +90,7 @@ class Faces:
         if current is not self._made_for:
             self._trust = peer.Trust(current.config.trust.peers)
             self._metadata = metadata.Metadata(current.policy)
+            self._identity_keys = identity_keys.IdentityKeys(current.policy)
             self._made_for = current
         return current
 
@@ -95,6 +109,12 @@ class Faces:
             request_id = self._unjudged(Code.UNKNOWN_RESOURCE, peer.of_request(request).name)
             return answer.plain(404, (answer.REQUEST_ID, request_id))
         return metadata.answer(resource)
+
+    def _publish(self, request: web.BaseRequest) -> Answer:
+        made = self._identity_keys.answer(request.headers.get("If-None-Match"))
+        if made is None:
+            return answer.plain(404)
+        return made if request.method in _READS else answer.plain(405, ("Allow", "GET, HEAD"))
 
     def _seen(self, request: web.BaseRequest, target: bytes) -> Seen:
         """The request as received, and whether its peer may speak as a gateway."""

@@ -31,6 +31,7 @@ from bearerd.verify import hints, paths
 
 if TYPE_CHECKING:
     from bearerd.decision import Now, Pending
+    from bearerd.policy.identity import Told
     from bearerd.policy.resource import Resource, Rule
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
@@ -130,6 +131,8 @@ def _enforced(
     )
     if refusal is not None:
         return _refuse(resource, refusal, selected.rule)
+    end = subject.expires_at + resource.issuers[subject.issuer]
+    told = resource.identity.tell(subject, now, end)
     return Decision(
         True,
         Outcome.ALLOW,
@@ -138,10 +141,10 @@ def _enforced(
         resource.name,
         selected.index,
         claims=subject.claims.apart(),
-        headers_add=resource.identity.headers(subject),
+        headers_add=told.headers,
         headers_remove=resource.identity.names,
         would_refuse=_would_refuse(resource, selected, subject),
-        reuse=_reuse(resource, selected, subject, now, state),
+        reuse=_reuse(resource, selected, subject, now, state, end, told),
     )
 
 
@@ -316,14 +319,17 @@ def _in_shadow(resource: Resource, decision: Decision, request: Request) -> Deci
 # ---- what a decision leaves behind ----
 
 
-def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now, state: State) -> Reuse | None:
-    """Only an allow that follows from (resource, rule, token) alone, and no longer than token, keys and view are good."""
+def _reuse(
+    resource: Resource, selected: Selected, verified: Verified, now: Now, state: State, until: float, told: Told
+) -> Reuse | None:
+    """Only an allow that follows from (resource, rule, token) alone, and no longer than token, keys, view and what the
+    upstream is told are good.
+    """
     age = staleness.age(resource, now, state)
     if not selected.plain or age < state.view_age(
         now
     ):  # by a snapshot, which is as old as any clock says: ask each time
         return None
-    until = verified.expires_at + resource.issuers[verified.issuer]
     fresh = now.boot + staleness.limit(resource, state) - age
     keys_latest, keys_boot = state.keys_until(verified.issuer)
     reuse = Reuse(
@@ -333,8 +339,8 @@ def _reuse(resource: Resource, selected: Selected, verified: Verified, now: Now,
         state.key_generation(verified.issuer),
         state.revocation_sequence,
         since_wall=now.latest,
-        until_wall=min(until, keys_latest),
-        until_boot=min(now.boot + (until - now.latest), fresh, keys_boot),
+        until_wall=min(until, keys_latest, told.until_wall),
+        until_boot=min(now.boot + (until - now.latest), fresh, keys_boot, told.until_boot),
     )
     return cacheable.told(reuse, resource, verified.expires_at, now)
 

@@ -3,21 +3,28 @@
 Every header of a resource's closed list goes with every allow, empty where there is no value, so that a gateway that
 overwrites what it is given overwrites whatever the client sent.  A name that it does not overwrite, because only the
 upstream reads it as the same (``X_Auth_Subject``), is refused where the face sees it.
+
+Where the resource forwards a signed identity (``policy.signed``), its header is one more of the list; where it forwards
+nothing else, the others stay in the list and are sent empty: an upstream that still reads them must not read a client's.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from bearerd.config.model import SIGNED
 from bearerd.request import canonical
 from bearerd.verify import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from bearerd.decision import Now
+    from bearerd.policy.signed import Upstream
     from bearerd.request import Headers
     from bearerd.verify.verified import Verified
 
@@ -39,20 +46,47 @@ def encoded(text: str, separator: str = "") -> str:
     return "".join(chr(byte) if byte in keep else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
 
 
+class Told(NamedTuple):
+    """What an upstream is told of a token, and how long (seconds, by ``Now.latest`` and CLOCK_BOOTTIME) it may be told so."""
+
+    headers: tuple[tuple[str, str], ...]
+    until_wall: float = math.inf
+    until_boot: float = math.inf
+
+
 class Identity:
     """The identity headers of one resource, ready to be filled.  Safe to share: nothing in it changes."""
 
-    __slots__ = ("_allowed", "_names", "_sources", "cleared", "names")
+    __slots__ = ("_allowed", "_names", "_sources", "_upstream", "cleared", "names")
 
-    def __init__(self, plan: Mapping[str, str], client_headers: Iterable[str]) -> None:
-        self.names = tuple(plan)
-        self.cleared = tuple((name, "") for name in plan)  # where nobody was identified
-        self._sources: tuple[tuple[str, Source], ...] = tuple((name, _source(text)) for name, text in plan.items())
-        self._names = frozenset(canonical(name.encode()) for name in plan)
+    def __init__(
+        self,
+        plan: Mapping[str, str],
+        client_headers: Iterable[str],
+        upstream: Upstream | None = None,
+        *,
+        plain: bool = True,
+    ) -> None:
+        """``upstream``: who is told in a signed identity.  ``plain``: whether the headers of the plan have values."""
+        self.names = (*plan, SIGNED) if upstream is not None else tuple(plan)
+        self.cleared = tuple((name, "") for name in self.names)  # where nobody was identified
+        self._upstream = upstream
+        self._sources: tuple[tuple[str, Source], ...] = tuple(
+            (name, _source(text) if plain else _nothing) for name, text in plan.items()
+        )
+        self._names = frozenset(canonical(name.encode()) for name in (*plan, SIGNED))
         self._allowed = frozenset(name.lower().encode() for name in client_headers)
 
+    def tell(self, verified: Verified, now: Now, end: float) -> Told:
+        """The headers that speak of this token, which is accepted until ``end`` (``Now.latest``)."""
+        headers = self.headers(verified)
+        if self._upstream is None:
+            return Told(headers)
+        signed = self._upstream.tell(verified, now, end)
+        return Told((*headers, (SIGNED, signed.text)), signed.until_wall + now.behind, signed.until_boot)
+
     def headers(self, verified: Verified) -> tuple[tuple[str, str], ...]:
-        """The headers that speak of this token."""
+        """Those of the plan."""
         return tuple((name, source(verified)) for name, source in self._sources)
 
     def spoofed(self, headers: Headers) -> tuple[str, ...]:
@@ -70,6 +104,10 @@ class Identity:
     def _ours(self, name: bytes) -> bool:
         read = canonical(name)
         return (read.startswith(_PREFIX) or read in self._names) and name not in self._allowed
+
+
+def _nothing(_: Verified) -> str:
+    return ""
 
 
 def _scopes(verified: Verified) -> str:

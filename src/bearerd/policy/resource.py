@@ -12,6 +12,7 @@ from bearerd._native.hosts import Hosts
 from bearerd.config import audience
 from bearerd.policy import login
 from bearerd.policy.identity import Identity
+from bearerd.policy.signed import Signatory, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,9 +77,15 @@ class Policy:
     """All resources of one configuration, under its generation."""
 
     def __init__(self, config: model.Config, generation: int) -> None:
+        """Raises ValueError or BearerdError where the identity's keys cannot be read."""
+        told = config.identity
         self.generation = generation
+        self.signatory = None if told is None else Signatory(told, config.limits.identity_tokens)
         self.resources: Mapping[str, Resource] = MappingProxyType(
-            {name: _resource(name, table, config.issuer, generation) for name, table in config.resource.items()}
+            {
+                name: _resource(name, table, config.issuer, generation, self.signatory)
+                for name, table in config.resource.items()
+            }
         )
         self.named: tuple[Resource, ...] = tuple(self.resources.values())  # in the order of the file
         self.hosts: Final = Hosts(
@@ -87,6 +94,11 @@ class Policy:
             for host in table.hosts
         )
         """Which of ``named`` a host, and a path, belong to."""
+
+    def forget(self) -> None:
+        """It is in use no more, but for the notes of what was decided by it."""
+        if self.signatory is not None:
+            self.signatory.forget()
 
 
 def metadata_url(identifier: str | None) -> str | None:
@@ -101,7 +113,13 @@ def metadata_url(identifier: str | None) -> str | None:
     return parts._replace(path=METADATA_PATH + path, fragment="").geturl()
 
 
-def _resource(name: str, table: model.Resource, issuers: Sequence[model.Issuer], generation: int) -> Resource:
+def _resource(
+    name: str,
+    table: model.Resource,
+    issuers: Sequence[model.Issuer],
+    generation: int,
+    signatory: Signatory | None,
+) -> Resource:
     configured = table.audiences
     rules = tuple(_rule(index, rule, table.scopes) for index, rule in enumerate(table.rule))
     in_shadow = [rule.enforce == "shadow" for rule in table.rule]
@@ -121,7 +139,7 @@ def _resource(name: str, table: model.Resource, issuers: Sequence[model.Issuer],
         gateways=frozenset(table.gateways),
         metadata_url=metadata_url(table.identifier),
         login=login.made(table),
-        identity=Identity(table.identity, table.client_headers),
+        identity=_identity(name, table, signatory),
         rules=rules,
         enforced=enforced,
         matcher=_matcher(*enforced),
@@ -129,6 +147,16 @@ def _resource(name: str, table: model.Resource, issuers: Sequence[model.Issuer],
         constrained=any(rule.constrained for rule in enforced),
         has_paths=any(rule.path is not None for rule in enforced),
     )
+
+
+def _identity(name: str, table: model.Resource, signatory: Signatory | None) -> Identity:
+    if not table.signed:
+        return Identity(table.identity, table.client_headers)
+    audience = table.identity_audience or table.identifier
+    if signatory is None or audience is None:  # ``load`` has seen to it; whoever builds a Config otherwise is told here
+        raise ValueError(f"resource {name}: a signed identity needs keys and an audience")
+    upstream = Upstream(signatory, name, audience, table.identity)
+    return Identity(table.identity, table.client_headers, upstream, plain=table.forward_identity == "both")
 
 
 def _rule(index: int, rule: model.Rule, scopes: Sequence[str]) -> Rule:

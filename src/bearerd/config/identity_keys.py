@@ -1,0 +1,137 @@
+"""The files of ``identity.key_files``: keys in PEM, or JWK Sets.  Their content is kept, not the paths (``model.Signing``)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import orjson
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from bearerd._native import jws as _native
+from bearerd.config import files
+from bearerd.errors import UnusableKey
+from bearerd.jws import keys, signing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bearerd.jws.signing import PrivateKey, PublicKey, SigningKey
+
+MOST_KEYS: Final = 16  # of all files: a rotation needs two or three, and every upstream reads them all
+NEW_KEY: Final = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE"
+_DEPTH: Final = 4  # of a JWK Set
+_MEMBERS: Final = 32 * MOST_KEYS
+
+
+class Unfit(Exception):
+    """A file that does not hold what it should."""
+
+    def __init__(self, wrong: str, remedy: str) -> None:
+        super().__init__(wrong)
+        self.wrong = wrong
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Found:
+    """One key of a file."""
+
+    kid: str
+    private: bool
+    pem: str = field(repr=False)
+
+
+def read(path: Path) -> list[Found]:
+    """The keys of a file that can be read.  Raises Unfit; no word of it quotes the file."""
+    try:
+        content = files.read(path, files.MAX_SECRET_BYTES).strip()
+    except (OSError, ValueError) as error:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+        raise Unfit(f"{path}: {why}", "name a file that can be read") from None
+    held = _of_set(path, content) if content.startswith(b"{") else [_of_pem(path, content)]
+    found = []
+    for number, key in enumerate(held, 1):
+        try:
+            found.append(_found(key))
+        except UnusableKey as fault:
+            raise _unusable(path, number, len(held), fault) from None
+    return found
+
+
+def load(pems: Sequence[str]) -> tuple[SigningKey, list[dict[str, str]]]:
+    """What signs, and what is published, of keys that were read before.  Raises ValueError, UnusableKey."""
+    held = [_parsed(pem.encode()) for pem in pems]
+    first = held[0]
+    if not isinstance(first, signing.PRIVATE):
+        raise UnusableKey("the first key is not private")
+    return signing.named(first), [signing.described(_public(key)) for key in held]
+
+
+def _of_pem(path: Path, content: bytes) -> PrivateKey | PublicKey:
+    try:
+        return _parsed(content)
+    except TypeError:
+        remedy = f"openssl pkey -in {path} -out NEW, and name the new file"
+        raise Unfit(f"{path} is encrypted, and nobody is asked for its passphrase", remedy) from None
+    except Exception:  # noqa: BLE001 - cryptography raises what its parser does, and its words may quote the file
+        raise Unfit(f"{path} holds no key in PEM, and no JWK Set", NEW_KEY) from None
+
+
+def _parsed(pem: bytes) -> PrivateKey | PublicKey:
+    """Of any kind; ``signing.algorithm_of`` says whether it will do."""
+    if b"-----BEGIN PUBLIC KEY-----" in pem:
+        return cast("PublicKey", load_pem_public_key(pem))
+    return cast("PrivateKey", load_pem_private_key(pem, None))
+
+
+def _of_set(path: Path, content: bytes) -> list[PrivateKey | PublicKey]:
+    """A JWK Set, or a single JWK."""
+    try:
+        _native.scan(content, _DEPTH, _MEMBERS)
+        document = orjson.loads(content)
+    except (_native.Malformed, orjson.JSONDecodeError):
+        raise Unfit(f"{path} is not JSON that can be read", 'a JWK Set has a list "keys" (RFC 7517)') from None
+    entries = document.get("keys") if "kty" not in document else [document]
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise Unfit(f"{path} has no list of keys", 'a JWK Set has a list "keys" (RFC 7517)')
+    held = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            held.append(_of_jwk(entry))
+        except UnusableKey as fault:
+            raise _unusable(path, number, len(entries), fault) from None
+    return held
+
+
+def _of_jwk(jwk: dict[str, Any]) -> PrivateKey | PublicKey:
+    if "d" in jwk:
+        return signing.from_private_jwk(jwk)
+    return cast("PublicKey", keys.from_jwk(jwk).public)
+
+
+def _unusable(path: Path, number: int, of: int, fault: UnusableKey) -> Unfit:
+    which = f"key {number} of {path}" if of > 1 else str(path)
+    return Unfit(f"{which} cannot be used: {fault}", f"RSA with 2,048 to 8,192 bits, P-256 or Ed25519: {NEW_KEY}")
+
+
+def _found(key: PrivateKey | PublicKey) -> Found:
+    signing.algorithm_of(key)
+    kid = signing.thumbprint(_public(key))
+    if isinstance(key, signing.PRIVATE):
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return Found(kid, True, pem.decode())
+    return Found(kid, False, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+def _public(key: PrivateKey | PublicKey) -> PublicKey:
+    return key.public_key() if isinstance(key, signing.PRIVATE) else key
