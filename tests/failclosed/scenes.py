@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from failclosed import subjects
 from failclosed.subjects import BAD, GOOD, Subject
+from support import identity
 from support.asking import asked
 from support.house import API, SECRET, House, config
 
@@ -23,6 +24,11 @@ from bearerd.store.revocations import Written
 
 PATIENCE = 5.0  # seconds: bounds a failure
 LOGGED = {"refusal_logs_per_second": 1_000_000}  # each refusal has its line, however many there were
+
+
+def signing() -> dict[str, Any]:
+    """Upstreams are told in a signed identity, too."""
+    return identity.table(identity.pem("Ed25519"))
 
 
 class Lie(Exception):
@@ -43,8 +49,8 @@ class Scene:
 
     def config(self, folder: Path) -> Any:
         rule = {"path": "/orders/**", "scopes": ["read"], "roles": []}
-        table = {"identifier": API, "gateway": ["forwarded", "envoy"], "rule": [rule]}
-        return config(folder, callers=({"name": "svc"},), resource={"api": table}, limits=LOGGED)
+        table = {"identifier": API, "gateway": ["forwarded", "envoy"], "forward_identity": "both", "rule": [rule]}
+        return config(folder, callers=({"name": "svc"},), resource={"api": table}, limits=LOGGED, identity=signing())
 
     async def __aenter__(self) -> Self:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # they are our own faults
@@ -111,7 +117,7 @@ class ForwardAuthAnew(Scene):
         reply = await self.house.auth(token, uri="/orders/1")
         if b"injected" in reply.body:
             raise Lie("the answer repeats a fault's words")
-        if reply.status != 200 and reply.all("X-Auth-Subject"):
+        if reply.status != 200 and (reply.all("X-Auth-Subject") or reply.all("X-Auth-Identity")):
             raise Lie("a refusal names an identity")
         return reply.status == 200
 
@@ -136,8 +142,8 @@ class Lane(ForwardAuth):
 
     def config(self, folder: Path) -> Any:
         rules = [{"path": f"/orders/{name}", "scopes": ["read"], "roles": []} for name in ("1", "2")]
-        table = {"identifier": API, "gateway": "forwarded", "rule": rules}
-        return config(folder, resource={"api": table}, limits=LOGGED)
+        table = {"identifier": API, "gateway": "forwarded", "forward_identity": "both", "rule": rules}
+        return config(folder, resource={"api": table}, limits=LOGGED, identity=signing())
 
     async def prepare(self, token: str, subject: Subject) -> None:
         await self.house.auth(token, uri="/orders/2")
