@@ -10,7 +10,7 @@ COPY pyproject.toml setup.py README.md LICENSE ./
 COPY native ./native
 COPY src ./src
 RUN python -m venv /opt/bearerd \
- && /opt/bearerd/bin/pip install --no-cache-dir ".[embedded]"
+ && /opt/bearerd/bin/pip install --no-cache-dir ".[embedded,grpc]"
 
 # Last stage: a numeric user, no compiler, no shell needed, and a root file system that may be read-only.
 # Writable: /var/lib/bearerd (data_dir; give it a volume) and /tmp (runtime sockets; a tmpfs will do).
@@ -22,7 +22,7 @@ ENV PATH=/opt/bearerd/bin:$PATH \
     PYTHONUNBUFFERED=1
 USER 65532:65532
 VOLUME ["/var/lib/bearerd"]
-EXPOSE 9180 9182
+EXPOSE 9180 9182 9183
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
     CMD ["bearerd", "health", "--config", "/etc/bearerd/bearerd.toml"]
 ENTRYPOINT ["bearerd"]

@@ -76,9 +76,9 @@ class Flow:
         """Decide, and count and log it under this face.  Never raises but for cancellation."""
         return (await self.run(name, request, face=face)).decision
 
-    async def run(self, name: str, request: Request, *, face: str) -> Decided:
-        """The same, with the id of a refusal."""
-        started, trail = time.perf_counter(), Trail()
+    async def run(self, name: str, request: Request, *, face: str, trail: Trail | None = None) -> Decided:
+        """The same, with the id of a refusal.  ``trail``: an empty one, of a face that tells more than the decision does."""
+        started, trail = time.perf_counter(), trail or Trail()
         try:
             decision = await self._rounds(name, request, trail)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow

@@ -36,6 +36,12 @@ class Limits(BaseModel):
     max_body_bytes: int = _limit(
         64 * 1024, "bytes", "a longer form or JSON body is bad_request", least=1024, most=1 << 24
     )
+    max_grpc_message_bytes: int = _limit(
+        256 * 1024, "bytes", "a longer gRPC message ends its call: RESOURCE_EXHAUSTED", least=16 * 1024, most=1 << 24
+    )
+    max_grpc_calls: int = _limit(
+        1_000, "calls per worker", "more gRPC calls at once: overloaded; as many streams a connection", most=1_000_000
+    )
     token_cache_entries: int = _limit(100_000, "tokens per worker", "the least recently used is evicted")
     token_cache_bytes: int = _limit(
         256 * 1024 * 1024, "bytes per worker", "the least recently used is evicted", least=1 << 16, most=1 << 36

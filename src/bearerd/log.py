@@ -124,6 +124,8 @@ _QUOTING: Final = (
     "aiohttp.server",
     "aiohttp.web",
     "aiohttp.websocket",
+    "grpc._common",
+    "grpc._cython.cygrpc",
 )
 
 

@@ -377,6 +377,7 @@ def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...],
     for name, resource in config.resource.items():
         faces = [] if set(resource.gateways).isdisjoint({"nginx", "forwarded"}) else ["forward_auth"]
         faces += ["ext_authz"] if "envoy" in resource.gateways else []
+        faces += ["grpc"] if "grpc" in resource.gateways else []
         faces += ["introspect"] if name in asked else []
         resources[name] = tuple(faces)
     return resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason)

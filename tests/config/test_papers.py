@@ -150,3 +150,4 @@ def test_an_address_that_others_reach_is_warned_of_unless_tls_is_spoken_there(is
     told = "without [server.tls], tokens cross the network in the clear"
     assert [*check_tls.warnings(Server(listen=listen))] == [f"server.listen[{n}]: {told}" for n in (1, 3)]
     assert [*check_tls.warnings(Server(listen=listen, tls=tls(issued)))] == []
+    assert [*check_tls.warnings(Server(grpc="10.0.0.1:3"))] == [f"server.grpc: {told}"]

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from failclosed import subjects
-from failclosed.scenes import ForwardAuthAnew, Introspection, Revocation
+from failclosed.scenes import ForwardAuthAnew, Grpc, Introspection, Revocation
 from failclosed.subjects import GOOD, Subject
 from support.house import API, ISS, config, issuer, key
 from support.keepers import Fleet
 
 from bearerd._native import clock
+from bearerd.faces.grpc.authorization import Authorization
 from bearerd.issuers import disk, keeper, keyset, place
 from bearerd.issuers.keyset import KeySet, Origin, Validators
 from bearerd.issuers.refresh import Refresher
@@ -96,6 +97,21 @@ class LaneNewKey(NewKey):
 
     asked_by = FEW
     lane = True
+
+
+class GrpcNewKey(NewKey):
+    """Envoy asks by gRPC, and has a deadline."""
+
+    asked_by = FEW
+    ask = Grpc.ask
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.face = Authorization(self.service)
+
+    def config(self, folder: Path) -> Any:
+        remote = issuer(jwks=None, jwks_uri=URI)
+        return config(folder, issuer=[remote], resource={"api": {"identifier": API, "gateway": "grpc"}})
 
 
 class NewKid(NewKey):

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from failclosed import subjects
 from failclosed.subjects import BAD, GOOD, Subject
-from support import identity
+from support import calls, identity
 from support.asking import asked
 from support.house import API, SECRET, House, config
 
 from bearerd.decision import Pending
+from bearerd.faces.grpc.authorization import Authorization
 from bearerd.flow import Flow
 from bearerd.store.entries import Kind
 from bearerd.store.revocations import Written
@@ -155,6 +157,31 @@ class ExtAuthz(Scene):
     async def ask(self, token: str) -> bool:
         bearer = ("Authorization", f"Bearer {token}")
         return (await self.house.ask("/ext_authz/api/orders/1", bearer)).status == 200
+
+
+class Grpc(Scene):
+    """A token that Envoy asks about by gRPC.  To Envoy it is the status that allows, whatever stands beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.face = Authorization(self.service)
+
+    def config(self, folder: Path) -> Any:
+        rule = {"path": "/orders/**", "scopes": ["read"], "roles": []}
+        table = {"identifier": API, "gateway": "grpc", "rule": [rule]}
+        return config(folder, resource={"api": table}, limits=LOGGED)
+
+    async def ask(self, token: str) -> bool:
+        request = calls.asked(calls.bearer(token)).SerializeToString()
+        answer = CheckResponse.FromString(await self.face.check(request, calls.Context(left=PATIENCE)))
+        allowed = bool(answer.status.code == 0)
+        if "injected" in str(answer):
+            raise Lie("the answer repeats a fault's words")
+        if allowed != answer.HasField("ok_response") or allowed == answer.HasField("denied_response"):
+            raise Lie("the status says another thing than the response")
+        if not allowed and "subject" in answer.dynamic_metadata:
+            raise Lie("a refusal names an identity")
+        return allowed
 
 
 class Introspection(Scene):

@@ -25,11 +25,13 @@ SCENES: tuple[type[Scene], ...] = (
     scenes.Lane,
     scenes.LaneAnew,
     scenes.ExtAuthz,
+    scenes.Grpc,
     scenes.Introspection,
     scenes.Revocation,
     scenes.Python,
     scenes.PythonNow,
     key_scenes.NewKey,
+    key_scenes.GrpcNewKey,
     key_scenes.NewKid,
     key_scenes.LaneNewKey,
     key_scenes.PeersKey,
@@ -68,6 +70,11 @@ MUST_BE_SEEN = (
     "faces/app.py:Faces._decide",
     "faces/asked.py:read",
     "faces/wire.py:message",
+    "faces/grpc/authorization.py:Authorization.check",
+    "faces/grpc/authorization.py:Authorization._decided",
+    "faces/grpc/question.py:read",
+    "faces/grpc/reply.py:allowed",
+    "faces/grpc/metadata.py:of_allow",
     "lane/clerk.py:Clerk.decide",
     "lane/clerk.py:Clerk._waited",
     "lane/turns.py:Turns._turn",
@@ -88,10 +95,20 @@ MUST_BE_SEEN = (
     "audit/recorder.py:Recorder.record",
 )
 
-WAITING = ("flow.py", "faces/*.py", "verify/*.py", "policy/*.py", "issuers/refresh.py", "issuers/keeper.py")
+WAITING = (
+    "flow.py",
+    "faces/*.py",
+    "faces/grpc/*.py",
+    "verify/*.py",
+    "policy/*.py",
+    "issuers/refresh.py",
+    "issuers/keeper.py",
+)
 PASSED_BY = {
     ("faces/server.py", "_AppRunner._make_server"): "the listeners of probes and admin, which decide nothing",
     ("faces/server.py", "_discreet.<locals>.answer"): "likewise",
+    **{("faces/grpc/health.py", f"Health.{name}"): "decides nothing" for name in ("check", "watch", "_changes")},
+    ("faces/grpc/health.py", "_service"): "likewise",
     ("verify/flights.py", "Flights.close"): "the end of the process",
     ("issuers/refresh.py", "Refresher.load"): "before serving",
 }

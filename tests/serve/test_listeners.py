@@ -13,7 +13,7 @@ import pytest
 from bearerd.config.model import TcpListener, UnixListener
 from bearerd.serve import listeners
 from bearerd.serve.errors import NotStarted
-from bearerd.serve.listeners import bind, bind_alone, name_of
+from bearerd.serve.listeners import bind, bind_alone, name_of, reserve
 
 
 def unix(path: Path, mode: str = "0660", group: str | None = None) -> UnixListener:
@@ -200,3 +200,51 @@ def test_each_socket_says_in_which_dialect_it_is_asked_by_host(tmp_path: Path) -
         assert len(nginx) == 2 * (len(said) - 4)
     finally:
         bound.close()
+
+
+def test_a_port_is_held_for_grpc_and_shared_only_with_those_who_share() -> None:
+    bound = bind([], 2)
+    reserve(bound, "127.0.0.1:0")
+    try:
+        (held,) = bound.reserved
+        address = held.getsockname()
+        assert held.fileno() not in bound.descriptors()  # nobody inherits it
+        with socket.socket() as client:
+            assert client.connect_ex(address) == errno.ECONNREFUSED
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(address)
+        with socket.socket() as worker:
+            worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            worker.bind(address)
+            worker.listen()
+            with socket.create_connection(address):
+                worker.accept()[0].close()
+    finally:
+        bound.close()
+    assert held.fileno() == -1
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
+def test_every_address_of_this_machine_is_held_in_both_families(address: str) -> None:
+    """To grpcio the two are one: it listens on both."""
+    bound = bind([], 1)
+    reserve(bound, address)
+    try:
+        (held,) = bound.reserved
+        assert name_of(held).startswith("[::]:")
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with socket.socket(family) as other, pytest.raises(OSError, match="in use"):
+                other.bind((host, held.getsockname()[1]))
+    finally:
+        bound.close()
+
+
+def test_a_port_for_grpc_that_anybody_listens_on_is_refused() -> None:
+    bound = bind([], 1)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(NotStarted, match="Address already in use"):
+            reserve(bound, name_of(other))
+    bound.close()

@@ -84,6 +84,8 @@ def question(config: Config, asked: dict[str, str | None], token: str) -> tuple[
         lines = [f"GET {where} HTTP/1.1", "Host: bearerd", *(f"{key.decode()}: {told[key]}" for key in told)]
     elif faces.dialect_of(gateways, ext_authz.FACE):
         lines = [f"{asked['method']} /ext_authz/{name}{asked['target']} HTTP/1.1", f"Host: {host}"]
+    elif gateways:
+        raise Failure(f"resource.{name} is asked about by gRPC alone, which bench does not speak")
     else:
         raise Failure(f"resource.{name} names no gateway: nobody may ask about it")
     lines.append(f"Authorization: Bearer {token}")

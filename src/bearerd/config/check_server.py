@@ -32,8 +32,9 @@ def check_server(server: Server, problems: Problems) -> None:
         problems.add(
             "server.listen", "must not be empty", 'the default is ["127.0.0.1:9180"]', given=("server.listen",)
         )
-    for name in ("admin", "probes"):
-        found = _address(f"server.{name}", getattr(server, name), server, problems)
+    for name in ("admin", "probes", "grpc"):
+        place = getattr(server, name)
+        found = _address(f"server.{name}", place, server, problems) if isinstance(place, str) else None
         if found is None:
             continue
         if name == "admin" and not found.loopback:
@@ -193,14 +194,15 @@ def _check_store_url(key: str, url: str, store: Store, problems: Problems) -> No
 
 def _check_embedded(server: Server, problems: Problems) -> None:
     """An embedded store is this machine's alone; with listeners for others there will be a second machine some day."""
-    for number, entry in enumerate(server.listen):
+    places = [(f"server.listen[{number}]", entry) for number, entry in enumerate(server.listen)]
+    for key, entry in [*places, ("server.grpc", server.grpc)]:
         try:
-            local = isinstance(entry, UnixListener) or addresses.parse(address_of(entry)).loopback
+            local = isinstance(entry, UnixListener | None) or addresses.parse(address_of(entry)).loopback
         except ValueError:
             continue  # told by check_server
         if not local:
             problems.add(
-                f"server.listen[{number}]",
+                key,
                 f"{address_of(entry)} serves other machines, but there is no store.url: revocations would stay on this one",
                 "set store.url, or store.embedded = true if there will only ever be one machine",
                 given=("server.listen", "store.url", "store.url_file", "store.embedded"),

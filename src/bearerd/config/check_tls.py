@@ -22,7 +22,7 @@ def check_tls(server: Server, problems: Problems) -> None:
     """That there is something to protect, and that the files can be used."""
     if server.tls is None:
         return
-    if not any(map(address_of, server.listen)):
+    if server.grpc is None and not any(map(address_of, server.listen)):
         problems.add(
             "server.tls",
             "has no effect: server.listen names no TCP address, and unix sockets are spoken to in plain HTTP",
@@ -53,6 +53,8 @@ def warnings(server: Server) -> Iterator[str]:
 
 
 def _in_the_clear(server: Server) -> Iterator[str]:
-    for number, entry in enumerate(server.listen):
-        if (address := address_of(entry)) and not addresses.parse(address).loopback:
-            yield f"server.listen[{number}]: without [server.tls], tokens cross the network in the clear"
+    places = [(f"server.listen[{number}]", entry) for number, entry in enumerate(server.listen)]
+    for key, entry in [*places, ("server.grpc", server.grpc)]:
+        address = "" if entry is None else address_of(entry)
+        if address and not addresses.parse(address).loopback:
+            yield f"{key}: without [server.tls], tokens cross the network in the clear"

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from bearerd.config import (
     addresses,
     check_cacheable,
+    check_grpc,
     check_hosts,
     check_identity,
     check_login,
@@ -203,6 +204,7 @@ def _warn_of_server(config: Config) -> Iterator[str]:
         if peer != "unix" and ipaddress.ip_network(peer).prefixlen == 0:
             yield f"trust.peers[{number}]: whoever reaches the port may speak as a gateway"
     yield from check_tls.warnings(server)
+    yield from check_grpc.warnings(config)
 
 
 def _warn_of_store(config: Config) -> Iterator[str]:

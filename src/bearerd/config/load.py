@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import (
     check_cacheable,
+    check_grpc,
     check_hosts,
     check_identity,
     check_issuers,
@@ -145,6 +146,7 @@ class _Draft:
         problems = self._problems
         check_server.check_server(self.server, problems)
         check_tls.check_tls(self.server, problems)
+        check_grpc.check_grpc(self.server, self.limits, self.resources, problems)
         check_server.check_store(self.store, self.server, problems)
         check_server.check_sealing_keys(self.store, _data_dir(self.server, self._folder), problems)
         check_server.check_retention(self.store, self.issuers, problems)

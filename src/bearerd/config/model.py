@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Flag = Annotated[bool, Strict()]  # "yes", 1 and "false" are not booleans
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Gateway = Literal["nginx", "forwarded", "envoy"]
+Gateway = Literal["nginx", "forwarded", "envoy", "grpc"]
 ByHost = Literal["nginx", "forwarded"]  # the dialects that say which host is meant
 
 
@@ -91,6 +91,7 @@ class Server(Table):
     listen: tuple[Listener, ...] = ("127.0.0.1:9180",)
     admin: str = "127.0.0.1:9181"
     probes: str = "127.0.0.1:9182"
+    grpc: str | UnixListener | None = None  # Envoy's gRPC ext_authz; only TCP, and ``check_grpc`` says why
     profile: Literal["production", "development"] = "production"
     workers: int = Field(default=0, ge=0, le=256, strict=True)  # 0: the smaller of CPU affinity and cgroup quota
     data_dir: Path | None = None  # production: /var/lib/bearerd; development: .bearerd beside the file

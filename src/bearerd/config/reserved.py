@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _GUARD: Final = "it comes with the MCP guard"
 
 _KEYS: Final = {
-    ("server", "grpc"): 'use the HTTP face: gateway = "envoy"',
     ("approvals",): _GUARD,
     ("issuer", "*", "preset"): "set algorithms, scope_claims, role_claims and typ yourself",
     ("caller", "*", "client_cert"): "use secret_file",
@@ -30,10 +29,6 @@ _KEYS: Final = {
     ("resource", "*", "rule", "*", "confirm"): _GUARD,
 }
 
-_VALUES: Final = {
-    ("resource", "*", "gateway"): {"grpc": 'use the HTTP face: gateway = "envoy"'},
-}
-
 
 def take_out(tree: dict[str, Any], problems: Problems) -> None:
     """Remove what is reserved from the parsed file, with a problem for each."""
@@ -43,24 +38,6 @@ def take_out(tree: dict[str, Any], problems: Problems) -> None:
             if isinstance(parent, dict) and last in parent:
                 del parent[last]
                 problems.add(dotted("", (*path, last)), "not available in this version", remedy)
-    for pattern, words in _VALUES.items():
-        *parents, last = pattern
-        for path, parent in _find(tree, parents, ()):
-            if isinstance(parent, dict):
-                _take_out_values(parent, dotted("", (*path, last)), last, words, problems)
-
-
-def _take_out_values(parent: dict[str, Any], key: str, last: str, words: dict[str, str], problems: Problems) -> None:
-    value = parent.get(last)
-    given = value if isinstance(value, list) else [value]
-    for word, remedy in words.items():
-        if word in given:
-            problems.add(key, f'"{word}" is not available in this version', remedy)
-            problems.blame(key)
-            if value == word:
-                del parent[last]
-            else:
-                parent[last] = [item for item in given if item != word]
 
 
 def _find(node: Any, pattern: list[str], path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -57,7 +57,7 @@ def answer(
 ) -> Answer:
     """The answer to a gateway.
 
-    ``dialect``: "nginx", "forwarded" or "envoy".  ``reveal``: clients may know the code (``server.reveal_reason``).
+    ``dialect``: "nginx", "forwarded", "envoy" or "grpc".  ``reveal``: clients may know the code (``server.reveal_reason``).
     ``form``: of a refusal that has a body.  ``login``: where the client, a browser, is sent instead of being refused.
     """
     if decision.allowed:

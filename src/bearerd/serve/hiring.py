@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bearerd import metrics
+from bearerd.serve.listeners import name_of
 from bearerd.serve.worker import Orders
 from bearerd.service import labels
 from bearerd.timekeeper import Timekeeper
@@ -49,6 +50,7 @@ class Terms:
             slots=[[sock.fileno() for sock in sockets] for sockets in listeners.slots],
             unix=[sock.fileno() for sock in listeners.unix],
             dialects=[*listeners.dialects.items()],
+            grpc=[name_of(sock) for sock in listeners.reserved],
             papers=None if self.papers is None else self.papers.as_dict(),
         ).as_dict()
 
@@ -79,5 +81,11 @@ def launch(page: Page, listeners: Listeners, profile: str) -> tuple[subprocess.P
 
 
 def environment() -> dict[str, str]:
-    """Ours without the configuration in it, which may hold a password: a worker is given what it needs over the channel."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("BEARERD_")}
+    """Ours without the configuration in it, which may hold a password: a worker is given what it needs over the channel.
+
+    gRPC's library writes to standard error what it likes, and with GRPC_TRACE every header: it is told to be quiet.
+    """
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith("BEARERD_") and name != "GRPC_TRACE"
+    }
+    return {**ours, "GRPC_VERBOSITY": "NONE"}

@@ -39,6 +39,7 @@ class Listeners:
     names: list[str]  # what is listened on, ports that the kernel chose included
     dialects: dict[int, str] = field(default_factory=dict)  # by descriptor: in which ``/auth`` is asked there
     gateways: dict[str, str] = field(default_factory=dict)  # the same by name
+    reserved: list[socket.socket] = field(default_factory=list)  # of ``server.grpc``: nobody listens on these, ever
     _files: list[tuple[Path, int, int]] = field(default_factory=list)  # our socket files: path, device, inode
 
     def descriptors(self) -> list[int]:
@@ -47,7 +48,7 @@ class Listeners:
 
     def close(self) -> None:
         """Close all sockets, and remove our socket files (never one that another process has put there since)."""
-        for sock in (*self.unix, *(sock for slot in self.slots for sock in slot)):
+        for sock in (*self.reserved, *self.unix, *(sock for slot in self.slots for sock in slot)):
             sock.close()
         for path, device, inode in self._files:
             with contextlib.suppress(OSError):
@@ -70,6 +71,19 @@ def bind(listen: Iterable[Listener], slots: int) -> Listeners:
         bound.close()
         raise
     return bound
+
+
+def reserve(bound: Listeners, address: str) -> None:
+    """Hold the port of ``server.grpc`` for as long as we live.  Raises NotStarted.
+
+    grpcio cannot take a socket that is bound already: each worker binds one of its own beside ours, in one SO_REUSEPORT
+    group.  To it 0.0.0.0 and [::] are the same, every address of this machine.
+    """
+    text = address.replace("0.0.0.0", "[::]") if _has_ipv6() else address
+    for host, port in _hosts(text, bound.reserved):
+        if port:
+            _tcp(host, port, address).close()  # as above: whoever listens there already is told
+        bound.reserved.append(_tcp(host, port, address, shared=True))
 
 
 def bind_alone(address: str) -> list[socket.socket]:

@@ -93,6 +93,8 @@ class Supervisor:
         slots = process.worker_count(server.workers)
         public = listeners.bind(server.listen, slots)
         stack.callback(public.close)
+        if isinstance(server.grpc, str):
+            listeners.reserve(public, server.grpc)
         own = {}
         for name in ("admin", "probes"):
             own[name] = listeners.bind_alone(getattr(server, name))
@@ -124,6 +126,7 @@ class Supervisor:
             "gateways": public.gateways,
             "admin": listeners.name_of(own["admin"][0]),
             "probes": listeners.name_of(own["probes"][0]),
+            "grpc": [listeners.name_of(sock) for sock in public.reserved],
         }
         held.tell_addresses(addresses)
         _LOGGER.info("started", extra={"version": __version__, "workers": slots, **addresses})

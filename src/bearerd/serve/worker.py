@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from bearerd.serve.rpc import Rpc
+
 BEAT_SECONDS: Final = 1.0
 EAGER_SECONDS: Final = 0.1  # until ready: whoever waits for us should not wait for the next beat
 
@@ -58,6 +60,7 @@ class Orders:
     unix: list[int]
     papers: dict[str, Any] | None  # what TCP connections are greeted with; None: nothing, they are plain
     dialects: Sequence[tuple[int, str]] = ()  # sockets that are asked at /auth, and in which dialect
+    grpc: list[str] = field(default_factory=list)  # addresses that are reserved for gRPC
 
     def as_dict(self) -> dict[str, Any]:
         """As it goes over the channel."""
@@ -75,6 +78,7 @@ class Worker:
         self._clerk: Clerk | None = None
         self._doors: Doors | None = None
         self._handshakes: Handshakes | None = None
+        self._rpc: Rpc | None = None
         self._open: list[int] = []  # the slots that we accept from
         self._slots: list[list[socket.socket]] = []
         self._unix: list[socket.socket] = []
@@ -124,7 +128,7 @@ class Worker:
                 return await self._serving.reload(Config.model_validate(fields["config"]))
         if what == "papers":
             async with self._order:
-                return self._take(fields["papers"])
+                return await self._take(fields["papers"])
         return await errands.ERRANDS[what](self._serving, fields)
 
     @property
@@ -149,7 +153,11 @@ class Worker:
             seen=orders.clocks,
         )
         handshakes = self._handshakes = Handshakes(service.metrics)
-        self._take(orders.papers)
+        if orders.grpc:
+            from bearerd.serve.rpc import Rpc
+
+            self._rpc = Rpc(service, orders.grpc)
+        await self._take(orders.papers)
         runner = public_runner(service)
         await runner.setup()
         server = runner.server
@@ -167,19 +175,28 @@ class Worker:
         self._service, self._runner, self._clerk = service, runner, clerk
         return {"lease": getattr(service, "lease", "")}
 
-    def _take(self, papers: dict[str, Any] | None) -> None:
+    async def _take(self, told: dict[str, Any] | None) -> None:
         """Greet whoever connects from now on with these."""
         if self._handshakes is None:
             raise RuntimeError("not started")
-        self._handshakes.take(None if papers is None else Papers(**papers))
+        papers = None if told is None else Papers(**told)
+        self._handshakes.take(papers)
+        if self._rpc is not None:
+            await self._rpc.take(papers)
 
     def _serve(self, slots: list[int], *, unix: bool) -> None:
         """Accept from these slots' sockets, and from the unix sockets, which belong to all."""
         if self._doors is not None:
             shared = self._unix if unix else []
             self._doors.open([*shared, *(sock for slot in slots for sock in self._slots[slot])])
-            self._open = slots
-            self._news.set()
+            if self._rpc is None or not slots:
+                self._opened(slots)
+            else:  # whoever serves a slot answers gRPC, too, and says so only then
+                self._rpc.begin(lambda: self._opened(slots))
+
+    def _opened(self, slots: list[int]) -> None:
+        self._open = slots
+        self._news.set()
 
     # ---- what the supervisor hears
 
@@ -204,9 +221,14 @@ class Worker:
     async def _leave(self) -> None:
         cut = 0
         server = None if self._runner is None else self._runner.server
+        last = None
+        if self._rpc is not None:
+            last = asyncio.create_task(self._rpc.leave(self._patience))
         if self._doors and self._clerk and self._runner and server:
             cut = await depart(server, self._clerk, self._doors, self._patience, successor=self._successor)
             await self._runner.cleanup()
+        if last is not None:
+            cut += await last
         if cut:
             _LOGGER.warning("requests were cut off: drain_timeout has passed", extra={"connections": cut})
         if self._service is not None:
