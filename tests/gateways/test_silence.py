@@ -15,6 +15,7 @@ from gateways.conftest import Gateway, said, watching
 GONE = {
     "nginx": 503,
     "envoy": 503,
+    "envoy-grpc": 503,
     "traefik": 500,
     "caddy": 502,
     "haproxy": 503,
@@ -22,6 +23,7 @@ GONE = {
 SILENT = {
     "nginx": 503,
     "envoy": 503,
+    "envoy-grpc": 503,
     "traefik": 500,
     "caddy": 504,
     "haproxy": 503,

@@ -12,6 +12,7 @@ import pytest
 from stage import Stage
 
 from gateways.conftest import said, watching
+from gateways.grpc_witness import GrpcWitness
 from gateways.witness import Witness
 
 UPGRADE = "\t\t\trequest_header -Upgrade\n"
@@ -53,7 +54,7 @@ def upstream(port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def behind(name: str, folder: Path, changes: dict[str, str]) -> Iterator[tuple[int, Witness]]:
+def behind(name: str, folder: Path, changes: dict[str, str]) -> Iterator[tuple[int, Witness | GrpcWitness]]:
     with Stage.on_free_ports(folder) as stage:
         stage.changes |= changes
         with upstream(stage.ports["upstream"]), watching(name, stage) as watched:
