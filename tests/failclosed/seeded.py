@@ -14,6 +14,7 @@ from failclosed.subjects import Subject
 from bearerd.decision import Decision
 from bearerd.errors import BadSignature
 from bearerd.faces.clients import Clients
+from bearerd.faces.grpc.authorization import Authorization
 from bearerd.flow import Flow
 from bearerd.issuers.registry import Issuer
 from bearerd.policy import decide
@@ -139,6 +140,12 @@ SEEDED: dict[str, tuple[Mistake, type[Scene], Subject, str]] = {
         scenes.Introspection,
         subjects.FOREIGN,
         "allowed",
+    ),
+    "by gRPC, no words are an answer, and to Envoy an allow": (
+        lambda: patch.object(Authorization, "_failed", lambda _: b""),
+        scenes.Grpc,
+        subjects.FORGED,
+        "the status says another thing",
     ),
     "a fault is remembered as a bad token": (
         lambda: swallowed(TokenVerifier, "verify_now", _remembered),
