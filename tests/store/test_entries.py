@@ -32,17 +32,19 @@ def test_the_kind_bytes_never_change() -> None:
 
 
 @given(st.sampled_from(Kind), TEXT, TEXT)
-def test_what_is_remembered_of_an_issuer_changes_no_key(kind: Kind, issuer: str, value: str) -> None:
+def test_every_key_is_what_the_contract_spells_out(kind: Kind, issuer: str, value: str) -> None:
     who, what = issuer.encode(), value.encode()
     text = b"bearerd-rev-1\0" + bytes([kind]) + struct.pack(">I", len(who)) + who + struct.pack(">I", len(what)) + what
-    assert [entries.key(kind, issuer, value) for _ in range(2)] == [hashlib.sha256(text).digest()[:16]] * 2
+    assert entries.key(kind, issuer, value) == hashlib.sha256(text).digest()[:16]
 
 
-def test_no_more_is_remembered_than_what_many_tokens_share() -> None:
-    for number in range(2000):
-        entries.probes(f"{ISSUER}/{number}", f"{number}", DIGEST, f"{number}", f"{number}", f"{number}", "thumb")
-    for memory in (entries._heads, entries._common):
-        assert memory.cache_info().currsize == memory.cache_info().maxsize == 1024
+@given(TEXT, st.tuples(*[st.none() | TEXT] * 5))
+def test_a_token_is_probed_under_the_key_of_each_claim_that_it_has(issuer: str, said: tuple[str | None, ...]) -> None:
+    jti, subject, session, client, thumbprint = said
+    expected = [(Kind.TOKEN, jti), (Kind.TOKEN, DIGEST.hex()), (Kind.SUBJECT, subject), (Kind.SESSION, session)]
+    expected += [(Kind.CLIENT, client), (Kind.KEY, thumbprint), (Kind.ISSUER, "")]
+    keys = [entries.key(kind, issuer, value) for kind, value in expected if value is not None]
+    assert entries.probes(issuer, jti, DIGEST, subject, session, client, thumbprint) == b"".join(keys)
 
 
 @given(st.tuples(st.sampled_from(Kind), TEXT, TEXT), st.tuples(st.sampled_from(Kind), TEXT, TEXT))
@@ -57,6 +59,8 @@ def test_moving_a_character_from_issuer_to_value_gives_another_key() -> None:
 def test_lone_surrogates_are_an_error_and_not_a_key() -> None:
     with pytest.raises(ValueError, match="surrogates"):
         entries.key(Kind.TOKEN, ISSUER, "\ud800")
+    with pytest.raises(ValueError, match="surrogates"):
+        entries.probes(ISSUER, "1", DIGEST, "\ud800", None, None, None)
 
 
 @pytest.mark.parametrize("name", ["", "Token", "TOKEN", "jti", "tokens"])
@@ -97,3 +101,5 @@ def test_a_token_is_revoked_by_its_jti_or_else_its_digest(jti: str | None, value
 def test_what_is_not_a_sha256_is_no_digest() -> None:
     with pytest.raises(ValueError, match="not a SHA-256"):
         entries.digest_value(b"short")
+    with pytest.raises(ValueError, match="not a SHA-256"):
+        entries.probes(ISSUER, None, b"short", None, None, None, None)

@@ -7,16 +7,13 @@ under another issuer is another key.
 
 from __future__ import annotations
 
-import hashlib
 from enum import IntEnum
-from functools import lru_cache
 from typing import Final
+
+from bearerd._native import probes as _native
 
 KEY_SIZE: Final = 16  # bytes
 API_KEYS: Final = "urn:bearerd:apikey"  # the issuer under which API keys are revoked
-
-_DOMAIN: Final = b"bearerd-rev-1\x00"
-_REMEMBERED: Final = 1024  # issuers, and what many tokens of an issuer have in common
 
 
 class Kind(IntEnum):
@@ -44,27 +41,7 @@ def key(kind: Kind, issuer: str, value: str) -> bytes:
     ``value`` of a token without ``jti`` is ``digest_value(...)``; of an issuer it is empty.  Raises ValueError for text
     that has no UTF-8 form (lone surrogates).
     """
-    return _key(_heads(issuer)[kind], value)
-
-
-def _key(head: bytes, value: str) -> bytes:
-    what = value.encode()
-    return hashlib.sha256(head + len(what).to_bytes(4, "big") + what).digest()[:KEY_SIZE]
-
-
-@lru_cache(_REMEMBERED)
-def _heads(issuer: str) -> tuple[bytes, ...]:
-    """What the text of a key of this issuer begins with, by kind."""
-    who = issuer.encode()
-    return tuple(b"%b%c%b%b" % (_DOMAIN, kind, len(who).to_bytes(4, "big"), who) for kind in range(max(Kind) + 1))
-
-
-@lru_cache(_REMEMBERED)
-def _common(issuer: str, client: str | None, thumbprint: str | None) -> bytes:
-    """The keys that many tokens share: of the client, the key and the issuer."""
-    heads = _heads(issuer)
-    named = ((Kind.CLIENT, client), (Kind.KEY, thumbprint), (Kind.ISSUER, ""))
-    return b"".join(_key(heads[kind], value) for kind, value in named if value is not None)
+    return _native.key(kind, issuer, value)
 
 
 def digest_value(signing_input_digest: bytes) -> str:
@@ -98,12 +75,4 @@ def probes(
     canonical base64url makes the only spelling.  Absent claims are None.  Order: jti, digest, subject, session,
     client, key, issuer.
     """
-    _, of_token, of_subject, of_session, *_ = _heads(issuer)
-    own = _key(of_token, digest_value(signing_input_digest))
-    if jti is not None:
-        own = _key(of_token, jti) + own
-    if subject is not None:
-        own += _key(of_subject, subject)
-    if session is not None:
-        own += _key(of_session, session)
-    return own + _common(issuer, client, thumbprint)
+    return _native.probes(issuer, jti, signing_input_digest, subject, session, client, thumbprint)
