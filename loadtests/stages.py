@@ -16,6 +16,7 @@ from bearerd.jws import header
 from bearerd.jws.keys import Key
 from bearerd.service import Service
 from bearerd.verify import claims, examine
+from bearerd.verify.terms import Terms
 
 SIGNATURE: Final = "the signature, with bearerd's own wrapping"
 BETWEEN: Final = "what is between them, and what they cost more when each finds the processor as another left it"
@@ -46,15 +47,16 @@ def steps(running: Service, tokens: Sequence[bytes]) -> Iterator[tuple[str, floa
         "header and claims from JSON",
         timed(lambda part: (header.known(part.header), orjson.loads(part.payload)), [(part,) for part in parts]),
     )
+    terms = Terms.of(issuer.config)
     heads, said = header.known(parts[0].header), [orjson.loads(part.payload) for part in parts]
     yield (
         "types, shapes and times of the claims",
-        timed(claims.check, [(one, heads.members, issuer.config, now) for one in said]),
+        timed(claims.check, [(one, heads.members, terms, now) for one in said]),
     )
     key = issuer.select(heads.alg, heads.kid, now)
     assert isinstance(key, Key)
     yield SIGNATURE, timed(key.verify, [(heads.alg, part.signing_input, part.signature) for part in parts])
-    read = [(one, heads, key, issuer, part) for one, part in zip(said, parts, strict=True)]
+    read = [(one, heads, key, issuer, terms, part) for one, part in zip(said, parts, strict=True)]
     yield "what the policy reads, and the token's name (SHA-256)", timed(examine._read, read)
     found = [examine._read(*one) for one in read]
     yield "the keys that may revoke it (SHA-256 each)", timed(lambda one: one.probes(), [(one,) for one in found])

@@ -10,6 +10,7 @@ from bearerd.config.model import Issuer
 from bearerd.decision import Now
 from bearerd.refusals import Code, Refusal
 from bearerd.verify import claims
+from bearerd.verify.terms import Terms
 
 WALL = 1_700_000_000
 NOW = Now(float(WALL), 5000.0)
@@ -25,7 +26,7 @@ def check(
     changes: dict[str, Any] | None = None, header: dict[str, Any] | None = None, issuer: Issuer = ISSUER
 ) -> Refusal | None:
     said = {name: value for name, value in (GOOD | (changes or {})).items() if value is not ...}
-    return claims.check(said, header or {}, issuer, NOW)
+    return claims.check(said, header or {}, Terms.of(issuer), NOW)
 
 
 def code(*arguments: Any, **keywords: Any) -> Code | None:
@@ -217,7 +218,7 @@ def test_whatever_passes_has_the_shapes_and_times_that_the_policy_relies_on(
     said: dict[str, Any], times: dict[str, float], header: dict[str, Any], issuer: Issuer
 ) -> None:
     whole = said | times
-    if claims.check(whole, header, issuer, NOW) is not None:
+    if claims.check(whole, header, Terms.of(issuer), NOW) is not None:
         return
     assert NOW.wall < whole["exp"] + LEEWAY
     assert whole["iat"] <= NOW.wall + LEEWAY

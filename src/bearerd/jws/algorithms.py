@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    Verify = Callable[[Any, bytes, bytes], None]
+    Check = Callable[[bytes, bytes], None]  # (signing input, signature); raises BadSignature
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """One algorithm.  ``verify(material, signing_input, signature)`` raises BadSignature; nothing else says yes or no.
+    """One algorithm.  ``bind(material)`` is its check under one key, which raises BadSignature; nothing else says yes or no.
 
     ``material`` is the public key object of cryptography that ``kty`` and ``curves`` call for, or the secret's bytes
-    (``oct``): ``keys`` binds the two, so that no row ever meets another kind of key.
+    (``oct``): ``keys`` binds the two, once for all tokens, so that no row ever meets another kind of key.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Algorithm:
     hash: hashes.HashAlgorithm | None  # None: inherent (EdDSA)
     padding: padding.AsymmetricPadding | None  # RSA only
     signature_size: int | None  # bytes; None: the key's matter (RSA's modulus, the Edwards curve)
-    verify: Verify = field(repr=False)
+    bind: Callable[[Any], Check] = field(repr=False)
 
     @property
     def symmetric(self) -> bool:
@@ -51,15 +51,20 @@ class Algorithm:
 
 
 def _rsa(name: str, digest: hashes.HashAlgorithm, pad: padding.AsymmetricPadding) -> Algorithm:
-    def verify(key: RSAPublicKey, data: bytes, signature: bytes) -> None:
-        if len(signature) != (key.key_size + 7) // 8:  # RFC 8017 sections 8.1.2 and 8.2.2, step 1
-            raise BadSignature("the signature is not as long as the modulus")
-        try:
-            key.verify(signature, data, pad, digest)
-        except InvalidSignature:
-            raise BadSignature("the signature does not verify") from None
+    def bind(key: RSAPublicKey) -> Check:
+        size, verify = (key.key_size + 7) // 8, key.verify
 
-    return Algorithm(name, "RSA", (), digest, pad, None, verify)
+        def check(data: bytes, signature: bytes) -> None:
+            if len(signature) != size:  # RFC 8017 sections 8.1.2 and 8.2.2, step 1
+                raise BadSignature("the signature is not as long as the modulus")
+            try:
+                verify(signature, data, pad, digest)
+            except InvalidSignature:
+                raise BadSignature("the signature does not verify") from None
+
+        return check
+
+    return Algorithm(name, "RSA", (), digest, pad, None, bind)
 
 
 def _pkcs1(name: str, digest: hashes.HashAlgorithm) -> Algorithm:
@@ -76,37 +81,50 @@ def _ecdsa(name: str, crv: str, digest: hashes.HashAlgorithm) -> Algorithm:
     half, order = curve.size, curve.order
     assert order is not None  # noqa: S101 - tells mypy what the curve's row says
 
-    def verify(key: ec.EllipticCurvePublicKey, data: bytes, signature: bytes) -> None:
-        if len(signature) != 2 * half:  # RFC 7518 section 3.4: r and s at full length, never DER
-            raise BadSignature("the signature is not the two integers of this curve")
-        r, s = int.from_bytes(signature[:half]), int.from_bytes(signature[half:])
-        if not (0 < r < order and 0 < s < order):  # r = s = 0 is CVE-2022-21449
-            raise BadSignature("r or s is out of range")
-        try:
-            key.verify(encode_dss_signature(r, s), data, scheme)
-        except InvalidSignature:
-            raise BadSignature("the signature does not verify") from None
+    def bind(key: ec.EllipticCurvePublicKey) -> Check:
+        verify = key.verify
 
-    return Algorithm(name, "EC", (crv,), digest, None, 2 * half, verify)
+        def check(data: bytes, signature: bytes) -> None:
+            if len(signature) != 2 * half:  # RFC 7518 section 3.4: r and s at full length, never DER
+                raise BadSignature("the signature is not the two integers of this curve")
+            r, s = int.from_bytes(signature[:half]), int.from_bytes(signature[half:])
+            if not (0 < r < order and 0 < s < order):  # r = s = 0 is CVE-2022-21449
+                raise BadSignature("r or s is out of range")
+            try:
+                verify(encode_dss_signature(r, s), data, scheme)
+            except InvalidSignature:
+                raise BadSignature("the signature does not verify") from None
+
+        return check
+
+    return Algorithm(name, "EC", (crv,), digest, None, 2 * half, bind)
 
 
 def _eddsa(name: str, *crvs: str) -> Algorithm:
-    def verify(key: Ed25519PublicKey | Ed448PublicKey, data: bytes, signature: bytes) -> None:
-        try:
-            key.verify(signature, data)  # refuses another length, and s beyond the order (RFC 8032 section 5.1.7)
-        except InvalidSignature:
-            raise BadSignature("the signature does not verify") from None
+    def bind(key: Ed25519PublicKey | Ed448PublicKey) -> Check:
+        verify = key.verify
+
+        def check(data: bytes, signature: bytes) -> None:
+            try:
+                verify(signature, data)  # refuses another length, and s beyond the order (RFC 8032 section 5.1.7)
+            except InvalidSignature:
+                raise BadSignature("the signature does not verify") from None
+
+        return check
 
     size = CURVES[crvs[0]].signature_size if len(crvs) == 1 else None
-    return Algorithm(name, "OKP", crvs, None, None, size, verify)
+    return Algorithm(name, "OKP", crvs, None, None, size, bind)
 
 
 def _hmac(name: str, digest: hashes.HashAlgorithm) -> Algorithm:
-    def verify(secret: bytes, data: bytes, signature: bytes) -> None:
-        if not hmac.compare_digest(hmac.digest(secret, data, digest.name), signature):
-            raise BadSignature("the signature does not verify")
+    def bind(secret: bytes) -> Check:
+        def check(data: bytes, signature: bytes) -> None:
+            if not hmac.compare_digest(hmac.digest(secret, data, digest.name), signature):
+                raise BadSignature("the signature does not verify")
 
-    return Algorithm(name, "oct", (), digest, None, digest.digest_size, verify)
+        return check
+
+    return Algorithm(name, "oct", (), digest, None, digest.digest_size, bind)
 
 
 _ROWS: Final = (

@@ -22,6 +22,7 @@ from bearerd.jws.curves import CURVES, Curve
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from bearerd.jws.algorithms import Check
 RSA_LEAST_BITS: Final = 2048  # RFC 7518 sections 3.3 and 3.5
 RSA_MOST_BITS: Final = 8192  # beyond it one verification costs a millisecond: a key set must not slow a worker down
 RSA_MOST_EXPONENT: Final = 2**32 - 1  # likewise; every exponent in the field is 3 or 65537
@@ -31,13 +32,13 @@ PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi", "oth")  # RFC 7518 se
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key and what it may do.  Two keys are equal if all but the key material's object is (the thumbprint tells it)."""
+    """A key and what it may do.  Two keys are equal if all but the key material's objects are (the thumbprint tells it)."""
 
     kid: str | None
     kty: str
     algorithms: frozenset[str]  # names of the algorithms that it may verify
     thumbprint: str  # RFC 7638 with SHA-256, base64url; for ``oct`` a digest of the secret: never show it
-    _material: Any = field(repr=False, compare=False)
+    _checks: Mapping[str, Check] = field(repr=False, compare=False)  # by algorithm, each bound to the key material
 
     @property
     def public(self) -> Any:
@@ -50,9 +51,10 @@ class Key:
 
     def verify(self, alg: Algorithm, signing_input: bytes, signature: bytes) -> None:
         """Check a signature.  Raises BadSignature, or UnsupportedAlg where the key is not for that algorithm."""
-        if alg.name not in self.algorithms:
+        check = self._checks.get(alg.name)
+        if check is None:
             raise UnsupportedAlg(f"the key is not for {alg.name}")
-        alg.verify(self._material, signing_input, signature)
+        check(signing_input, signature)
 
 
 def from_jwk(jwk: Mapping[str, Any], *, symmetric: bool = False) -> Key:
@@ -105,7 +107,7 @@ def _rsa(jwk: Mapping[str, Any], kid: str | None) -> Key:
     # Leading zero octets, which RFC 7518 section 6.3.1.1 forbids and real issuers send, do not change the key; in the
     # thumbprint they would make two names of one key, and a revoked key could come back under the other.
     members = {"e": _uint(e), "kty": "RSA", "n": _uint(n)}
-    return Key(kid, "RSA", _algorithms(jwk, _fitting("RSA")), _thumbprint(members), material)
+    return _bound(kid, "RSA", _algorithms(jwk, _fitting("RSA")), _thumbprint(members), material)
 
 
 def _on_curve(jwk: Mapping[str, Any], kid: str | None, kty: str) -> Key:
@@ -119,14 +121,18 @@ def _on_curve(jwk: Mapping[str, Any], kid: str | None, kty: str) -> Key:
     except ValueError as fault:
         raise UnusableKey(f"not a usable point of {curve.crv}: {fault}") from None
     members = {"crv": curve.crv, "kty": kty} | {name: jwk[name] for name in names}
-    return Key(kid, kty, _algorithms(jwk, _fitting(kty, curve)), _thumbprint(members), material)
+    return _bound(kid, kty, _algorithms(jwk, _fitting(kty, curve)), _thumbprint(members), material)
 
 
 def _secret(secret: bytes, kid: str | None, jwk: Mapping[str, Any]) -> Key:
     fitting = {row.name for row in ALGORITHMS.values() if row.symmetric and (row.signature_size or 0) <= len(secret)}
     if not fitting:
         raise UnusableKey("the secret is shorter than 32 bytes")
-    return Key(kid, "oct", _algorithms(jwk, fitting), _thumbprint({"k": _text(secret), "kty": "oct"}), secret)
+    return _bound(kid, "oct", _algorithms(jwk, fitting), _thumbprint({"k": _text(secret), "kty": "oct"}), secret)
+
+
+def _bound(kid: str | None, kty: str, algorithms: frozenset[str], thumbprint: str, material: Any) -> Key:
+    return Key(kid, kty, algorithms, thumbprint, {name: ALGORITHMS[name].bind(material) for name in algorithms})
 
 
 def _fitting(kty: str, curve: Curve | None = None) -> set[str]:

@@ -1,7 +1,7 @@
 """What a token must claim before its signature is worth checking, and what is read of it afterwards.
 
 RFC 7519 section 4.1, RFC 8725 section 3, RFC 9068 section 2.2; contracts, section 2.  Every check is a function of the
-claims, the issuer's configuration and the time; the first that fails is the answer.
+claims, the issuer's terms and the time; the first that fails is the answer.
 """
 
 from __future__ import annotations
@@ -15,30 +15,28 @@ from bearerd.verify import hints
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bearerd.config.model import Issuer
     from bearerd.decision import Now
+    from bearerd.verify.terms import Terms
 
 Claims = dict[str, Any]
 
 CLIENT_CLAIMS: Final = ("client_id", "azp", "appid", "cid")  # RFC 9068; OpenID Connect and Auth0; Entra v1; Okta
 
-_ACCESS_TOKEN: Final = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 section 2.1
-_ANY_JWT: Final = _ACCESS_TOKEN | {"jwt"}
 _OTHER_KINDS: Final = frozenset({"id", "refresh", "offline", "logout"})  # Keycloak's payload ``typ``
 _OTHER_MARKS: Final = ("at_hash", "c_hash", "events")  # of ID tokens; of logout tokens and security events
 # A claim by which tokens are revoked must be what the revocation names: a token whose jti is the number 7 would not be
 # found under "7".
 _STRINGS: Final = ("sub", "jti", "sid", *CLIENT_CLAIMS)
-_RFC9068: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
+_TIMES: Final = ("exp", "iat", "nbf")
 
 
-def check(claims: Claims, header: Mapping[str, Any], issuer: Issuer, now: Now) -> Refusal | None:
+def check(claims: Claims, header: Mapping[str, Any], terms: Terms, now: Now) -> Refusal | None:
     """Why these claims are refused, whoever signed them; None if they are not.
 
-    ``iss`` is not looked at: it chose ``issuer``.  Codes: wrong_type, missing_claim, expired, not_yet_valid,
+    ``iss`` is not looked at: it chose ``terms``.  Codes: wrong_type, missing_claim, expired, not_yet_valid,
     too_long_lived.
     """
-    return _check_type(claims, header, issuer) or _check_shapes(claims, issuer) or _check_times(claims, issuer, now)
+    return _check_type(claims, header, terms) or _check_shapes(claims, terms) or _check_times(claims, terms, now.latest)
 
 
 def client(claims: Claims) -> str | None:
@@ -55,18 +53,14 @@ def audience(claims: Claims) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _check_type(claims: Claims, header: Mapping[str, Any], issuer: Issuer) -> Refusal | None:
+def _check_type(claims: Claims, header: Mapping[str, Any], terms: Terms) -> Refusal | None:
     """An access token, as far as it says: ID tokens, refresh tokens, logout tokens and ID-JAGs are none."""
-    strict = issuer.rfc9068 or issuer.typ == "required"
-    allowed = _ACCESS_TOKEN if strict else _ANY_JWT
-    typ = header.get("typ")
     if "typ" not in header:
-        if strict:
+        if terms.typed:
             return Refusal(Code.WRONG_TYPE, "the header has no typ, and at+jwt is required")
-    elif not isinstance(typ, str) or typ.lower() not in allowed:
-        return Refusal(Code.WRONG_TYPE, f"typ is {hints.quoted(typ)}, not {' or '.join(sorted(allowed))}")
-    kind = claims.get("typ")
-    if "typ" in claims and (not isinstance(kind, str) or kind.lower() in _OTHER_KINDS):
+    elif not isinstance(typ := header["typ"], str) or typ.lower() not in terms.types:
+        return Refusal(Code.WRONG_TYPE, f"typ is {hints.quoted(typ)}, not {' or '.join(sorted(terms.types))}")
+    if "typ" in claims and (not isinstance(kind := claims["typ"], str) or kind.lower() in _OTHER_KINDS):
         return Refusal(Code.WRONG_TYPE, f"the payload's typ is {hints.quoted(kind)}: not an access token")
     for name in _OTHER_MARKS:
         if name in claims:
@@ -74,39 +68,39 @@ def _check_type(claims: Claims, header: Mapping[str, Any], issuer: Issuer) -> Re
     return None
 
 
-def _check_shapes(claims: Claims, issuer: Issuer) -> Refusal | None:
+def _check_shapes(claims: Claims, terms: Terms) -> Refusal | None:
     """The claims that are required, and the JSON types of those that anything here relies on."""
-    for name in _RFC9068 if issuer.rfc9068 else ("exp", "iat"):
+    for name in terms.required:
         if name not in claims:
             return Refusal(Code.MISSING_CLAIM, f"{name} is missing")
-    for name in ("exp", "iat", "nbf"):
-        if not _is_number(claims.get(name, 0)):
+    for name in _TIMES:
+        if name in claims and not _is_number(claims[name]):
             return Refusal(Code.MISSING_CLAIM, f"{name} is not a number")
     for name in _STRINGS:
-        if not isinstance(claims.get(name, ""), str):
+        if name in claims and not isinstance(claims[name], str):
             return Refusal(Code.MISSING_CLAIM, f"{name} is not a string")
     if "aud" in claims and not _is_audience(claims["aud"]):
         return Refusal(Code.MISSING_CLAIM, "aud is neither a string nor a list of strings")
     return None
 
 
-def _check_times(claims: Claims, issuer: Issuer, now: Now) -> Refusal | None:
+def _check_times(claims: Claims, terms: Terms, time: float) -> Refusal | None:
     """``exp``, ``nbf`` and ``iat`` against the clock, with leeway; ``exp - iat`` against the longest lifetime, without.
 
     The clock is the latest that it may be: one that was set back revives nothing, and makes no token that was good one
     that is not yet, so that a known token and the same one seen anew come to the same.
     """
-    expires, issued, time = claims["exp"], claims["iat"], now.latest
-    if time >= expires + issuer.leeway:
-        return Refusal(Code.EXPIRED, "exp has passed", hints.late(time - expires, issuer.leeway))
+    expires, issued = claims["exp"], claims["iat"]
+    if time >= expires + terms.leeway:
+        return Refusal(Code.EXPIRED, "exp has passed", hints.late(time - expires, terms.leeway))
     for name in ("nbf", "iat"):
-        if time < claims.get(name, time) - issuer.leeway:
-            ahead = hints.early(claims[name] - time, issuer.leeway)
+        if name in claims and time < claims[name] - terms.leeway:
+            ahead = hints.early(claims[name] - time, terms.leeway)
             return Refusal(Code.NOT_YET_VALID, f"{name} lies in the future", ahead)
     if expires < issued:
         return Refusal(Code.EXPIRED, "exp lies before iat: the token had expired when it was issued")
-    if expires - issued > issuer.max_lifetime:
-        lifetime, limit = hints.seconds(expires - issued), hints.seconds(issuer.max_lifetime)
+    if expires - issued > terms.max_lifetime:
+        lifetime, limit = hints.seconds(expires - issued), hints.seconds(terms.max_lifetime)
         return Refusal(Code.TOO_LONG_LIVED, f"exp - iat is {lifetime}, more than max_lifetime = {limit}")
     return None
 

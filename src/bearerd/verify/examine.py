@@ -6,13 +6,13 @@ can only refuse.  The signature, by far the dearest step, comes last.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
 from bearerd._native import jws as _native
+from bearerd._native.sha256 import sha256
 from bearerd.decision import Pending, Wait
 from bearerd.errors import BadSignature, JwsError, MalformedToken, UnsupportedAlg
 from bearerd.jws import header
@@ -20,6 +20,7 @@ from bearerd.jws.keys import Key
 from bearerd.refusals import Code, Refusal
 from bearerd.verify import claims, hints, paths
 from bearerd.verify.budget import Budget
+from bearerd.verify.terms import Terms
 from bearerd.verify.verified import Claims, Verified
 
 if TYPE_CHECKING:
@@ -62,10 +63,12 @@ class Examiner:
 
     def __init__(self, issuers: Issuers, limits: Limits, observer: Observer, budget: Budget | None = None) -> None:
         self._issuers = issuers
+        self._known = {issuer.iss: (issuer, Terms.of(issuer.config)) for issuer in issuers}
         self._budget = budget or Budget()
-        self._limits = limits
+        self._most_bytes = limits.max_token_bytes
+        self._most_json = limits.max_json_depth, limits.max_json_members
         self._observer = observer
-        self._near = hints.NearIssuers(issuer.config.issuer for issuer in issuers)
+        self._near = hints.NearIssuers(self._known)
 
     def examine(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
         """Verify a token.  Pending: its key may come with the issuer's next key set."""
@@ -75,20 +78,20 @@ class Examiner:
             return fault.refusal
 
     def _examine(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
-        limits = self._limits
-        if len(token) > limits.max_token_bytes:
-            return Refusal(Code.TOO_LARGE, f"{len(token)} bytes, more than max_token_bytes = {limits.max_token_bytes}")
+        if len(token) > self._most_bytes:
+            return Refusal(Code.TOO_LARGE, f"{len(token)} bytes, more than max_token_bytes = {self._most_bytes}")
         try:
-            compact = _native.split(token, limits.max_json_depth, limits.max_json_members)
+            compact = _native.split(token, *self._most_json)
         except _native.Malformed as fault:
             raise MalformedToken(str(fault)) from None
         head, said = header.known(compact.header), _payload(compact.payload)
-        issuer = self._issuer(said)
-        if isinstance(issuer, Refusal):
-            return issuer
-        if head.alg.name not in issuer.config.algorithms:
+        known = self._known.get(iss) if isinstance(iss := said.get("iss"), str) else None
+        if known is None:
+            return self._stranger(iss)
+        issuer, terms = known
+        if head.alg.name not in terms.algorithms:
             raise UnsupportedAlg(f"{head.alg.name} is not among the algorithms of issuer {issuer.name}")
-        refusal = claims.check(said, head.members, issuer.config, now)
+        refusal = claims.check(said, head.members, terms, now)
         if refusal is not None:
             return refusal
         key = issuer.select(head.alg, head.kid, now)
@@ -97,18 +100,14 @@ class Examiner:
         if not self._budget.take(issuer.iss):
             return Pending(Wait.TURN, issuer.iss)
         self._check_signature(head, key, compact)
-        self._tell_of(said, issuer, now)
-        return _read(said, head, key, issuer, compact)
+        self._tell_of(said, issuer, terms, now)
+        return _read(said, head, key, issuer, terms, compact)
 
-    def _issuer(self, said: claims.Claims) -> Issuer | Refusal:
-        """The configured issuer that the token claims to be of."""
-        iss = said.get("iss")
+    def _stranger(self, iss: object) -> Refusal:
+        """Of no configured issuer."""
         if not isinstance(iss, str):
             return Refusal(Code.MISSING_CLAIM, "iss is missing or not a string")
-        issuer = self._issuers.find(iss)
-        if issuer is None:
-            return Refusal(Code.UNKNOWN_ISSUER, f"no issuer {hints.quoted(iss)} is configured", self._near.to(iss))
-        return issuer
+        return Refusal(Code.UNKNOWN_ISSUER, f"no issuer {hints.quoted(iss)} is configured", self._near.to(iss))
 
     def _without_key(self, why: Refusal | Pending, head: Header, issuer: Issuer) -> Refusal | Pending:
         if isinstance(why, Refusal) and why.code is Code.UNKNOWN_KEY:
@@ -123,13 +122,13 @@ class Examiner:
             raise
         self._observer.verification(head.alg.name, "ok")
 
-    def _tell_of(self, said: claims.Claims, issuer: Issuer, now: Now) -> None:
+    def _tell_of(self, said: claims.Claims, issuer: Issuer, terms: Terms, now: Now) -> None:
         """What an operator should know of an issuer, now that it is certain that these claims are its own."""
         issued = said["iat"]
         if said["exp"] - issued > LONG_LIVED:
             self._observer.lifetime_over_hour(issuer.name)
         ahead = issued - now.latest
-        if ahead > issuer.config.cutoff_slack:  # a cut-off "as of now" would not hold for it
+        if ahead > terms.cutoff_slack:  # a cut-off "as of now" would not hold for it
             self._observer.clock_ahead(issuer.name, ahead)
 
 
@@ -144,24 +143,29 @@ def _payload(text: bytes) -> dict[str, Any]:
     return said
 
 
-def _read(said: claims.Claims, head: Header, key: Key, issuer: Issuer, compact: _native.Compact) -> Verified:
+def _read(
+    said: claims.Claims, head: Header, key: Key, issuer: Issuer, terms: Terms, compact: _native.Compact
+) -> Verified:
     """What the policy needs of claims that may now be believed."""
-    config = issuer.config
-    return Verified(
-        said["iss"],
-        said.get("sub"),
-        claims.client(said),
-        said.get("sid"),
-        paths.scopes(said, config.scope_claims),
-        paths.roles(said, config.role_claims),
-        claims.audience(said),
-        said["iat"],
-        said["exp"],
-        hashlib.sha256(compact.signing_input).hexdigest(),
-        key.thumbprint,
-        head.alg.name,
-        head.kid,
-        "cnf" in said,
-        issuer.generation,
-        Claims(compact.payload, said),
+    get = said.get
+    return tuple.__new__(  # as Verified(…), without a call of Python's for each new token
+        Verified,
+        (
+            said["iss"],
+            get("sub"),
+            claims.client(said),
+            get("sid"),
+            paths.scopes(said, terms.scope_claims),
+            paths.roles(said, terms.role_claims),
+            claims.audience(said),
+            said["iat"],
+            said["exp"],
+            sha256(compact.signing_input).hex(),
+            key.thumbprint,
+            head.alg.name,
+            head.kid,
+            "cnf" in said,
+            issuer.generation,
+            Claims(compact.payload, said),
+        ),
     )

@@ -47,11 +47,12 @@ def _united(claims: Mapping[str, Any], paths: Iterable[str], between: str | None
     """
     found: dict[str, None] = {}
     for path in paths:
-        value = at(claims, path)
-        if value is None:
-            continue
+        value = claims.get(path)
+        if value is None and "." in path:
+            value = at(claims, path)
         if isinstance(value, str):
-            value = [value] if between is None else value.split(between)
-        if isinstance(value, list):
-            found.update({name: None for name in value if isinstance(name, str) and name})
+            found |= dict.fromkeys((value,) if between is None else value.split(between))
+        elif isinstance(value, list):
+            found |= dict.fromkeys([name for name in value if isinstance(name, str)])
+    found.pop("", None)
     return tuple(found)

@@ -61,12 +61,13 @@ class TokenVerifier:
         self._cache = cache
         self._refused = refused
         self._table = view.table
-        self._limits = limits
+        self._most_bytes = limits.max_token_bytes
+        self._refused_seconds = limits.refused_seconds
         self._examiner = Examiner(issuers, limits, observer or Silent(), budget)
 
     def verify_now(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
         """Verify a bearer token.  Pending: resolve it (await), then ask again."""
-        if len(token) > self._limits.max_token_bytes:
+        if len(token) > self._most_bytes:
             return self._examiner.examine(token, now)
         known = self._recall(token, now)
         if known is not None:
@@ -81,7 +82,7 @@ class TokenVerifier:
             self._keep(token, found, probes, now)
             return self._unless_revoked(found, probes, now)
         if isinstance(found, Refusal) and found.code in REMEMBERED:
-            until = now.boot + self._limits.refused_seconds
+            until = now.boot + self._refused_seconds
             self._refused.put(token, REMEMBERED.index(found.code), until, generation, token_name(token))
         return found
 
