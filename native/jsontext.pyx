@@ -127,13 +127,25 @@ cdef size_t encode_utf8(uint32_t character, unsigned char* out) noexcept nogil:
     return 4
 
 
+cdef inline size_t plain_characters(const unsigned char* p, size_t n) noexcept nogil:
+    """How many ASCII characters stand here that mean themselves: most of any token."""
+    cdef size_t i = 0
+    while i < n and 0x20 <= p[i] < 0x80 and p[i] != c'"' and p[i] != c'\\':
+        i += 1
+    return i
+
+
 cdef const char* read_string(Scan* s, bint* escaped) noexcept nogil:
     """Read past the closing quote (the opening one is read); ``escaped`` tells whether an escape was seen."""
     cdef unsigned char c
     cdef uint32_t character
-    cdef size_t length
+    cdef size_t length, plain
     escaped[0] = False
     while s.i < s.n:
+        plain = plain_characters(s.p + s.i, s.n - s.i)
+        s.i += plain
+        if plain:
+            continue
         c = s.p[s.i]
         if c == c'"':
             s.i += 1

@@ -10,7 +10,7 @@ from libc.stdint cimport INT32_MAX, int32_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memmove
 
-from bearerd._native.digest cimport keyed128_into
+from bearerd._native.digest cimport keyed128_of
 from bearerd._native.slots cimport bearerd_high
 
 cdef enum:
@@ -76,11 +76,10 @@ cdef class RefusedTokens:
     def find(self, bytes token not None, double boot, uint64_t generation):
         """The small integer put for these bytes, or -1.  ``generation`` covers configuration and all key sets."""
         cdef unsigned char[16] digest
-        cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
+        cdef size_t length = keyed128_of(token, digest)
         cdef const Memory* found
         if not 0 < length <= <size_t>0xFFFFFFFF:
             return NOTHING
-        keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
         found = self.recall(digest, length, boot, generation)
         return NOTHING if found == NULL else found.value
 
@@ -93,13 +92,12 @@ cdef class RefusedTokens:
         ``name``: the 32 bytes by which logs call the token (SHA-256 of its signing input).
         """
         cdef unsigned char[16] digest
-        cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
+        cdef size_t length = keyed128_of(token, digest)
         if not 0 <= value <= INT32_MAX:
             raise ValueError("value must not be negative, and has 31 bits")
         if PyBytes_GET_SIZE(name) != NAME:
             raise ValueError("a name has 32 bytes")
         if 0 < length <= <size_t>0xFFFFFFFF:  # an empty token costs less to refuse than to remember
-            keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest)
             self.remember(
                 digest, length, <int32_t>value, until_boot, generation, <const unsigned char*>PyBytes_AS_STRING(name)
             )

@@ -13,7 +13,7 @@ from cpython.list cimport PyList_GET_ITEM
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from bearerd._native.digest cimport keyed128_into
+from bearerd._native.digest cimport keyed128_of
 from bearerd._native.entry cimport saturated
 from bearerd._native.generations cimport Generations
 from bearerd._native.revocations cimport Revocations
@@ -46,13 +46,6 @@ cdef tuple found_nothing = tuple([(member, None) for member in Found])
 
 cdef inline size_t place_of(const unsigned char* digest16) noexcept nogil:
     return (digest16[0] | <size_t>digest16[1] << 8) & (LATELY - 1)
-
-
-cdef inline size_t named(bytes token, unsigned char* digest16) noexcept:
-    """What a token is kept under: its keyed digest is written, its length returned."""
-    cdef size_t length = <size_t>PyBytes_GET_SIZE(token)
-    keyed128_into(<const unsigned char*>PyBytes_AS_STRING(token), length, digest16)
-    return length
 
 
 cdef inline int64_t whole_seconds(double wall) noexcept nogil:
@@ -218,7 +211,7 @@ cdef class TokenCache:
         ``wall`` and ``boot`` in seconds.  What the record says comes with HIT, REVOKED and KEYS_CHANGED.
         """
         cdef unsigned char[16] digest
-        cdef size_t length = named(token, digest)
+        cdef size_t length = keyed128_of(token, digest)
         cdef Lookup result = self.look_up(digest, length, wall, boot, generations, revocations)
         if result.found == Finding.HIT or result.found == Finding.REVOKED:
             self.hits += 1
@@ -256,7 +249,7 @@ cdef class TokenCache:
         entry.record_size = <uint32_t>size
         entry.issuer = <uint16_t>issuer
         entry.probes = <uint8_t>(probed // PROBE)
-        named(token, entry.digest)
+        keyed128_of(token, entry.digest)
         self.forget(entry.digest, <size_t>length)
         if length <= <Py_ssize_t>0xFFFFFFFF and size <= <Py_ssize_t>0xFFFFFFFF:
             shelf_add(
@@ -277,7 +270,7 @@ cdef class TokenCache:
     def renew(self, bytes token not None, uint32_t key_generation):
         """The verifying key is still in the issuer's set of this generation."""
         cdef unsigned char[16] digest
-        cdef size_t length = named(token, digest)
+        cdef size_t length = keyed128_of(token, digest)
         cdef uint32_t index = shelf_find(&self.shelf, digest, length)
         if index != <uint32_t>NOBODY:
             self.unsay(digest)
@@ -286,7 +279,7 @@ cdef class TokenCache:
     def drop(self, bytes token not None):
         """Forget a token, if it is known."""
         cdef unsigned char[16] digest
-        cdef size_t length = named(token, digest)
+        cdef size_t length = keyed128_of(token, digest)
         self.forget(digest, length)
 
     cdef int forget(self, const unsigned char* digest16, size_t length) except -1:

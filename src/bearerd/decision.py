@@ -63,8 +63,7 @@ class Challenge:
     resource_metadata: str | None = None  # URL
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
+class Reuse(NamedTuple):
     """Until when, and under what, an answer prepared from this decision may be given again for the same token bytes.
 
     It may be given only while *all* of these still hold; nothing else says what may be reused (G4).  A generation or a

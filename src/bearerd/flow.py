@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
 from bearerd.audit.record import Step
@@ -36,8 +35,7 @@ _ASK_LATER: Final = Refusal(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """A decision, and the id under which its refusal can be looked up (empty on an allow)."""
 
     decision: Decision

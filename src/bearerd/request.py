@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bearerd._native import path as _path
 from bearerd.refusals import Code, Refusal
@@ -15,8 +15,7 @@ _AS_READ = bytes(byte if bytes((byte,)).isalnum() else ord("-") for byte in rang
 _API_KEY_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):  # made for each question: a frozen dataclass takes three times as long
     """The *original* request that a gateway asks about (or the request itself, where a client asks directly)."""
 
     method: str | None  # None: unknown
@@ -81,6 +80,8 @@ def _host(value: str | None) -> str | None:
     """Lower-case, without port and final dot."""
     if value is None:
         return None
+    if ":" not in value:
+        return value.lower().removesuffix(".")
     end = value.find("]") + 1 if value.startswith("[") else 0
     colon = value.find(":", end)
     return (value if colon < 0 else value[:colon]).lower().removesuffix(".")

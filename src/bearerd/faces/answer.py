@@ -7,8 +7,7 @@ to the client, so they get nothing that a client must not read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
@@ -37,8 +36,7 @@ _NGINX_LOSES: Final = frozenset({400, 429})  # sent to nginx as 403
 _AUTH_DIALECTS: Final = frozenset({"nginx", "forwarded"})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes out: any HTTP server can send it."""
 
     status: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
 from bearerd._native import path
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from bearerd.request import Headers, Request
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A request as it was received, by whom."""
 
     method: str
@@ -28,21 +26,30 @@ class Seen:
     listener: str = ""  # the dialect in which ``/auth`` is asked where it came in; empty: it is not
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A question of a gateway's."""
 
     name: str  # of the resource; empty where the host chose none
     face: str
     dialect: str  # "nginx", "forwarded" or "envoy"; empty where the resource has no such face, or there is none
     request: Request | Refusal  # a refusal: what it says of the original request cannot be
-    unknown: Request  # what is known of it even so
+    seen: Seen
+
+    @property
+    def unknown(self) -> Request:
+        """What is known of the original request even where it cannot be what it is said to be."""
+        return view.of(None, None, None, self.seen.headers, trusted=self.seen.trusted, peer=self.seen.peer)
+
+
+_SPOKEN: Final = {ext_authz.FACE: ("envoy",), forward_auth.FACE: tuple(forward_auth.FAMILIES)}
 
 
 def dialect_of(gateways: frozenset[str], face: str) -> str:
     """Which of a resource's gateways speaks at this face; empty where none does."""
-    spoken = ("envoy",) if face == ext_authz.FACE else tuple(forward_auth.FAMILIES)
-    return next((known for known in spoken if known in gateways), "")
+    for known in _SPOKEN[face]:
+        if known in gateways:
+            return known
+    return ""
 
 
 def read(seen: Seen, policy: Policy) -> Asked | None:
@@ -62,7 +69,7 @@ def _asked(seen: Seen, raw: bytes, face: str, policy: Policy) -> Asked:
     name = raw.decode()
     resource = policy.resources.get(name)
     dialect = "" if resource is None else dialect_of(resource.gateways, face)
-    return Asked(name, face, dialect, _original(seen, raw, dialect), _unknown(seen))
+    return Asked(name, face, dialect, _original(seen, raw, dialect), seen)
 
 
 def _by_host(seen: Seen, policy: Policy) -> Asked:
@@ -70,11 +77,7 @@ def _by_host(seen: Seen, policy: Policy) -> Asked:
     chosen = by_host.choose(seen.listener, seen.headers, policy, trusted=seen.trusted)
     if isinstance(chosen, str):
         return _asked(seen, chosen.encode(), forward_auth.FACE, policy)
-    return Asked("", forward_auth.FACE, seen.listener, chosen, _unknown(seen))
-
-
-def _unknown(seen: Seen) -> Request:
-    return view.of(None, None, None, seen.headers, trusted=seen.trusted, peer=seen.peer)
+    return Asked("", forward_auth.FACE, seen.listener, chosen, seen)
 
 
 def _original(seen: Seen, name: bytes, dialect: str) -> Request | Refusal:

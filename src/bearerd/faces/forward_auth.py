@@ -32,11 +32,18 @@ class Family:
     host: bytes
     also: tuple[bytes, ...] = ()  # of the family, and not read: a second one is refused all the same
 
+    @property
+    def names(self) -> frozenset[bytes]:
+        """All of them."""
+        return frozenset({self.method, self.target, self.host, *self.also})
+
 
 FAMILIES: Final = {
     "nginx": Family(b"x-original-method", b"x-original-uri", b"x-original-host"),
     "forwarded": Family(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", (b"x-forwarded-proto",)),
 }
+
+_NAMES: Final = {dialect: family.names for dialect, family in FAMILIES.items()}
 
 
 def original(dialect: str, headers: Headers, *, trusted: bool, peer: str) -> Request | Refusal:
@@ -47,11 +54,11 @@ def original(dialect: str, headers: Headers, *, trusted: bool, peer: str) -> Req
     """
     if not trusted:
         return view.of(None, None, None, headers, peer=peer)
-    family = FAMILIES[dialect]
+    family, names = FAMILIES[dialect], _NAMES[dialect]
     told: dict[bytes, bytes] = {}
     for name, value in headers:
         lower = name.lower()
-        if lower in (family.method, family.target, family.host, *family.also):
+        if lower in names:
             if lower in told:
                 return Refusal(Code.BAD_REQUEST, f"{lower.decode()} is given twice")
             told[lower] = value

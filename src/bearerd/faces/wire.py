@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bearerd.faces.answer import Answer
@@ -15,12 +15,10 @@ def message(answer: Answer, *, to_head: bool = False) -> tuple[bytes, bytes]:
     What follows Date, ``Connection: close`` or nothing, is the connection's affair.  ``to_head``: the answer to a HEAD,
     which has no body, and its length only where it would have one.
     """
-    lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers]
+    text = [_STATUS_LINES[answer.status], *[f"{name}: {value}\r\n" for name, value in answer.headers]]
     if answer.body or not to_head:
-        lines.append(f"Content-Length: {len(answer.body)}")
-    return "".join(f"{line}\r\n" for line in lines).encode(), b"" if to_head else answer.body
+        text.append(f"Content-Length: {len(answer.body)}\r\n")
+    return "".join(text).encode(), b"" if to_head else answer.body
 
 
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}

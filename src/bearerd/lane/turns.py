@@ -58,7 +58,8 @@ class Turns:
     @property
     def waiting(self) -> int:
         """How many requests wait, for their turn or for a key."""
-        return len(self._fresh) + sum(map(len, self._parked.values())) + self._flights
+        parked = sum(map(len, self._parked.values())) if self._parked else 0
+        return len(self._fresh) + parked + self._flights
 
     def wait(self, connection: Connection) -> None:
         """Take a request in."""
