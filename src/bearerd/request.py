@@ -94,7 +94,7 @@ def bearer_token(headers: Headers) -> bytes | Refusal | None:
     field is anonymous.  The scheme is case-insensitive and followed by exactly one space (RFC 9110 section 11.4,
     RFC 6750 section 2.1).
     """
-    fields = [value for name, value in headers if name.lower() == b"authorization"]
+    fields = [value for name, value in headers if len(name) == 13 and name.lower() == b"authorization"]
     if not fields:
         return None
     if len(fields) > 1 or b"," in fields[0]:

@@ -46,6 +46,11 @@ FAMILIES: Final = {
 _NAMES: Final = {dialect: family.names for dialect, family in FAMILIES.items()}
 
 
+def _first_twice(given: Headers) -> str:
+    names = [name for name, _ in given]
+    return next(name for place, name in enumerate(names) if name in names[:place]).decode()
+
+
 def original(dialect: str, headers: Headers, *, trusted: bool, peer: str) -> Request | Refusal:
     """The request that the gateway asks about.
 
@@ -55,13 +60,10 @@ def original(dialect: str, headers: Headers, *, trusted: bool, peer: str) -> Req
     if not trusted:
         return view.of(None, None, None, headers, peer=peer)
     family, names = FAMILIES[dialect], _NAMES[dialect]
-    told: dict[bytes, bytes] = {}
-    for name, value in headers:
-        lower = name.lower()
-        if lower in names:
-            if lower in told:
-                return Refusal(Code.BAD_REQUEST, f"{lower.decode()} is given twice")
-            told[lower] = value
+    given = [(lower, value) for name, value in headers if (lower := name.lower()) in names]
+    told = dict(given)
+    if len(told) != len(given):
+        return Refusal(Code.BAD_REQUEST, f"{_first_twice(given)} is given twice")
     method, host = told.get(family.method), told.get(family.host)
     if method is not None and not METHOD.fullmatch(method):
         return Refusal(Code.BAD_REQUEST, f"{family.method.decode()} is not a method")

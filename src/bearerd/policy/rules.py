@@ -15,8 +15,7 @@ What is refused at once, and what only later, is a question of who learns it:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd._native.rules import AMBIGUOUS, NONE
 from bearerd.refusals import Code, Refusal
@@ -30,8 +29,7 @@ _METHOD_MISS: Final = "in upper case the method would be another rule's"
 _NEAR_MISS: Final = "the path misses an earlier rule only by case or a final slash"
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(NamedTuple):
     """The rule that decides, and whatever else of the request the decision depends on."""
 
     rule: Rule | None  # None: the resource has no enforced rules, or there is a refusal
@@ -41,7 +39,7 @@ class Selected:
     token_in_query: bool = False
 
     @property
-    def index(self) -> int | None:
+    def index(self) -> int | None:  # type: ignore[override]  # nobody asks this tuple where a value stands
         """The rule's place in the file."""
         return None if self.rule is None else self.rule.index
 
