@@ -155,6 +155,19 @@ def counters():
     read(buffer)
     Page(buffer)
 
+def judged():
+    from bearerd._native import claims, probes, sha256
+    terms = frozenset({"jwt"}), False, ("exp", "iat"), 30.0, 3600.0, 1000.0
+    for number in range(200):
+        said = {"exp": 1100.5, "iat": 990 + number, "aud": ["a", "b"], "scope": "a b", "realm": {"roles": ["x", 1]}}
+        said |= {"client_id": "c%d" % number} if number % 2 else {"typ": "ID"} if number % 3 else {"aud": [1]}
+        claims.fault(said, {"typ": "JWT"}, *terms)
+        claims.client(said), claims.audience(said), claims.united(said, ("scope", "realm.roles", "none.at.all"), " ")
+        probes.probes("iss", "t%d" % number, bytes(32), "sub", None, "client", "key")
+        refused(probes.key, 1, "iss", "\\ud800")
+        refused(probes.probes, "iss", None, b"short", None, None, None, None)
+        sha256.sha256(bytes(number))
+
 class Transport:
     """Takes everything, and is nobody's."""
 
@@ -236,7 +249,7 @@ def measured(action: str) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    "table", ["generations", "hosts", "revocations", "tokens", "refused_tokens", "counters", "lane"]
+    "table", ["generations", "hosts", "revocations", "tokens", "refused_tokens", "counters", "judged", "lane"]
 )
 def test_a_table_that_was_used_and_dropped_leaves_nothing(table: str) -> None:
     # What is allocated once, by whoever comes to it late, is no leak: a leak is there each time.
