@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Self
 from unittest.mock import patch
@@ -139,7 +138,7 @@ def an_answer_is_promised_for_too_long() -> Iterator[None]:
 
     def reuse(*given: Any) -> Any:
         found = real(*given)
-        return found and replace(found, until_boot=found.until_boot + 600)
+        return found and found._replace(until_boot=found.until_boot + 600)
 
     with patch.object(decide, "_reuse", reuse):
         yield
