@@ -57,5 +57,3 @@ def united(claims: Mapping[str, Any], paths: Iterable[str], between: str | None)
     Of a list the strings count; a string is split where there is a ``between``.  Any other shape (an object keyed by role,
     a number) says nothing.
     """
-
-__pyx_capi__: dict[str, object]

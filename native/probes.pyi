@@ -16,5 +16,3 @@ def probes(
 
     ``digest``: 32 bytes, whose key is that of kind ``token`` and their lower-case hex.  Raises ValueError as ``key``.
     """
-
-__pyx_capi__: dict[str, object]
