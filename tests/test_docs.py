@@ -133,7 +133,15 @@ def test_the_readme_s_python_compiles(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("example", "file"),
-    [("nginx", "nginx.conf"), ("envoy", "envoy.yaml"), ("traefik", "dynamic.yaml"), ("caddy", "Caddyfile")],
+    [
+        ("nginx", "nginx.conf"),
+        ("nginx", "nginx-caching.conf"),
+        ("envoy", "envoy.yaml"),
+        ("envoy-grpc", "envoy.yaml"),
+        ("traefik", "dynamic.yaml"),
+        ("caddy", "Caddyfile"),
+        ("haproxy", "haproxy.cfg"),
+    ],
 )
 def test_each_example_keeps_the_token_from_the_upstream_in_a_line_that_it_explains(example: str, file: str) -> None:
     text = (ROOT / "examples" / example / file).read_text().lower()
@@ -146,7 +154,14 @@ def test_each_example_keeps_the_token_from_the_upstream_in_a_line_that_it_explai
 
 @pytest.mark.parametrize(
     ("example", "file"),
-    [("nginx", "nginx.conf"), ("envoy", "envoy.yaml"), ("traefik", "dynamic.yaml"), ("caddy", "Caddyfile")],
+    [
+        ("nginx", "nginx.conf"),
+        ("nginx", "nginx-caching.conf"),
+        ("envoy", "envoy.yaml"),
+        ("traefik", "dynamic.yaml"),
+        ("caddy", "Caddyfile"),
+        ("haproxy", "bearerd.lua"),
+    ],
 )
 def test_each_example_knows_every_identity_header_and_the_signed_one(example: str, file: str) -> None:
     text = (ROOT / "examples" / example / file).read_text().lower()
@@ -155,7 +170,7 @@ def test_each_example_knows_every_identity_header_and_the_signed_one(example: st
         assert f"x-auth-{last}" in text or re.search(rf"x\[\^a-z0-9\]auth\[\^a-z0-9\]\([a-z|]*\b{last}\b", text), header
 
 
-@pytest.mark.parametrize("example", ["nginx", "envoy", "traefik", "caddy", "haproxy", "compose"])
+@pytest.mark.parametrize("example", ["nginx", "envoy", "traefik", "caddy", "haproxy", "envoy-grpc", "compose"])
 def test_the_examples_configurations_are_valid(example: str, tmp_path: Path) -> None:
     file = tmp_path / "bearerd.toml"
     file.write_text((ROOT / "examples" / example / "bearerd.toml").read_text())

@@ -212,7 +212,7 @@ def test_a_gateway_asks_the_service_about_the_resource_and_fails_closed(file: st
     assert asked["prefix"].encode()[len(ext_authz.PREFIX) :].decode() in config.resource
     assert config.resource["api"].gateways == ("envoy",)
     assert asked["open"] is False
-    assert asked["identity"] == [name.lower() for name in model.IDENTITY]
+    assert asked["identity"] == [name.lower() for name in (*model.IDENTITY, model.SIGNED)]
     assert {"origin", "access-control-request-method"} <= set(asked["told"])
     shown = [name for name in model.IDENTITY if any(_covers(told, name.lower()) for told in asked["told"])]
     assert shown == list(model.IDENTITY)

@@ -7,12 +7,19 @@
 local BEARERD = "127.0.0.1:9180"
 local PATIENCE = 5000
 
--- Exactly the identity headers of the resource.
-local IDENTITY = { "x-auth-subject", "x-auth-issuer", "x-auth-client", "x-auth-scopes", "x-auth-roles" }
+-- Exactly the identity headers of the resource, and the signed one.
+local IDENTITY = { "x-auth-subject", "x-auth-issuer", "x-auth-client", "x-auth-scopes", "x-auth-roles", "x-auth-identity" }
 -- What bearerd reads of the client's own fields.  All others are no business of its, and some would cost it its fast path.
-local TOLD = { "authorization", "origin", "access-control-request-method", "traceparent" }
+local TOLD = {
+    "authorization", "origin", "access-control-request-method", "traceparent",
+    "accept",                            -- in what form the client reads a refusal
+    "sec-fetch-mode", "sec-fetch-dest",  -- whether it is a browser that goes to a page, for login_redirect
+}
 -- What clients get of a refusal.
-local RETURNED = { "www-authenticate", "retry-after", "cache-control", "content-type", "x-auth-request-id" }
+local RETURNED = {
+    "www-authenticate", "retry-after", "cache-control", "content-type", "x-auth-request-id",
+    "vary", "location", "content-security-policy", "x-content-type-options",
+}
 
 -- Every value of a field; nil where it is not there.  haproxy counts from 0.
 local function every(fields, name)

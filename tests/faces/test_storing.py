@@ -16,7 +16,7 @@ DIALECTS = ("nginx", "forwarded", "envoy")
 def allowed(seconds: int) -> Decision:
     decision = decided(resource(), asked(), verified())
     assert decision.reuse is not None
-    return replace(decision, reuse=replace(decision.reuse, cacheable=seconds))
+    return replace(decision, reuse=decision.reuse._replace(cacheable=seconds))
 
 
 def said(seconds: int, dialect: str) -> dict[str, str]:
@@ -64,4 +64,4 @@ def test_a_refusal_is_never_kept_whatever_it_carries() -> None:
     for dialect in DIALECTS:
         headers = answer.answer(refused, "", dialect).headers
         assert ("Cache-Control", "no-store") in headers
-        assert not any(name in ("X-Accel-Expires", "Vary") for name, _ in headers)
+        assert not any(name == "X-Accel-Expires" for name, _ in headers)

@@ -194,16 +194,16 @@ def _check_store_url(key: str, url: str, store: Store, problems: Problems) -> No
 
 def _check_embedded(server: Server, problems: Problems) -> None:
     """An embedded store is this machine's alone; with listeners for others there will be a second machine some day."""
-    places = [(f"server.listen[{number}]", entry) for number, entry in enumerate(server.listen)]
-    for key, entry in [*places, ("server.grpc", server.grpc)]:
+    places = [(f"server.listen[{number}]", address_of(entry)) for number, entry in enumerate(server.listen)]
+    for key, address in [*places, ("server.grpc", "" if server.grpc is None else address_of(server.grpc))]:
         try:
-            local = isinstance(entry, UnixListener | None) or addresses.parse(address_of(entry)).loopback
+            local = not address or addresses.parse(address).loopback
         except ValueError:
             continue  # told by check_server
         if not local:
             problems.add(
                 key,
-                f"{address_of(entry)} serves other machines, but there is no store.url: revocations would stay on this one",
+                f"{address} serves other machines, but there is no store.url: revocations would stay on this one",
                 "set store.url, or store.embedded = true if there will only ever be one machine",
                 given=("server.listen", "store.url", "store.url_file", "store.embedded"),
             )

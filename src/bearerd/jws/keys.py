@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from bearerd.jws.algorithms import Check
+
 RSA_LEAST_BITS: Final = 2048  # RFC 7518 sections 3.3 and 3.5
 RSA_MOST_BITS: Final = 8192  # beyond it one verification costs a millisecond: a key set must not slow a worker down
 RSA_MOST_EXPONENT: Final = 2**32 - 1  # likewise; every exponent in the field is 3 or 65537
@@ -38,12 +39,8 @@ class Key:
     kty: str
     algorithms: frozenset[str]  # names of the algorithms that it may verify
     thumbprint: str  # RFC 7638 with SHA-256, base64url; for ``oct`` a digest of the secret: never show it
-    _checks: Mapping[str, Check] = field(repr=False, compare=False)  # by algorithm, each bound to the key material
-
-    @property
-    def public(self) -> Any:
-        """The key as cryptography has it (``oct``: the secret)."""
-        return self._material
+    public: Any = field(repr=False, compare=False)  # the key as cryptography has it (``oct``: the secret)
+    _checks: Mapping[str, Check] = field(repr=False, compare=False)  # by algorithm, each bound to that key
 
     def allows(self, alg: Algorithm) -> bool:
         """Whether this key may verify that algorithm."""
@@ -132,7 +129,8 @@ def _secret(secret: bytes, kid: str | None, jwk: Mapping[str, Any]) -> Key:
 
 
 def _bound(kid: str | None, kty: str, algorithms: frozenset[str], thumbprint: str, material: Any) -> Key:
-    return Key(kid, kty, algorithms, thumbprint, {name: ALGORITHMS[name].bind(material) for name in algorithms})
+    checks = {name: ALGORITHMS[name].bind(material) for name in algorithms}
+    return Key(kid, kty, algorithms, thumbprint, material, checks)
 
 
 def _fitting(kty: str, curve: Curve | None = None) -> set[str]:

@@ -8,7 +8,6 @@ rounded down, within which neither the token, its keys nor the view of the revoc
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,4 +28,4 @@ def told(reuse: Reuse, resource: Resource, expires_at: float, now: Now) -> Reuse
     if not left >= 1:  # also true for what is not a number
         return reuse
     seconds = math.floor(left)
-    return replace(reuse, until_wall=until_wall - seconds, until_boot=until_boot - seconds, cacheable=seconds)
+    return reuse._replace(until_wall=until_wall - seconds, until_boot=until_boot - seconds, cacheable=seconds)

@@ -102,6 +102,24 @@ async def test_a_shadow_resource_has_what_only_looks_like_identity_taken_away(tm
         assert "subject" not in found.dynamic_metadata
 
 
+async def test_a_browser_reads_a_page_and_is_sent_to_where_it_signs_in(tmp_path: Path) -> None:
+    resource = {
+        "identifier": "https://api.example/",
+        "gateway": "grpc",
+        "login_redirect": "https://login.example/start",
+        "login_return_parameter": "back",
+    }
+    async with Calls(tmp_path, resource={"api": resource}) as calls:
+        browser = ("accept", "text/html,*/*;q=0.8"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")
+        sent = await calls.ask(asked(*browser, path="/orders/1?a=b"))
+        assert (sent.status.code, sent.denied_response.status.code) == (16, 302)
+        told = {option.header.key: option.header.value for option in sent.denied_response.headers}
+        assert told["location"] == "https://login.example/start?back=https%3A%2F%2Fapi.example%2Forders%2F1%3Fa%3Db"
+        found = await calls.ask(asked(("authorization", "Bearer a.b.c"), *browser))
+        assert found.denied_response.status.code == 401
+        assert found.denied_response.body.startswith("<!doctype html>")
+
+
 async def test_a_refusal_has_the_answer_of_the_other_faces(tmp_path: Path) -> None:
     async with Calls(tmp_path) as calls:
         found = await calls.ask(asked())
@@ -111,6 +129,8 @@ async def test_a_refusal_has_the_answer_of_the_other_faces(tmp_path: Path) -> No
         assert told == {
             "cache-control": "no-store",
             "content-type": "application/problem+json",
+            "vary": "Accept",
+            "x-content-type-options": "nosniff",
             "www-authenticate": 'Bearer realm="api", '
             'resource_metadata="https://api.example/.well-known/oauth-protected-resource"',
             "x-auth-request-id": request_id,

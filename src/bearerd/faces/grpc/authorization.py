@@ -18,13 +18,14 @@ from google.protobuf.message import DecodeError
 from bearerd import request as view
 from bearerd.audit.recorder import Trail
 from bearerd.decision import Decision
-from bearerd.faces import answer, peer
+from bearerd.faces import answer, peer, wanted
 from bearerd.faces.grpc import question, reply
 from bearerd.faces.grpc.question import FACE
 from bearerd.flow import Decided, Flow
 from bearerd.refusals import TABLE, Code, Outcome, Refusal
 
 if TYPE_CHECKING:
+    from bearerd.faces.answer import Answer
     from bearerd.faces.grpc.question import Question
     from bearerd.faces.peer import Peer
     from bearerd.service import Current, Service
@@ -70,7 +71,7 @@ class Authorization:
             return self._refused(_FULL, who)
         found = question.read(asked, limits, trusted=who in self._trust, peer=who.name)
         trail = Trail()
-        return self._written(await self._decided(found, context.time_remaining(), trail), trail)
+        return self._written(await self._decided(found, context.time_remaining(), trail), trail, found)
 
     async def _decided(self, found: Question, left: float | None, trail: Trail) -> Decided:
         """By the deadline, at the latest.  What is known is decided at once, however little time is left."""
@@ -85,16 +86,30 @@ class Authorization:
         except TimeoutError:
             return self._flow.refuse(found.name, _LATE, found.request, face=FACE)
 
-    def _written(self, decided: Decided, trail: Trail) -> bytes:
+    def _written(self, decided: Decided, trail: Trail, found: Question | None = None) -> bytes:
         decision = decided.decision
         if decision.allowed:
             made = reply.allowed(decision, trail.verified)
         else:
-            reveal = self._service.current.config.server.reveal_reason
-            told = answer.answer(decision, decided.request_id, FACE, reveal=reveal)
-            made = reply.denied(told, decision, decided.request_id)
+            made = reply.denied(self._answer(decided, found), decision, decided.request_id)
         written: bytes = made.SerializeToString()
         return written
+
+    def _answer(self, decided: Decided, found: Question | None) -> Answer:
+        """A refusal in the form that the client reads, where it was heard."""
+        current, decision = self._service.current, decided.decision
+        reveal = current.config.server.reveal_reason
+        if found is None:
+            return answer.answer(decision, decided.request_id, FACE, reveal=reveal)
+        resource = current.policy.resources.get(decision.resource)
+        return answer.answer(
+            decision,
+            decided.request_id,
+            FACE,
+            reveal=reveal,
+            form=wanted.form(found.unknown.headers),
+            login=wanted.login(None if resource is None else resource.login, found.request, decision),
+        )
 
     def _refused(self, refusal: Refusal, who: Peer) -> bytes:
         """Where nobody knows of what resource."""

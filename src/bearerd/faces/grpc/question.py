@@ -8,7 +8,7 @@ they are not.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import request as view
@@ -101,4 +101,4 @@ def _original(asked: Any, fields: Headers, raw: Raw, peer: str) -> Request | Ref
     target = raw.get(b":path", http.path.encode())
     found = view.of(http.method, target, http.host or None, fields, trusted=True, sees_all_headers=True, peer=peer)
     exact = b":path" in raw or _STAND_IN not in http.path
-    return found if exact else replace(found, path=None)
+    return found if exact else found._replace(path=None)

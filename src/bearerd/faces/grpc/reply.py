@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 _OK: Final = 0
 _INVALID_ARGUMENT: Final = 3
 _PERMISSION_DENIED: Final = 7
+_UNAUTHENTICATED: Final = 16
 _CODES: Final = {
-    401: 16,
+    302: _UNAUTHENTICATED,  # to where a browser signs in
+    401: _UNAUTHENTICATED,
     403: _PERMISSION_DENIED,
-    429: 8,
-    503: 14,
-}  # UNAUTHENTICATED, …, RESOURCE_EXHAUSTED, UNAVAILABLE
+    429: 8,  # RESOURCE_EXHAUSTED
+    503: 14,  # UNAVAILABLE
+}
 _NOT_FOR_CLIENTS: Final = frozenset({"server"})  # Envoy speaks for itself
 
 
