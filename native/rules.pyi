@@ -21,8 +21,8 @@ class Rules:
     def match(self, method: bytes, path: bytes, preflight: bool, start: int = 0) -> int:
         """The first rule at or after ``start`` whose selectors match, else NONE.
 
-        AMBIGUOUS: an earlier rule (at or after ``start``, with matching method) misses the path only by ASCII case or a
-        final slash, and a later one matches.
+        AMBIGUOUS: an earlier rule (at or after ``start``, with matching method) misses the path only by case, by dots or
+        spaces at a segment's end, or by a final slash, and a later one matches.
         """
 
     def __len__(self) -> int: ...

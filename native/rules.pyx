@@ -24,14 +24,17 @@ cdef enum:
     NEAR_MISS = -2
     NO_MEMORY = -3
     ANY = 0xFFFFFFFF  # instead of an offset: no such selector
-    SCRATCH = 1024  # longer paths are folded on the heap
+    GROWTH = 3  # as many times as long may a text be without case: U+0390 is six bytes then, of two
+    SCRATCH = 1024  # what does not fit is folded on the heap
 
 cdef struct Record:
     uint32_t methods  # offset of names, each after its length in one byte; or ANY
     uint32_t methods_size
-    uint32_t path  # offset of the pattern's text; or ANY.  Its lower-cased twin follows at once
+    uint32_t path  # offset of the pattern's text; or ANY.  Its folded twin follows at once
     uint32_t path_size
-    uint32_t stem  # how much of the text every path begins with that matches, or misses only by case or a final slash
+    uint32_t stem  # how much of the text every path begins with that matches, or misses only by a final slash
+    uint32_t twin_size
+    uint32_t twin_stem  # the same of the twin, for folded paths
     uint8_t below  # the pattern ended in `**`, which the text lacks: whatever follows the text matches
     uint8_t literal  # the text has no star
     uint8_t preflight
@@ -80,9 +83,10 @@ cdef inline size_t segment_end(const unsigned char* p, size_t n) noexcept nogil:
     return n if slash == NULL else <size_t>(slash - p)
 
 
-cdef bint pattern_matches(const Record* rule, const unsigned char* p, const unsigned char* s, size_t n) noexcept nogil:
-    """``p`` is the rule's text or its lower-cased twin, ``s`` the path."""
-    cdef size_t m = rule.path_size
+cdef bint pattern_matches(
+    const Record* rule, const unsigned char* p, size_t m, const unsigned char* s, size_t n
+) noexcept nogil:
+    """``p`` is the rule's text or its twin, ``s`` the path, folded for the twin."""
     cdef size_t of_pattern, of_path
     if rule.literal:
         return (n >= m if rule.below else n == m) and memcmp(p, s, m) == 0
@@ -101,9 +105,9 @@ cdef bint pattern_matches(const Record* rule, const unsigned char* p, const unsi
             return True
 
 
-cdef inline bint has_stem(const Record* rule, const unsigned char* p, const unsigned char* s, size_t n) noexcept nogil:
+cdef inline bint has_stem(size_t stem, const unsigned char* p, const unsigned char* s, size_t n) noexcept nogil:
     """False for nearly every rule that does not match, at the price of some bytes."""
-    return rule.stem <= n and memcmp(p, s, rule.stem) == 0
+    return stem <= n and memcmp(p, s, stem) == 0
 
 
 cdef bint has_method(const unsigned char* names, size_t size, const unsigned char* method, size_t n) noexcept nogil:
@@ -128,7 +132,7 @@ cdef class Rules:
             raise TypeError("rules are compiled once")
         cdef list compiled = [compile_rule(methods, path, preflight) for methods, path, preflight in rules]
         cdef size_t records = sizeof(Record) * <size_t>len(compiled)
-        cdef bytes text = b"".join([methods + path + path.lower() for methods, path, _ in compiled])
+        cdef bytes text = b"".join([methods + path + folded(path) for methods, path, _ in compiled])
         cdef size_t size = <size_t>len(text)
         if records + size >= ANY:
             raise BadPattern("the rules are too large")
@@ -156,19 +160,21 @@ cdef class Rules:
         cdef const Record* rule
         for i in range(start, self.count):
             rule = <const Record*>self.block + i
-            if rule.path != <uint32_t>ANY and not has_stem(rule, self.block + rule.path, path, path_length):
+            if rule.path != <uint32_t>ANY and not has_stem(rule.stem, self.block + rule.path, path, path_length):
                 continue
             if not takes(rule, self.block, method, method_length, preflight):
                 continue
-            if rule.path == <uint32_t>ANY or pattern_matches(rule, self.block + rule.path, path, path_length):
+            if rule.path == <uint32_t>ANY or pattern_matches(
+                rule, self.block + rule.path, rule.path_size, path, path_length
+            ):
                 return near_miss_before(self, i, method, method_length, path, path_length, preflight, start)
         return NO_RULE
 
     def match(self, bytes method not None, bytes path not None, bint preflight, Py_ssize_t start=0):
         """The first rule at or after ``start`` whose selectors match, else NONE.
 
-        AMBIGUOUS: an earlier rule (at or after ``start``, with matching method) misses the path only by ASCII case or a
-        final slash, and a later one matches.
+        AMBIGUOUS: an earlier rule (at or after ``start``, with matching method) misses the path only by case, by dots or
+        spaces at a segment's end, or by a final slash, and a later one matches.
         """
         cdef Py_ssize_t found
         if start < 0:
@@ -198,40 +204,107 @@ cdef Py_ssize_t near_miss_before(
     const unsigned char* path, size_t n,
     bint preflight, Py_ssize_t start,
 ) noexcept nogil:
-    """``found``, or NEAR_MISS where a rule before it differs from the path only by ASCII case or a final slash.
+    """``found``, or NEAR_MISS where a rule before it matches the path once both are folded, with or without a final slash.
 
-    Upstreams that ignore case or final slashes would serve /ADMIN as /admin: the laxer rule must not decide that.
+    Upstreams that ignore case or final slashes would serve /ADMIN as /admin, and Windows /admin. as well: the laxer rule
+    must not decide that.
     """
     cdef unsigned char[SCRATCH] small
-    cdef unsigned char* folded = small
+    cdef unsigned char* text = small
     cdef const Record* rule
+    cdef const unsigned char* pattern
     cdef Py_ssize_t i, answer = found
-    cdef size_t j, twin
+    cdef Py_ssize_t size
+    cdef size_t twin
     if start == found:
         return found
-    if n + 1 > SCRATCH:
-        folded = <unsigned char*>malloc(n + 1)
-        if folded == NULL:
+    if GROWTH * n + 1 > SCRATCH:
+        text = <unsigned char*>malloc(GROWTH * n + 1)
+        if text == NULL:
             return NO_MEMORY
-    for j in range(n):
-        folded[j] = to_lower(path[j])
-    folded[n] = c'/'
-    twin = n - 1 if n > 1 and folded[n - 1] == c'/' else n + 1  # the length with, or without, the final slash
+    size = fold(path, n, text)
+    if size < 0:
+        answer = NO_MEMORY
+        found = start  # nothing to look for
+    else:
+        n = <size_t>size
+        text[n] = c'/'
+        twin = n - 1 if n > 1 and text[n - 1] == c'/' else n + 1  # the length with, or without, the final slash
     for i in range(start, found):
         rule = <const Record*>rules.block + i
-        if rule.path == <uint32_t>ANY or not has_stem(rule, rules.block + rule.path + rule.path_size, folded, n):
+        pattern = rules.block + rule.path + rule.path_size
+        if rule.path == <uint32_t>ANY or not has_stem(rule.twin_stem, pattern, text, n):
             continue
         if not takes(rule, rules.block, method, method_length, preflight):
             continue
         if (
-            pattern_matches(rule, rules.block + rule.path + rule.path_size, folded, n)
-            or pattern_matches(rule, rules.block + rule.path + rule.path_size, folded, twin)
+            pattern_matches(rule, pattern, rule.twin_size, text, n)
+            or pattern_matches(rule, pattern, rule.twin_size, text, twin)
         ):
             answer = NEAR_MISS
             break
-    if folded != small:
-        free(folded)
+    if text != small:
+        free(text)
     return answer
+
+
+# ---- folding: what the laxest upstreams do not tell apart ----
+
+
+cdef Py_ssize_t fold(const unsigned char* path, size_t n, unsigned char* out) noexcept nogil:
+    """Without case, and without the dots and spaces at a segment's end (Windows drops them).  ``out`` holds GROWTH * n.
+
+    Returns the length, or -1 where there is no memory.
+    """
+    cdef size_t i, length = 0
+    cdef size_t segment = 0  # where the current one begins in ``out``
+    cdef Py_ssize_t size
+    for i in range(n):
+        if path[i] >= 0x80:
+            break
+        out[i] = to_lower(path[i])
+    else:
+        i = n
+    size = <Py_ssize_t>n if i == n else without_case(path, n, out)
+    if size < 0:
+        return -1
+    for i in range(<size_t>size):
+        if out[i] == c'/':
+            length = without_end(out, segment, length)
+            segment = length + 1
+        out[length] = out[i]
+        length += 1
+    return <Py_ssize_t>without_end(out, segment, length)
+
+
+cdef inline size_t without_end(const unsigned char* text, size_t segment, size_t end) noexcept nogil:
+    """Where the segment ends without its last dots and spaces; one of nothing else keeps its first."""
+    while end > segment + 1 and (text[end - 1] == c'.' or text[end - 1] == c' '):
+        end -= 1
+    return end
+
+
+cdef Py_ssize_t without_case(const unsigned char* path, size_t n, unsigned char* out) noexcept with gil:
+    """By Unicode: U+017F is an ``s`` and U+212A a ``k`` to whoever ignores case so.  -1: no memory."""
+    cdef bytes text
+    try:
+        text = path[:n].decode("utf-8", "surrogateescape").casefold().encode("utf-8", "surrogateescape")
+    except Exception:
+        return -1
+    if <size_t>len(text) > GROWTH * n:
+        return -1
+    memcpy(out, PyBytes_AS_STRING(text), <size_t>len(text))
+    return len(text)
+
+
+cdef bytes folded(bytes text):
+    """The twin of a pattern's text."""
+    cdef size_t n = <size_t>len(text)
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(GROWTH * n + 1))
+    cdef Py_ssize_t size = fold(<const unsigned char*>PyBytes_AS_STRING(text), n, <unsigned char*>PyBytes_AS_STRING(out))
+    if size < 0:
+        raise MemoryError
+    return out[:size]
 
 
 # ---- compiling ----
@@ -255,16 +328,19 @@ cdef void fill(Record* records, list compiled, uint32_t offset):
     cdef Record* rule
     for i in range(len(compiled)):
         methods, path, (any_method, any_path, below, literal, preflight) = compiled[i]
+        twin = folded(path)
         rule = records + i
         rule.methods = <uint32_t>ANY if any_method else offset
         rule.methods_size = <uint32_t>len(methods)
         rule.path = <uint32_t>ANY if any_path else offset + rule.methods_size
         rule.path_size = <uint32_t>len(path)
         rule.stem = <uint32_t>len(path.partition(b"*")[0].rstrip(b"/"))
+        rule.twin_size = <uint32_t>len(twin)
+        rule.twin_stem = <uint32_t>len(twin.partition(b"*")[0].rstrip(b"/"))
         rule.below = below
         rule.literal = literal
         rule.preflight = preflight
-        offset += rule.methods_size + 2 * rule.path_size
+        offset += rule.methods_size + rule.path_size + rule.twin_size
 
 
 cdef bytes pack_methods(methods):

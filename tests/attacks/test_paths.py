@@ -29,6 +29,7 @@ GOOD = token()
         "/x/%5c../admin", "/admin%00/x", "/admin%0a/x", "/admin%3fx", "/admin%23/x", "/%ff", "/%c0%afadmin", "/x%",
         "/x%4", "/x%zz", "/exact/", "/EXACT", "/exact%2f", "/%61dmin/x", "/admin/%78", "admin/x", "http://a/admin/x", "",
         "/x#/admin", "/exact?/../x", "/x/..", "/x/.", "/admin%7f/x", "/%c2%85admin",
+        "/admin./x", "/admin%20/x", "/Admin.%20./x", "/exact.", "/exact%20", "/EXACT./", "/adm%C4%B0n/x/..",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("face", ["forwarded", "envoy"])
