@@ -54,6 +54,11 @@ load: native     ## Locust against the demo's programs; writes an HTML report
 outages: native  ## how fast revocations spread, and what an outage does to decisions; writes docs/outages-report.md
 	@$(BIN)/python loadtests/outages.py
 
+.PHONY: tricks
+tricks: native   ## every trick against every gateway, as it should be and spoiled; writes docs/gateway-tricks.md
+	@PYTHONPATH=tests:examples/demo $(BIN)/python -m gateways.record
+	@$(BIN)/python docs/generate.py
+
 strain: native   ## bearerd with a million of everything, in floods and overload; writes docs/strain-report.md
 	@$(BIN)/python loadtests/strain.py
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import tricks_tables
+
 from bearerd.issuers.faults import MEANING
 from bearerd.limits import Limits
 from bearerd.metrics import markdown
@@ -45,6 +47,9 @@ TABLES = {
     "limits": ("operations.md", limits),
     "metrics": ("metrics.md", markdown),
     "faults": ("keys.md", faults),
+    "results": ("gateway-tricks.md", tricks_tables.results),
+    "weaknesses": ("gateway-tricks.md", tricks_tables.weaknesses),
+    "tricks": ("gateway-tricks.md", tricks_tables.tricks),
 }
 
 

@@ -25,6 +25,7 @@ FLOORS = (
     ("timekeeper",),
     ("log", "metrics"),
     ("jws",),
+    ("tricks",),
     ("config",),
     ("store",),
     ("issuers",),

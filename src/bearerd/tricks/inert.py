@@ -1,0 +1,60 @@
+"""Tricks that work on no configuration that we spoiled, and why they stay in the corpus: other gateways are not ours."""
+
+from __future__ import annotations
+
+_MEASURE = "no trick at all: what it gets is what all others are measured by"
+_REFUSED = "every gateway here refuses it, or reads it as one request for the open path"
+_OWN_WORD = "what it names is the gateway's own word, and is said after the client's was taken away"
+_NO_PATH = "there is no path in it that anybody serves"
+
+INERT: dict[str, str] = {
+    "spellings/plain": _MEASURE,
+    "credentials/none": _MEASURE,
+    "methods/forbidden": _MEASURE,
+    "climbs/space": "no server that we know takes two dots and a space for two dots",
+    "climbs/raw-tab": "who knows tabs ends the target there; all others refuse it",
+    "spellings/parameter-open": "who cuts a parameter off goes on at the next slash",
+    "spellings/space-first": "no server that we know drops a space at a segment's beginning",
+    "spellings/star": _NO_PATH,
+    "queries/ampersand": "an ampersand begins no query",
+    "hosts/absolute-one-slash": "who takes it for a target without a host refuses it",
+    "hosts/absolute-query": "a query is no path",
+    "hosts/absolute-fragment": "a fragment is no path",
+    "hosts/absolute-in-path": "a path that looks like a target stays a path",
+    "hosts/absolute-open-as-host": "the host is no part of the path to anybody",
+    "hosts/authority": _NO_PATH,
+    "hosts/asterisk": _NO_PATH,
+    "hosts/empty": "an empty host is nobody's trusted one",
+    "hosts/percent": "no server that we know decodes a host",
+    "identity/quoted-name": "no server that we know takes quotation marks off a name",
+    "identity/crlf-in-path": "no gateway here writes a decoded path into a head; nginx does where $uri stands in a header, which no example has",
+    "identity/crlf-in-query": "no gateway here decodes a query",
+    "identity/lf-in-query": "no gateway here decodes a query",
+    "dialects/reroute-x-forwarded-path": "no framework that we know follows it to another path",
+    "dialects/reroute-x-forwarded-prefix": "frameworks make links of it, and follow it to no other path",
+    "dialects/reroute-x-original-path": "no framework that we know follows it to another path",
+    "dialects/says-x-accel-redirect": "only answers are believed in it",
+    "dialects/says-x-sendfile": "only answers are believed in it",
+    "methods/forbidden-overrides-get": "no gateway here asks about the overriding method",
+    "methods/tab": _REFUSED,
+    "methods/space-before": _REFUSED,
+    "methods/none": _REFUSED,
+    "connections/named-host": "a host is no field that a hop takes away",
+    "connections/named-host-second": "a host is no field that a hop takes away",
+    "connections/named-original": _OWN_WORD,
+    "connections/named-forwarded": _OWN_WORD,
+    "connections/named-length": "the length of a body is said anew for the next hop",
+    "connections/named-coding": "the coding of a body is said anew for the next hop",
+    "connections/pipelined-http-1.0": "the older version ends with its answer, and what follows is not read",
+    "connections/upgrade-secret": "the change of protocol is decided like any request, and there is no other question to it",
+    "connections/trailers-host": "no upstream that we know reads a host behind a body",
+    "connections/trailers-reroute": "no upstream that we know reads a path behind a body",
+    "connections/trailers-length": "no upstream that we know reads a length behind a body",
+    "connections/trailers-coding": "no upstream that we know reads a coding behind a body",
+    "framing/http-1.0-chunked-alone": "the older version ends with its answer, and what follows is not read",
+    "framing/get-chunks": "the second request is a chunk, and no line of it begins one",
+    "lines/two-targets": _REFUSED,
+    "lines/two-versions": _REFUSED,
+    "lines/no-break-space": _REFUSED,
+    "lines/fold-first": _REFUSED,
+}
