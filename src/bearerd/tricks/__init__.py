@@ -2,6 +2,8 @@
 
 from bearerd.tricks.corpus import GROUPS, TRICKS
 from bearerd.tricks.judge import judge
-from bearerd.tricks.model import Answer, Outcome, Seen, Target, Trick, Verdict
+from bearerd.tricks.model import Answer, Outcome, Target, Verdict
+from bearerd.tricks.seen import Seen
+from bearerd.tricks.trick import Trick
 
 __all__ = ["GROUPS", "TRICKS", "Answer", "Outcome", "Seen", "Target", "Trick", "Verdict", "judge"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerd.tricks.model import Trick
+from bearerd.tricks.trick import Trick
 
 # name, one step up, what it hopes for
 STEPS = (

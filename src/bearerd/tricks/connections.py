@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerd.tricks.model import Trick
+from bearerd.tricks.trick import Trick
 
 _FIRST = "GET {open} HTTP/1.1\r\nHost: {host}\r\n{kept}\r\n"
 _SECOND = "GET {secret} HTTP/1.1\r\nHost: {host}\r\n{tagged}Connection: close\r\n\r\n"

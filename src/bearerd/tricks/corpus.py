@@ -14,8 +14,8 @@ from bearerd.tricks.identity import IDENTITIES
 from bearerd.tricks.inert import INERT
 from bearerd.tricks.lines import LINES, SIZES
 from bearerd.tricks.methods import METHODS
-from bearerd.tricks.model import Trick
 from bearerd.tricks.spellings import QUERIES, SPELLINGS
+from bearerd.tricks.trick import Trick
 
 _ALL = (
     *CLIMBS, *SPELLINGS, *QUERIES, *HOSTS, *IDENTITIES, *CREDENTIALS, *DIALECTS, *METHODS, *CONNECTIONS, *BODIES, *LINES, *SIZES,

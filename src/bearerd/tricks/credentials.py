@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerd.tricks.model import Trick
+from bearerd.tricks.trick import Trick
 
 # name, the lines, what it hopes for
 LINES: tuple[tuple[str, tuple[str, ...], str], ...] = (

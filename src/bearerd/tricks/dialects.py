@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerd.tricks.model import Trick
+from bearerd.tricks.trick import Trick
 
 PATHS = (
     "X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerd.tricks.model import Trick
+from bearerd.tricks.trick import Trick
 
 _TWO = "Two lengths: who counts bytes finds a body, who counts chunks a second request."
 _ONE = "A length that two readers read as two: one finds a body, the other a second request."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerd.tricks.model import Trick
+from bearerd.tricks.trick import Trick
 
 # A field's name may hold these beside letters, digits and hyphens (RFC 9110 section 5.6.2).
 SEPARATORS = (

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bearerd.tricks import readings
-from bearerd.tricks.model import NOBODYS, Answer, Outcome, Seen, Target, Trick, Verdict
+from bearerd.tricks.model import NOBODYS, Answer, Outcome, Target, Verdict
+from bearerd.tricks.seen import Seen
+from bearerd.tricks.trick import Trick
 
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 _LENGTHS = ("content-length", "transfer-encoding")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from bearerd.tricks import readings
-from bearerd.tricks.model import Seen
+from bearerd.tricks.seen import Seen
 
 MOST_HEAD = 256 * 1024
 MOST_NOTES = 100_000

@@ -1,4 +1,4 @@
-"""What a trick is, what it is aimed at, and what may come of it.  Values only: nothing here touches the network."""
+"""What tricks are aimed at, and what may come of them: values only."""
 
 from __future__ import annotations
 
@@ -56,35 +56,6 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Trick:
-    """A request, as data: templates in latin-1, which ``request`` fills in (``writing.py`` lists what stands in braces)."""
-
-    name: str  # unique: "climbs/dots-encoded"
-    tries: str  # in one sentence, what it hopes for
-    target: str = "{open}"
-    method: str = "GET"
-    version: str = " HTTP/1.1"
-    lines: tuple[str, ...] = ()  # header lines, behind Host and before what every request has
-    host: str | None = "Host: {host}"  # None: no such line
-    credential: bool = True  # whether the token is shown as usual; False: the lines say what they say of it
-    keep: bool = False  # without ``Connection: close``: several requests, or a Connection line of its own
-    body: str = ""
-    raw: str | None = None  # the whole request, instead of all of the above
-    inert: str = ""  # why no weakened configuration that we know falls for it; empty: some do
-
-    @property
-    def group(self) -> str:
-        """The subject: the part of the name before the slash."""
-        return self.name.partition("/")[0]
-
-    def request(self, target: Target) -> bytes:
-        """The very bytes to send."""
-        from bearerd.tricks.writing import written
-
-        return written(self, target)
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of a gateway, as read."""
 
@@ -95,21 +66,6 @@ class Answer:
     def get(self, name: str) -> str:
         """The first value of a field, or empty."""
         return next((value for given, value in self.fields if given == name), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One request as an upstream received it (``mirror.py`` takes such notes)."""
-
-    head: bytes  # from the request line to the empty line
-    trailers: bytes = b""
-
-    @property
-    def tag(self) -> str:
-        """Which request of a corpus it was; empty where nothing tells."""
-        from bearerd.tricks.readings import tag_of
-
-        return tag_of(self.head)
 
 
 @dataclass(frozen=True, slots=True)

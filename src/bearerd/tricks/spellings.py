@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerd.tricks.model import Trick
+from bearerd.tricks.trick import Trick
 
 SPELLINGS = tuple(
     Trick(f"spellings/{name}", tries, target=target)

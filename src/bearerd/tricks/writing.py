@@ -33,21 +33,9 @@ import re
 import urllib.parse
 from collections.abc import Callable
 
-from bearerd.tricks.model import FORGED, NOBODYS, TAG, Target, Trick
+from bearerd.tricks.model import FORGED, NOBODYS, TAG, Target
 
 _BRACES = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
-
-
-def written(trick: Trick, target: Target) -> bytes:
-    """The bytes of a trick's request."""
-    if trick.raw is not None:
-        return fill(trick.raw, target).encode("latin-1")
-    body = fill(trick.body, target)
-    lines = [f"{trick.method} {trick.target}{trick.version}"]
-    lines += [trick.host] if trick.host is not None else []
-    lines += [line.replace("{length}", str(len(body))) for line in trick.lines]
-    lines += usual(target, shown=trick.credential, keep=trick.keep)
-    return (fill("\r\n".join([*lines, "", ""]), target) + body).encode("latin-1")
 
 
 def usual(target: Target, *, shown: bool = True, keep: bool = False) -> list[str]:
