@@ -75,5 +75,9 @@ class StoreError(BearerdError):
     code = Code.STALE_STATE
 
 
+class StoreRight(StoreError):
+    """The store's user may not give this command, or not with these keys."""
+
+
 class StoreFull(StoreError):
     """The revocation limit is reached: nothing more is acknowledged."""

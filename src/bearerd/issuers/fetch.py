@@ -30,11 +30,12 @@ from bearerd.issuers.faults import Reason
 from bearerd.issuers.names import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from aiohttp.abc import AbstractResolver
     from aiohttp.connector import AddrInfoType
+    from multidict import CIMultiDictProxy
 
     from bearerd.config.model import Issuer
 
@@ -64,7 +65,8 @@ class Response:
 class Fetcher:
     """Fetches the documents of one issuer, by the rules of its configuration.
 
-    ``resolver`` replaces the system's name resolution (tests change DNS answers with it).
+    ``resolver`` replaces the system's name resolution (tests change DNS answers with it); ``heard`` is told of each answer's head
+    (URL, status, fields) before it is judged.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class Fetcher:
         *,
         timeout: float = TIMEOUT,
         resolver: AbstractResolver | None = None,
+        heard: Callable[[URL, int, CIMultiDictProxy[str]], None] | None = None,
     ) -> None:
         self._config = issuer
+        self._heard = heard
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._resolver = resolver or Resolver()
@@ -98,6 +102,8 @@ class Fetcher:
         target = self._checked(url)
         for _ in range(MAX_REDIRECTS + 1):
             async with self._opened(target, etag) as answer:
+                if self._heard is not None:
+                    self._heard(target, answer.status, answer.headers)
                 if answer.status not in _REDIRECTS:
                     return await self._read(target, answer, conditional=etag is not None)
                 locations = answer.headers.getall("Location", [])

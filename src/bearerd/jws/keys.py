@@ -42,6 +42,11 @@ class Key:
     public: Any = field(repr=False, compare=False)  # the key as cryptography has it (``oct``: the secret)
     _checks: Mapping[str, Check] = field(repr=False, compare=False)  # by algorithm, each bound to that key
 
+    @property
+    def bits(self) -> int | None:
+        """The size of an RSA modulus; None: a key of another kind, whose size its algorithm tells."""
+        return int(self._material.key_size) if self.kty == "RSA" else None
+
     def allows(self, alg: Algorithm) -> bool:
         """Whether this key may verify that algorithm."""
         return alg.name in self.algorithms

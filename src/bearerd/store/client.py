@@ -27,7 +27,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from bearerd.errors import ConfigError, StoreError
+from bearerd.errors import ConfigError, StoreError, StoreRight
 from bearerd.store import address, seal
 from bearerd.store.names import DEFAULT_FLEET, Names
 from bearerd.store.script import Script
@@ -160,7 +160,7 @@ def _answered(error: ResponseError) -> StoreError:
     """A server's error in words for whoever is on call."""
     text = str(error)
     if isinstance(error, NoPermissionError):
-        return StoreError(f"the store user lacks a right: {text} (docs/store.md lists them)")
+        return StoreRight(f"the store user lacks a right: {text} (docs/store.md lists them)")
     if isinstance(error, OutOfMemoryError):
         return StoreError("the store is out of memory (maxmemory): it takes neither revocations nor heartbeats")
     return StoreError(f"the store answered: {text.removeprefix('FOREIGN ')}")

@@ -29,7 +29,7 @@ class Facts:
 
 async def look(link: Link) -> Facts:
     """Ask the server.  Raises StoreError."""
-    info = _parse(await link.call("INFO"))
+    info = await told(link)
     (waitaof,) = await link.call("COMMAND", "INFO", "WAITAOF") or (None,)
     product, version = (
         ("Valkey", info["valkey_version"]) if "valkey_version" in info else ("Redis", info.get("redis_version", "?"))
@@ -45,7 +45,9 @@ async def look(link: Link) -> Facts:
     )
 
 
-def _parse(info: bytes) -> dict[str, str]:
+async def told(link: Link) -> dict[str, str]:
+    """All of INFO.  Raises StoreError."""
+    info = await link.call("INFO")
     pairs = (line.split(":", 1) for line in info.decode(errors="replace").splitlines() if ":" in line)
     return {name: value.strip() for name, value in pairs}
 
