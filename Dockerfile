@@ -9,6 +9,7 @@ WORKDIR /src
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY native ./native
 COPY src ./src
+COPY examples ./examples
 RUN python -m venv /opt/bearerd \
  && /opt/bearerd/bin/pip install --no-cache-dir ".[embedded,grpc]"
 

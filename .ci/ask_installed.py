@@ -66,12 +66,25 @@ def ask(url: str, headers: dict[str, str]) -> int:
         return refused.code
 
 
+def start_with_examples() -> None:
+    """``init`` has the examples with it, and what it prints of them passes ``check``."""
+    bearerd = [sys.executable, "-m", "bearerd"]
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*bearerd, "init", "nginx", "--out", folder], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*bearerd, "check", "--config", str(Path(folder) / "bearerd.toml")], check=True, stdout=subprocess.DEVNULL
+        )
+        if "auth_request" not in (Path(folder) / "nginx.conf").read_text():
+            raise SystemExit("bearerd init nginx wrote no nginx.conf that asks bearerd")
+
+
 def main() -> None:
     """Start, ask, stop."""
     from bearerd._native import clock
 
     if clock.HAS_TEST_HOOK:
         raise SystemExit("the installed package can have its clock shifted: a test build leaked into it")
+    start_with_examples()
     key = Ed25519PrivateKey.generate()
     listen, admin, probes = ports(3)
     with tempfile.TemporaryDirectory() as folder:

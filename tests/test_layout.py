@@ -39,6 +39,7 @@ FLOORS = (
     ("faces",),
     ("lane",),
     ("serve",),
+    ("starter",),
     ("cli",),
     ("__main__",),
 )

@@ -18,6 +18,7 @@ from bearerd.cli.output import Failure
 from bearerd.errors import BearerdError, ConfigError
 
 COMMANDS: Final = {
+    "init": "Print a starting configuration for bearerd and a gateway.",
     "serve": "Serve decisions.",
     "check": "Validate a configuration; show what it amounts to and what it opens.",
     "explain": "Judge a token step by step, or tell why a request was refused.",
