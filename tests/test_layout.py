@@ -39,7 +39,7 @@ FLOORS = (
     ("faces",),
     ("lane",),
     ("serve",),
-    ("starter",),
+    ("starter", "doctor"),
     ("cli",),
     ("__main__",),
 )

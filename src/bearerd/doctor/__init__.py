@@ -1,0 +1,1 @@
+"""What ``bearerd doctor`` looks at, one subject a file; each returns findings, and changes nothing that lasts."""
