@@ -22,11 +22,12 @@ from bearerd import metrics
 from bearerd import request as view
 from bearerd import service as services
 from bearerd._native import clock
+from bearerd.audit.labels import labels
 from bearerd.errors import ConfigError
 from bearerd.flow import Flow
 from bearerd.issuers import disk
 from bearerd.refusals import Code
-from bearerd.service import Service, labels
+from bearerd.service import Service
 from bearerd.store import snapshot
 from bearerd.store.entries import Kind
 

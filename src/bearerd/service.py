@@ -22,6 +22,7 @@ from bearerd._native.refused import RefusedTokens
 from bearerd._native.tokens import TokenCache
 from bearerd.audit.freshness import Freshness
 from bearerd.audit.health import health
+from bearerd.audit.labels import labels
 from bearerd.audit.recorder import Recorder, subject_key
 from bearerd.audit.watch import Watch
 from bearerd.callers import Callers
@@ -29,7 +30,6 @@ from bearerd.config import files
 from bearerd.config.effective import RELOADABLE, clock_hold
 from bearerd.decision import Pending
 from bearerd.errors import BearerdError, ConfigError, StoreError
-from bearerd.issuers.faults import Reason
 from bearerd.issuers.refresh import Refresher
 from bearerd.issuers.registry import Issuers
 from bearerd.policy.resource import Policy
@@ -368,19 +368,6 @@ def _ending() -> bool:
     """Whether this task was cancelled: a fault in its clean-up has taken the cancellation's place."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], tuple[str, ...]]:
-    """The label values that a configuration gives the metrics: faces of each resource, issuers, reasons of failure."""
-    asked = {name for caller in config.caller if "introspect" in caller.may for name in caller.resources}
-    resources = {}
-    for name, resource in config.resource.items():
-        faces = [] if set(resource.gateways).isdisjoint({"nginx", "forwarded"}) else ["forward_auth"]
-        faces += ["ext_authz"] if "envoy" in resource.gateways else []
-        faces += ["grpc"] if "grpc" in resource.gateways else []
-        faces += ["introspect"] if name in asked else []
-        resources[name] = tuple(faces)
-    return resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason)
 
 
 def _reloadable(before: Config, after: Config) -> Config:

@@ -20,7 +20,9 @@ API = "https://api.example.test/v1"
 CHECKS = {
     "nginx": ["-p", ".", "-c", "nginx.conf", "-e", "stderr", "-t"],
     "envoy": ["--mode", "validate", "-c", "envoy.yaml"],
+    "envoy-grpc": ["--mode", "validate", "-c", "envoy.yaml"],
     "caddy": ["validate", "--config", "Caddyfile"],
+    "haproxy": ["-c", "-f", "haproxy.cfg"],
 }
 
 
@@ -32,22 +34,22 @@ def init(name: str, folder: Path, *options: str) -> Path:
     return folder / "bearerd.toml"
 
 
-def three_ports(stage: Stage) -> int:
-    """The first of three free ports in a row."""
+def four_ports(stage: Stage) -> int:
+    """The first of four free ports in a row."""
     taken = set(stage.ports.values())
     start = stage.ports["bearerd"]
     return next(
         port
         for port in range(start if start < 60_000 else start - 5_000, 65_000)
-        if all(one not in taken and is_free(one) for one in range(port, port + 3))
+        if all(one not in taken and is_free(one) for one in range(port, port + 4))
     )
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN if name in GATEWAYS])
 def test_what_init_writes_works_with_another_issuer_identifier_and_upstream(name: str, tmp_path: Path) -> None:
     with Stage.on_free_ports(tmp_path / "stage") as stage:
-        first = three_ports(stage)
-        stage.ports |= {"bearerd": first, "admin": first + 1, "probes": first + 2}
+        first = four_ports(stage)
+        stage.ports |= {"bearerd": first, "admin": first + 1, "probes": first + 2, "grpc": first + 3}
         folder = tmp_path / "made"
         config = init(
             name,

@@ -41,7 +41,7 @@ def test_without_wishes_it_is_the_tested_example(name: str) -> None:
 @pytest.mark.parametrize("name", GATEWAYS)
 def test_no_address_of_the_example_is_left(name: str) -> None:
     told = "\n".join(gateways.written(name, other(name)).values())
-    for port in (str(GATEWAYS[name].port), "9180", "9000"):
+    for port in (str(GATEWAYS[name].port), "9180", "9183", "9000"):
         assert port not in told
     for port in ("4443", "7100", "7200"):
         assert port in told

@@ -45,7 +45,7 @@ class Key:
     @property
     def bits(self) -> int | None:
         """The size of an RSA modulus; None: a key of another kind, whose size its algorithm tells."""
-        return int(self._material.key_size) if self.kty == "RSA" else None
+        return int(self.public.key_size) if self.kty == "RSA" else None
 
     def allows(self, alg: Algorithm) -> bool:
         """Whether this key may verify that algorithm."""

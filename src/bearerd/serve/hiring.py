@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bearerd import metrics
+from bearerd.audit.labels import labels
 from bearerd.serve.listeners import name_of
 from bearerd.serve.worker import Orders
-from bearerd.service import labels
 from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:

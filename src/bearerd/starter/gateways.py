@@ -69,6 +69,25 @@ GATEWAYS: Final[dict[str, Gateway]] = {
             )
         },
     ),
+    "envoy-grpc": Gateway(
+        port=8085,
+        run="envoy -c envoy.yaml",
+        public={
+            "envoy.yaml": (("address: 127.0.0.1, port_value: 8085", 'address: "{it.host}", port_value: {it.port}'),)
+        },
+        bearerd={
+            "envoy.yaml": (
+                ("address: 127.0.0.1, port_value: 9180", 'address: "{it.host}", port_value: {it.port}'),
+                ("address: 127.0.0.1, port_value: 9183", 'address: "{it.grpc.host}", port_value: {it.grpc.port}'),
+            )
+        },
+        upstream={
+            "envoy.yaml": (
+                ("- name: app\n      type: STATIC", "- name: app\n      type: {it.discovery}"),
+                ("address: 127.0.0.1, port_value: 9000", 'address: "{it.host}", port_value: {it.port}'),
+            )
+        },
+    ),
     "traefik": Gateway(
         port=8082,
         run="traefik --configfile traefik.yaml",
@@ -92,6 +111,16 @@ GATEWAYS: Final[dict[str, Gateway]] = {
             )
         },
         upstream={"Caddyfile": (("reverse_proxy 127.0.0.1:9000", "reverse_proxy {it}"),)},
+    ),
+    "haproxy": Gateway(
+        port=8084,
+        run="haproxy -db -f haproxy.cfg",
+        public={"haproxy.cfg": (("bind 127.0.0.1:8084", "bind {it}"),)},
+        bearerd={
+            "haproxy.cfg": (("server bearerd 127.0.0.1:9180", "server bearerd {it}"),),
+            "bearerd.lua": (('"127.0.0.1:9180"', '"{it}"'),),
+        },
+        upstream={"haproxy.cfg": (("server app 127.0.0.1:9000", "server app {it}"),)},
     ),
 }
 

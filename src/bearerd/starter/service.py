@@ -22,6 +22,8 @@ def written(gateway: str, wishes: Wishes) -> str:
         text = _set(text, "listen", [str(wishes.bearerd)])
         text = _set(text, "admin", str(wishes.bearerd.behind(1)))
         text = _set(text, "probes", str(wishes.bearerd.behind(2)))
+        if gateway == "envoy-grpc":
+            text = _set(text, "grpc", str(wishes.bearerd.grpc))
     if wishes.issuer != ISSUER:
         text = _without(_set(text, "issuer", wishes.issuer), "name")
     if wishes.issuer.startswith("https:"):  # nothing is left that only a development profile may have

@@ -46,6 +46,11 @@ class Endpoint:
         """How Envoy finds it: it takes names in clusters of this type only, and looks for IPv6 alone unless told otherwise."""
         return "STATIC" if _literal(self.host) else "STRICT_DNS\n      dns_lookup_family: V4_PREFERRED"
 
+    @property
+    def grpc(self) -> Endpoint:
+        """Where bearerd is asked by gRPC, if it is: behind its own, admin's and the probes' port."""
+        return self.behind(3)
+
     def behind(self, steps: int) -> Endpoint:
         """The same host, some ports on."""
         return Endpoint(self.host, self.port + steps)
@@ -62,7 +67,7 @@ class Wishes:
     issuer: str
     identifier: str
     public: Endpoint  # where the gateway listens
-    bearerd: Endpoint  # where bearerd listens; admin and probes are the two ports behind
+    bearerd: Endpoint  # where bearerd listens; admin and probes (and gRPC) are the ports behind
     upstream: Endpoint
 
 
