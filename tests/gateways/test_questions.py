@@ -85,7 +85,10 @@ def test_a_question_carries_nothing_that_takes_it_from_the_lane(watched: Watched
     sent = [f"{name}: {value}" for name, value in (*READ.items(), *NOBODYS.items())]
     sent += [f"{name}: 1" for name in NOT_TWICE for _ in range(2)]
     upgrade = ["Upgrade: websocket"] * (watched.name not in ENVOYS)  # which refuses the request whole
-    _, question = send(watched, "/orders/7", length, *sent, *upgrade, method="POST")
+    answer, question = send(watched, "/orders/7", length, *sent, *upgrade, method="POST")
+    if watched.name == "haproxy" and "chunked" in length:  # a body of no stated length, which may have trailers
+        assert (question, answer.split(b" ", 2)[1]) == (None, b"411")
+        return
     assert question is not None
     assert {name: question.all(name) for name in READ} == {name: [value] for name, value in READ.items()}
     if watched.name == "envoy-grpc":  # has no lane, and shows all but this
