@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,19 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
     """What a module starts for all its tests is started once: they stay in one process.  All others go where there is room."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _shared(Path(self.config.rootpath, nodeid.partition("::")[0])) or nodeid
+        path = Path(self.config.rootpath, nodeid.partition("::")[0])
+        if path.parent.name == "gateways":  # each gateway is started once
+            named = _GATEWAY.search(nodeid)
+            return str(path) if named is None else f"gateways/{named[1]}"
+        return _shared(path) or nodeid
+
+
+_GATEWAY = re.compile(r"[\[-](envoy-grpc|nginx|envoy|traefik|caddy|haproxy)(?=[\]-])")  # among a test's parameters
 
 
 @cache
 def _shared(path: Path) -> str:
     """What must stay together with the tests of this file; empty where each may go its own way."""
-    if path.parent.name == "gateways":
-        return path.parent.name  # each gateway is started once
     text = path.read_text(encoding="utf-8")
     return str(path) if 'scope="module"' in text or "shared_server" in text else ""
 
