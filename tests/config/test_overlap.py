@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from bearerd._native.rules import NONE, BadPattern, Rules
+from bearerd._native.rules import AMBIGUOUS, NONE, BadPattern, Rules
 from bearerd.config.overlap import overlap
 
 
@@ -28,6 +28,13 @@ from bearerd.config.overlap import overlap
         ("/*/x", "/v1/*"),
         ("/**", "/"),
         ("/*/**", "/v1/x"),
+        ("/tasks/**", "/ta\u017fks/**"),  # U+017F is an s to whoever ignores case by Unicode
+        ("/\u212a", "/k"),
+        ("/stra\u00dfe", "/STRASSE"),
+        ("/v1/**", "/v1*/**"),  # Windows serves /v1./x as /v1/x
+        ("/admin/**", "/admin./x"),
+        ("/a /b", "/a/b./"),
+        ("/a", "/a*"),
     ],
 )
 def test_patterns_that_share_a_path_are_told(first: str, second: str) -> None:
@@ -48,6 +55,9 @@ def test_patterns_that_share_a_path_are_told(first: str, second: str) -> None:
         ("/*", "/a/b"),
         ("/*/x/**", "/a/y/**"),
         ("/ab", "/a*b"),  # a star is one character at least
+        ("/v1/**", "/v1.0/**"),
+        ("/a.b", "/ab"),
+        ("/a b", "/ab"),
     ],
 )
 def test_patterns_that_share_none_are_not(first: str, second: str) -> None:
@@ -75,6 +85,31 @@ def test_no_two_patterns_that_a_path_can_match_are_missed() -> None:
         missed += shared and not found
     assert missed == 0
     assert 300 < told < 2900
+
+
+def test_what_is_a_near_miss_between_rules_is_one_between_resources() -> None:
+    """A path that the one resource's pattern matches, and the other's misses narrowly, is nobody's to give away."""
+    segments = ["a", "A", "b", "a.", "a ", "B.", "ab", "k", "\u212a", "s", "\u017f"]
+    paths = [
+        f"/{'/'.join(parts)}{end}"
+        for n in (1, 2)
+        for parts in itertools.product(segments, repeat=n)
+        for end in ("", "/")
+    ]
+    draw = random.Random(2)
+    near = 0
+    for _ in range(600):
+        first, second = (_of([*segments, "*", "a*", "*b"], draw) for _ in range(2))
+        rules = Rules([(None, first, False), (None, second, False)])
+        if any(rules.match(b"GET", path.encode(), False) == AMBIGUOUS for path in paths):
+            near += 1
+            assert overlap(first, second), (first, second)
+    assert near > 10
+
+
+def _of(segments: list[str], draw: random.Random) -> str:
+    text = "/" + "/".join(draw.choice(segments) for _ in range(draw.randrange(1, 3)))
+    return text + draw.choice(["", "", "/", "/**"])
 
 
 def _pattern(draw: random.Random) -> str:

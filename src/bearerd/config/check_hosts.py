@@ -164,5 +164,5 @@ def _check_pair(host: str, own: tuple[str, Resource], earlier: tuple[str, Resour
         problems.add(
             f"{key}.paths",
             f'on {host} a path can belong to "{met[0]}" and to "{met[1]}" of {other}',
-            "name paths that differ by more than case and a final slash",
+            "name paths that differ by more than case, a final slash, and dots or spaces at a segment's end",
         )

@@ -1,4 +1,7 @@
-"""Whether two path patterns (``native.rules``) have a path in common, or one that is theirs but for case or a final slash.
+"""Whether two path patterns (``native.rules``) have a path in common, or one that is theirs to the laxest upstream.
+
+That one does not tell apart what ``native.rules`` calls a near miss: case (Unicode's), a final slash, and dots or spaces at
+a segment's end.
 
 Two automata side by side: a path that both accept exists if, and only if, some walk ends both.  What no normalised path can
 be (``//``, a dot segment) counts all the same, so that a pair may be told that could never have met, and none is missed.
@@ -11,12 +14,18 @@ from typing import Final
 _ONE: Final = "one character of a segment"
 _MANY: Final = "any number of them"
 _REST: Final = "any number of any"
+_END: Final = "any number of dots and spaces"  # what Windows drops
 
 
 def overlap(first: str, second: str) -> bool:
     """Whether a path belongs to both, read as the laxest upstream does."""
-    one, other = first.lower(), second.lower()
+    one, other = _folded(first), _folded(second)
     return any(_meet(near, other) for near in _near(one)) or any(_meet(one, near) for near in _near(other))
+
+
+def _folded(pattern: str) -> str:
+    """Without case, and without the dots and spaces at a segment's end, of which one of nothing else keeps its first."""
+    return "/".join(segment[:1] + segment[1:].rstrip(". ") for segment in pattern.casefold().split("/"))
 
 
 def _near(pattern: str) -> set[str]:
@@ -50,17 +59,22 @@ def _steps(pattern: str) -> list[str]:
     """Characters, and what stands for some."""
     below = pattern.endswith("/**")
     found: list[str] = []
-    for character in pattern.removesuffix("**") if below else pattern:
-        found += [_ONE, _MANY] if character == "*" else [character]
-    return [*found, _REST] if below else found
+    for segment in (pattern.removesuffix("/**") if below else pattern).split("/")[1:]:
+        found.append("/")
+        for character in segment:
+            found += [_ONE, _MANY] if character == "*" else [character]
+        found += [_END] if segment else []
+    return [*found, "/", _REST] if below else found
 
 
 def _repeats(step: str) -> bool:
-    return step in (_MANY, _REST)
+    return step in (_MANY, _REST, _END)
 
 
 def _share(one: str, other: str) -> bool:
     """Whether there is a character that both take."""
     if _REST in (one, other) or one == other:
         return True
-    return "/" not in (one, other) and bool({one, other} & {_ONE, _MANY})
+    if "/" in (one, other):
+        return False
+    return bool({one, other} & {_ONE, _MANY}) or (_END in (one, other) and bool({one, other} & {".", " "}))
