@@ -22,6 +22,8 @@ from bearerd.refusals import TABLE, Code, Outcome, Refusal
 from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bearerd.decision import Now
     from bearerd.policy.resource import Resource
     from bearerd.request import Request
@@ -32,6 +34,11 @@ RETRY_AFTER: Final = 1  # seconds
 
 _ASK_LATER: Final = Refusal(
     Code.ISSUER_UNAVAILABLE, "the kid is unknown, and the issuer was asked moments ago", retry_after=5
+)
+_ANOTHER: Final = Refusal(
+    Code.OVERLOADED,
+    "while a key was waited for, a reload gave the host, or the dialect, to another",
+    retry_after=RETRY_AFTER,
 )
 
 
@@ -74,11 +81,22 @@ class Flow:
         """Decide, and count and log it under this face.  Never raises but for cancellation."""
         return (await self.run(name, request, face=face)).decision
 
-    async def run(self, name: str, request: Request, *, face: str, trail: Trail | None = None) -> Decided:
-        """The same, with the id of a refusal.  ``trail``: an empty one, of a face that tells more than the decision does."""
+    async def run(
+        self,
+        name: str,
+        request: Request,
+        *,
+        face: str,
+        trail: Trail | None = None,
+        still: Callable[[], bool] | None = None,
+    ) -> Decided:
+        """The same, with the id of a refusal.  ``trail``: an empty one, of a face that tells more than the decision does.
+
+        ``still``: asked after each wait, whether by the configuration of then the same is asked of the same resource.
+        """
         started, trail = time.perf_counter(), trail or Trail()
         try:
-            decision = await self._rounds(name, request, trail)
+            decision = await self._rounds(name, request, trail, still)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
             decision = self._failed(name, request, error, trail)
         return self._recorded(name, face, decision, request, started, trail)
@@ -128,13 +146,15 @@ class Flow:
             return Refusal(Code.INTERNAL_ERROR)
         return _unresolved()
 
-    async def _rounds(self, name: str, request: Request, trail: Trail) -> Decision:
+    async def _rounds(self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None) -> Decision:
         refusal = None
         for _ in range(ROUNDS):
             found = self.decide_now(name, request, None, trail)
             if not isinstance(found, Pending):
                 return found
             refusal = await self._service.flights.wait(found)
+            if still is not None and not still():
+                return decide.of_nobody(_ANOTHER)  # nobody's, so that no shadow makes an allow of it
             if refusal is not None:
                 break
         return self._refused(name, refusal or _unresolved(), request, trail)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 from support.heads import mutated
+from support.house import API, ISS, House
 from support.lanes import RESOURCES, TABLES, Pair, made, question
-from support.line import HERE, STRANGER
+from support.line import HERE, STRANGER, Line, lane_line, plain_line
 from support.questions import FIELDS, HOSTS, METHODS, STRANGE, TOKENS, URIS, ended, mix, pieces_of, revoke
+
+from bearerd.config.model import Config
+from bearerd.decision import Now, Pending, Wait
+from bearerd.refusals import Refusal
+from bearerd.verify.verified import Verified
+from bearerd.verify.verifier import TokenVerifier
 
 DIALECTS = ("nginx", "forwarded")
 SHARED = {
@@ -185,6 +194,47 @@ async def test_a_host_that_is_another_s_after_a_reload_is_that_other_s_at_once(t
             await house.service.reload(made(tmp_path, resource=moved))
         for _ in range(2):
             assert b" 403 " in (await pair.ask(data, listener="nginx"))[:20]
+
+
+@pytest.mark.parametrize("before", [True, "shadow"])
+@pytest.mark.parametrize("line", [lane_line, plain_line])
+async def test_who_waits_for_a_key_while_a_reload_moves_the_host_is_not_judged_as_the_former_owner_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: Callable[..., Line], before: bool | str
+) -> None:
+    def owned(lax: list[str], strict: list[str]) -> Config:
+        both = {"identifier": API, "gateway": "nginx"}
+        return made(
+            tmp_path,
+            resource={
+                "lax": both | {"hosts": lax, "enforce": before},
+                "strict": both | {"hosts": strict, "scopes": ["admin"]},
+            },
+        )
+
+    async with House(owned(["x.test"], ["y.test"]), tmp_path, lane=True) as house:
+        come = asyncio.Event()
+        verify_now = TokenVerifier.verify_now
+
+        def verified(self: TokenVerifier, token: bytes, at: Now) -> Verified | Refusal | Pending:
+            return verify_now(self, token, at) if come.is_set() else Pending(Wait.KEY, ISS, "k9")
+
+        async def wait(_: Pending) -> None:
+            await come.wait()
+
+        monkeypatch.setattr(TokenVerifier, "verify_now", verified)
+        monkeypatch.setattr(house.service.flights, "wait", wait)
+        asks = line(house, HERE, "nginx")
+        asks.feed(question("nginx", "lax", TOKENS["good"], host="x.test"))
+        await asyncio.sleep(0.02)
+        assert not asks.sent
+        await house.service.reload(owned([], ["x.test", "y.test"]))
+        come.set()
+        for _ in range(200):
+            if asks.sent:
+                break
+            await asyncio.sleep(0.01)
+        assert b" 503 " in bytes(asks.sent)[:20]
+        asks.hang_up()
 
 
 @pytest.mark.parametrize("seed", range(4))

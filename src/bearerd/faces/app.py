@@ -98,7 +98,12 @@ class Faces:
         if isinstance(question.request, Refusal):
             decided = self._flow.refuse(question.name, question.request, question.unknown, face=question.face)
         else:
-            decided = await self._flow.run(question.name, question.request, face=question.face)
+            decided = await self._flow.run(
+                question.name,
+                question.request,
+                face=question.face,
+                still=lambda: asked.still(question, self._service.current.policy),
+            )
         return reply(decided, question, self._service.current)
 
     def _describe(self, request: web.BaseRequest, target: bytes) -> Answer:

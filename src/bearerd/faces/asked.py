@@ -65,6 +65,11 @@ def read(seen: Seen, policy: Policy) -> Asked | None:
     return None if name is None else _asked(seen, name, ext_authz.FACE, policy)
 
 
+def still(question: Asked, policy: Policy) -> bool:
+    """Whether another configuration reads the same question: a reload may have come while a key was waited for."""
+    return read(question.seen, policy) == question
+
+
 def _asked(seen: Seen, raw: bytes, face: str, policy: Policy) -> Asked:
     name = raw.decode()
     resource = policy.resources.get(name)

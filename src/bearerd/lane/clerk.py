@@ -163,7 +163,12 @@ class Clerk:
             if isinstance(ask.request, Refusal):  # the resource has gone meanwhile
                 decided = self._refused(ask, ask.request)
             else:
-                decided = await self._flow.run(ask.name, ask.request, face=ask.face)
+                decided = await self._flow.run(
+                    ask.name,
+                    ask.request,
+                    face=ask.face,
+                    still=lambda: asked.still(ask, self._service.current.policy),
+                )
             connection.waiter = None
             connection.reply(*self._message(connection, ask, decided, question))
         except Exception as error:  # noqa: BLE001 - no answer is better than a wrong one
