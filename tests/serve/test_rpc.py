@@ -226,6 +226,38 @@ async def test_a_new_certificate_is_shown_to_whoever_connects_and_ends_no_connec
             assert await refused(line.call(asked(bearer()), late)) is Code.UNAVAILABLE
 
 
+async def test_every_address_shows_the_certificate_and_the_new_one(tmp_path: Path) -> None:
+    """``localhost`` is two of them."""
+    from bearerd.serve import rpc
+
+    holders = [socket.socket() for _ in range(2)]
+    for holder in holders:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{holder.getsockname()[1]}" for holder in holders]
+    first, second = believing(tmp_path, authority()), believing(tmp_path, authority("others"))
+
+    async def answers(line: Line, address: str, credentials: grpc.ChannelCredentials) -> bool:
+        line.address = address
+        async with line.connect(credentials=credentials) as channel:
+            return bool((await line.call(asked(bearer()), channel)).HasField("ok_response"))
+
+    async with Line(tmp_path) as line:
+        served, opened = rpc.Rpc(line.house.service, addresses), asyncio.Event()
+        await served.take(shown(tmp_path, authority(), "a"))
+        served.begin(opened.set)
+        await asyncio.wait_for(opened.wait(), 10.0)
+        for address in addresses:
+            assert await answers(line, address, first)
+        await served.take(shown(tmp_path, authority("others"), "b"))
+        for address in addresses:
+            assert await answers(line, address, second)
+            assert await refused(answers(line, address, first)) is Code.UNAVAILABLE
+        assert await served.leave(1.0) == 0
+    for holder in holders:
+        holder.close()
+
+
 async def test_a_client_certificate_is_demanded_from_the_reload_on_that_says_so(tmp_path: Path) -> None:
     clients = authority("clients").write(tmp_path, "clients.pem")
     async with Line(tmp_path, shown(tmp_path, authority(), "a")) as line:

@@ -39,7 +39,7 @@ class Rpc:
         self._health = health.Health(lambda: bool(service.health()["ready"]))
         self._server: Any = None
         self._papers: Papers | None = None
-        self._shown: _Shown | None = None
+        self._shown: list[_Shown] = []  # by address
         self._wanted = False
         self._opening: asyncio.Task[None] | None = None
         self._last: asyncio.Future[None] | None = None  # the end of a server that another has replaced
@@ -64,8 +64,9 @@ class Rpc:
             kind, self._papers = _kind(self._papers), papers
             if self._server is None:
                 return
-            if kind == _kind(papers) and self._shown is not None and papers is not None:
-                self._shown.change(papers)
+            if kind == _kind(papers) and papers is not None:
+                for shown in self._shown:
+                    shown.change(papers)
             elif kind != _kind(papers):
                 before, self._server = self._server, await self._made()
                 self._last = asyncio.ensure_future(before.stop(LINGER))
@@ -122,13 +123,16 @@ class Rpc:
                 ),
             )
         )
-        self._shown = None if self._papers is None else _Shown(self._papers)
-        for address in self._addresses:
-            if self._shown is None:
-                server.add_insecure_port(address)
+        # Credentials of its own for each address: grpcio asks for what is new once for each set of them, and every address but
+        # the first would be told of nothing new, not even of what to begin with.
+        shown = [] if self._papers is None else [_Shown(self._papers) for _ in self._addresses]
+        for number, address in enumerate(self._addresses):
+            if shown:
+                server.add_secure_port(address, shown[number].credentials)
             else:
-                server.add_secure_port(address, self._shown.credentials)
+                server.add_insecure_port(address)
         await server.start()
+        self._shown = shown
         return server
 
 
@@ -153,10 +157,11 @@ def _kind(papers: Papers | None) -> tuple[bool, bool]:
 
 
 class _Shown:
-    """The certificate that handshakes begin with, from the next one on another if need be."""
+    """The certificate that handshakes of one address begin with, from the next one on another if need be."""
 
     def __init__(self, papers: Papers) -> None:
         self._new: Any = None
+        self._known: Any = None  # the last that was told of
         self.credentials = grpc.dynamic_ssl_server_credentials(
             _configuration(papers), self._fetch, require_client_authentication=bool(papers.clients)
         )
@@ -166,7 +171,10 @@ class _Shown:
 
     def _fetch(self) -> Any:
         """At each handshake, in a thread of grpcio's: None where nothing has changed."""
-        found, self._new = self._new, None
+        found = self._new
+        if found is self._known:
+            return None
+        self._known = found  # written by this thread alone: what changes meanwhile is told of at the next handshake
         return found
 
 
