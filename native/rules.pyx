@@ -285,10 +285,16 @@ cdef inline size_t without_end(const unsigned char* text, size_t segment, size_t
 
 
 cdef Py_ssize_t without_case(const unsigned char* path, size_t n, unsigned char* out) noexcept with gil:
-    """By Unicode: U+017F is an ``s`` and U+212A a ``k`` to whoever ignores case so.  -1: no memory."""
+    """By Unicode: U+017F is an ``s`` and U+212A a ``k`` to whoever ignores case so.  -1: no memory.
+
+    U+0131 and U+0130 are no ``i`` to casefold, but to whoever compares upper-case letters, or letters one by one (Python's
+    IGNORECASE, Java's equalsIgnoreCase).
+    """
     cdef bytes text
     try:
-        text = path[:n].decode("utf-8", "surrogateescape").casefold().encode("utf-8", "surrogateescape")
+        text = path[:n].decode("utf-8", "surrogateescape").replace("\u0131", "i").casefold().replace("i\u0307", "i").encode(
+            "utf-8", "surrogateescape"
+        )
     except Exception:
         return -1
     if <size_t>len(text) > GROWTH * n:
