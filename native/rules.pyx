@@ -252,7 +252,8 @@ cdef Py_ssize_t near_miss_before(
 
 
 cdef Py_ssize_t fold(const unsigned char* path, size_t n, unsigned char* out) noexcept nogil:
-    """Without case, and without the dots and spaces at a segment's end (Windows drops them).  ``out`` holds GROWTH * n.
+    """Without case, and without the dots and spaces at a segment's end (Windows drops them, and the whole of a last segment
+    of nothing else).  ``out`` holds GROWTH * n.
 
     Returns the length, or -1 where there is no memory.
     """
@@ -274,7 +275,10 @@ cdef Py_ssize_t fold(const unsigned char* path, size_t n, unsigned char* out) no
             segment = length + 1
         out[length] = out[i]
         length += 1
-    return <Py_ssize_t>without_end(out, segment, length)
+    length = without_end(out, segment, length)
+    if segment and length == segment + 1 and (out[segment] == c'.' or out[segment] == c' '):
+        length = segment  # behind a slash: /a/... is /a/
+    return <Py_ssize_t>length
 
 
 cdef inline size_t without_end(const unsigned char* text, size_t segment, size_t end) noexcept nogil:

@@ -274,6 +274,10 @@ def test_a_preflight_rule_matches_only_preflights() -> None:
         ("/admin./x", "/admin/x"),
         ("/admin/", "/admin ."),
         ("/é/**", "/É ./x"),
+        ("/admin", "/admin/..."),  # to which the whole of such a last segment is nothing
+        ("/admin/", "/Admin/ "),
+        ("/", "/ "),
+        ("/", "/..."),
     ],
 )
 def test_case_or_a_final_slash_before_a_laxer_rule_is_ambiguous(earlier: str, path: str) -> None:
@@ -298,8 +302,8 @@ def test_case_or_a_final_slash_before_a_laxer_rule_is_ambiguous(earlier: str, pa
         ("/admin", "/.admin"),
         ("/admin", "/ admin"),
         ("/admin", "/ad.min"),
-        ("/", "/ "),
-        ("/", "/..."),
+        ("/", "/ a"),
+        ("/admin", "/admin/.../x"),
         ("/[", "/{"),  # one bit apart, as letters of two cases are
         ("/@", "/`"),
         ("/`", "/@"),
@@ -371,8 +375,10 @@ def other_slash(path: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Without case, and without dots and spaces at the end of a segment, of which one character stays."""
-    return "/".join(segment[:1] + segment[1:].rstrip(". ") for segment in caseless(text).split("/"))
+    """Without case, and without dots and spaces at the end of a segment, of which one character stays, but of the last."""
+    *firsts, last = caseless(text).split("/")
+    kept = [segment[:1] + segment[1:].rstrip(". ") for segment in firsts]
+    return "/".join([*kept, last.rstrip(". ")])
 
 
 def caseless(text: str) -> str:
