@@ -216,6 +216,14 @@ async def test_a_head_beyond_the_limits_is_refused(tmp_path: Path, fields: tuple
         assert (found.denied_response.status.code, calls.why(found)) == (431, "head_too_large")
 
 
+@pytest.mark.parametrize("raw", [True, False])
+async def test_a_target_counts_as_a_part_of_the_head_however_it_is_told(tmp_path: Path, raw: bool) -> None:
+    async with Calls(tmp_path) as calls:
+        assert (await calls.ask(asked(bearer(), path=f"/orders/1?{'a' * 10_000}", raw=raw))).HasField("ok_response")
+        found = await calls.ask(asked(bearer(), path=f"/orders/1?{'a' * 40_000}", raw=raw))
+        assert (found.denied_response.status.code, calls.why(found)) == (431, "head_too_large")
+
+
 async def test_calls_beyond_the_limit_are_overloaded_and_say_when_to_come_again(tmp_path: Path) -> None:
     async with Calls(tmp_path, limits={"max_grpc_calls": 3}) as calls:
         calls.face.under_way = 3

@@ -43,7 +43,9 @@ def read(asked: Any, limits: Limits, *, trusted: bool, peer: str) -> Question:
     name = attributes.context_extensions.get(RESOURCE, "")
     fields, said_twice, raw = _fields(attributes.request.http)
     unknown = view.of(None, None, None, fields, trusted=trusted, sees_all_headers=True, peer=peer)
-    if (refusal := _too_large([*fields, *raw.items()], limits)) is not None:
+    http = attributes.request.http
+    first = {b":method": http.method.encode(), b":path": http.path.encode(), b":authority": http.host.encode()} | raw
+    if (refusal := _too_large([*fields, *first.items()], limits)) is not None:
         return Question(name, refusal, unknown)
     if not trusted:
         return Question(name, unknown, unknown)
