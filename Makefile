@@ -41,7 +41,7 @@ coverage: native ## the suite again, with line and branch coverage of src
 	@$(BIN)/python -m coverage run -m pytest -n auto
 	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report --fail-under=90
 
-package: $(VENV)/installed   ## a wheel and an sdist, each installed into an empty environment and asked
+package: $(VENV)/installed   ## an sdist and, made from it, a wheel, which is installed into an empty environment and asked
 	@$(BIN)/python .ci/package.py
 
 bench: native    ## bearerd and its peers in one run, CPU per request; writes docs/bench-report.md

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds an sdist, and a wheel from it; installs each into an empty environment and asks it for decisions."""
+"""Builds an sdist, and from it a wheel, which is installed into an empty environment and asked for decisions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> None:
 def install_and_ask(distribution: Path, folder: Path) -> None:
     """An empty environment, the distribution, a real process, real answers."""
     print(f"== {distribution.name} in an empty environment", flush=True)
-    environment = folder / ("venv-" + distribution.suffix.strip("."))
+    environment = folder / "venv"
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
     run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"{distribution}[embedded]")
@@ -34,12 +34,10 @@ def main() -> None:
         folder = Path(name)
         print("== building the sdist, and the wheel from it", flush=True)
         run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
-        (sdist,) = folder.glob("*.tar.gz")
         (wheel,) = folder.glob("*.whl")
         if "any" in wheel.name:
             raise SystemExit(f"{wheel.name} is pure Python: native/ was not compiled into it")
         install_and_ask(wheel, folder)
-        install_and_ask(sdist, folder)
 
 
 if __name__ == "__main__":

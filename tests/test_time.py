@@ -286,7 +286,9 @@ def test_how_far_the_clock_lies_behind_is_shown(service: Service, dial: Dial) ->
 def test_a_worker_that_starts_later_is_told_what_the_supervisor_has_seen(tmp_path: Path, dial: Dial) -> None:
     terms = Terms(config(tmp_path), tmp_path, store_is_ours=True, time=dial.keeper())
     dial.step(-HOUR)
-    clocks = terms.orders(0, SimpleNamespace(descriptor=0), SimpleNamespace(slots=(), unix=(), reserved=()))["clocks"]  # type: ignore[arg-type]
+    clocks = terms.orders(
+        0, SimpleNamespace(descriptor=0), SimpleNamespace(slots=(), unix=(), reserved=(), dialects={})
+    )["clocks"]  # type: ignore[arg-type]
     with turning(dial):
         service = Service(config(tmp_path), data_dir=tmp_path, seen=orjson.loads(orjson.dumps(clocks)))
     assert service.time.now().behind == HOUR

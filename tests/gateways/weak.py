@@ -31,6 +31,14 @@ def _lines(gateway: str, file: str, pattern: str) -> tuple[tuple[str, str], ...]
     return tuple((line, "") for line in dict.fromkeys(found))
 
 
+def _block(gateway: str, file: str, key: str) -> tuple[tuple[str, str], ...]:
+    """An edit that takes a key of YAML out, and all that stands below it."""
+    text = (EXAMPLES / gateway / file).read_text()
+    found = re.search(rf"^( +){key}:.*\n(?:\1 +.*\n)*", text, re.MULTILINE)
+    assert found is not None, f"nothing in {gateway}/{file} is {key}"
+    return ((found[0], ""),)
+
+
 CREDENTIALS, CLAIMS, HOSTS = frozenset({"credentials"}), frozenset({"claims"}), frozenset({"hosts"})
 _ENVOY_LAX = (
     ("normalize_path: true", "normalize_path: false"),
@@ -58,12 +66,12 @@ WEAKNESSES = (
              (("proxy_pass_request_headers off;", "proxy_pass_request_headers on;"), *_lines("nginx", "nginx.conf", r'proxy_set_header Authorization  ""')),
              CREDENTIALS),
     Weakness("nginx-fails-open", "nginx", "A verifier that fails lets everything pass.",
-             (("error_page 401 403 500 = @bearerd_refused;", "error_page 500 = @open; error_page 401 403 = @bearerd_refused;"),
-              ("        location @bearerd_refused {", "        location @open { proxy_pass http://app; }\n\n        location @bearerd_refused {")),
+             (("error_page 401 403 500 = ", "error_page 500 = @open; error_page 401 403 = "),
+              ("        location ^~ /_bearerd_refused. {", "        location @open { proxy_pass http://app; }\n\n        location ^~ /_bearerd_refused. {")),
              fails=True),
     Weakness("envoy-paths", "envoy", "Envoy neither normalises nor refuses, and the verifier compares paths as strings.", _ENVOY_LAX),
     Weakness("envoy-headers", "envoy", "The client's headers reach the upstream: fewer allowed_upstream_headers, underscores allowed.",
-             (*_ENVOY_ALLOWS, *_lines("envoy", "envoy.yaml", r"remove_on_match(?!.*rewrite)|exact: x-auth-(?:subject|issuer|client|scopes)"),
+             (*_ENVOY_ALLOWS, *_block("envoy", "envoy.yaml", "dynamic_metadata_from_headers"), *_lines("envoy", "envoy.yaml", r"remove_on_match(?!.*rewrite)|exact: x-auth-(?:subject|issuer|client|scopes|identity)"),
               ('regex: "x[^a-z0-9]rewrite[^a-z0-9]url"', 'regex: "x-nothing"'))),
     Weakness("envoy-claims", "envoy", "The verifier is shown all that the client sent, and believes it.", (*_ENVOY_SHOWS, *_ENVOY_ALLOWS),
              CLAIMS | HOSTS),
@@ -77,17 +85,17 @@ WEAKNESSES = (
                  "allowEncodedQuestionMark", "allowEncodedHash")),
               ("      encodedCharacters:", "      sanitizePath: false\n      encodedCharacters:"))),
     Weakness("traefik-headers", "traefik", "The client's headers reach the upstream: one name in authResponseHeaders, aliases kept.",
-             (*_TRAEFIK_BARE, ("authResponseHeadersRegex: (?i)^x[^a-z0-9]auth[^a-z0-9](subject|issuer|client|scopes|roles)$",
+             (*_TRAEFIK_BARE, ("authResponseHeadersRegex: (?i)^x[^a-z0-9]auth[^a-z0-9](subject|issuer|client|scopes|roles|identity)$",
                                "authResponseHeaders: [X-Auth-Roles]"))),
     Weakness("traefik-claims", "traefik", "trustForwardHeader and forwardedHeaders.insecure: clients speak in the gateway's place.",
-             (("trustForwardHeader: false", "trustForwardHeader: true"), *_lines("traefik", "dynamic.yaml", "authRequestHeaders"),
+             (("trustForwardHeader: false", "trustForwardHeader: true"), *_block("traefik", "dynamic.yaml", "authRequestHeaders"),
               ("    # No forwardedHeaders:", "    forwardedHeaders: { insecure: true }\n    # No forwardedHeaders:"), *_TRAEFIK_BARE),
              CLAIMS | HOSTS),
     Weakness("traefik-credentials", "traefik", "Any credential counts, and reaches the upstream.",
-             (*_lines("traefik", "dynamic.yaml", r'authRequestHeaders|Authorization: ""'),), CREDENTIALS),
+             (*_block("traefik", "dynamic.yaml", "authRequestHeaders"), *_lines("traefik", "dynamic.yaml", r'Authorization: ""')), CREDENTIALS),
     Weakness("caddy-paths", "caddy", "The verifier compares paths as strings, and Caddy passes them on as they came."),
     Weakness("caddy-headers", "caddy", "The client's headers reach the upstream: none is removed, one is copied.",
-             (*_CADDY_BARE, ("copy_headers X-Auth-Subject X-Auth-Issuer X-Auth-Client X-Auth-Scopes X-Auth-Roles", "copy_headers X-Auth-Roles"))),
+             (*_CADDY_BARE, ("copy_headers X-Auth-Subject X-Auth-Issuer X-Auth-Client X-Auth-Scopes X-Auth-Roles X-Auth-Identity", "copy_headers X-Auth-Roles"))),
     Weakness("caddy-hop-by-hop", "caddy", "Connection is not removed: what it names is taken away after it was set.",
              _lines("caddy", "Caddyfile", "request_header -(Connection|Upgrade)")),
     Weakness("caddy-claims", "caddy", "trusted_proxies holds everybody, and the verifier believes what it is shown.",
