@@ -51,7 +51,7 @@ class Rpc:
         self._when_open, self._wanted = opened, True
         if self._opening is None:
             self._opening = asyncio.get_running_loop().create_task(self._open())
-        elif self._opening.done():
+        elif self._opening.done() and self._server is not None:
             opened()
 
     async def take(self, papers: Papers | None) -> None:

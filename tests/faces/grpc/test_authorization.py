@@ -10,13 +10,16 @@ import pytest
 
 pytest.importorskip("grpc")
 
-from support.calls import Calls, Context, asked, bearer, header
-from support.house import issuer, token
+from support.calls import Calls, Context, asked, bearer, header, tables
+from support.house import ISS, config, issuer, token
 
+from bearerd.decision import Now, Pending, Wait
 from bearerd.faces.grpc import authorization, reply
 from bearerd.faces.grpc.authorization import peer_of
 from bearerd.flow import Flow
-from bearerd.refusals import Code
+from bearerd.refusals import Code, Refusal
+from bearerd.verify.verified import Verified
+from bearerd.verify.verifier import TokenVerifier
 
 OVERWRITE = 2  # HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
@@ -343,3 +346,25 @@ async def test_decisions_are_counted_under_this_face(tmp_path: Path) -> None:
         found = gather([calls.house.service.metrics.buffer])
         assert found["bearerd_decisions_total", "api", "grpc", "allow", "none"] == (1.0,)
         assert found["bearerd_decisions_total", "api", "grpc", "challenge", "missing_token"] == (1.0,)
+
+
+@pytest.mark.parametrize("change", ["the face", "trust"])
+async def test_who_waits_for_a_key_while_a_reload_takes_what_it_asked_by_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    async with Calls(tmp_path) as calls:
+        service, verify_now, waited = calls.house.service, TokenVerifier.verify_now, []
+        after = tables(gateway="envoy") if change == "the face" else tables() | {"trust": {"peers": ["10.0.0.0/8"]}}
+
+        def verified(self: TokenVerifier, token: bytes, at: Now) -> Verified | Refusal | Pending:
+            return verify_now(self, token, at) if waited else Pending(Wait.KEY, ISS, "k9")
+
+        async def wait(found: Pending) -> None:
+            waited.append(found)
+            await service.reload(config(tmp_path, **after))
+
+        monkeypatch.setattr(TokenVerifier, "verify_now", verified)
+        monkeypatch.setattr(service.flights, "wait", wait)
+        found = await calls.ask(asked(bearer()))
+        assert waited
+        assert found.denied_response.status.code == 503

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -71,9 +71,10 @@ class Authorization:
             return self._refused(_FULL, who)
         found = question.read(asked, limits, trusted=who in self._trust, peer=who.name)
         trail = Trail()
-        return self._written(await self._decided(found, context.time_remaining(), trail), trail, found)
+        decided = await self._decided(found, who, context.time_remaining(), trail)
+        return self._written(decided, trail, found)
 
-    async def _decided(self, found: Question, left: float | None, trail: Trail) -> Decided:
+    async def _decided(self, found: Question, who: Peer, left: float | None, trail: Trail) -> Decided:
         """By the deadline, at the latest.  What is known is decided at once, however little time is left."""
         resource = self._service.current.policy.resources.get(found.name)
         if resource is None or FACE not in resource.gateways:  # one answer for both
@@ -82,9 +83,15 @@ class Authorization:
             return self._flow.refuse(found.name, found.request, found.unknown, face=FACE)
         try:
             async with asyncio.timeout(None if left is None else max(0.0, left - MARGIN)):
-                return await self._flow.run(found.name, found.request, face=FACE, trail=trail)
+                still = partial(self._still, found, who)
+                return await self._flow.run(found.name, found.request, face=FACE, trail=trail, still=still)
         except TimeoutError:
             return self._flow.refuse(found.name, _LATE, found.request, face=FACE)
+
+    def _still(self, found: Question, who: Peer) -> bool:
+        """Whether by the configuration of now the same may be asked here, by this peer."""
+        resource = self._current().policy.resources.get(found.name)
+        return resource is not None and FACE in resource.gateways and (who in self._trust) == found.unknown.trusted
 
     def _written(self, decided: Decided, trail: Trail, found: Question | None = None) -> bytes:
         decision = decided.decision
