@@ -224,15 +224,17 @@ class Stage:
         """bearerd, ready to decide."""
         command = [sys.executable, "-m", "bearerd", "serve", "--config", str(config)]
         self.start("bearerd", command, port=self.ports["probes"])
-        self.wait_ready(config)
+        self.wait_ready()
 
-    def wait_ready(self, config: Path) -> None:
+    def wait_ready(self) -> None:
         """Ask the readiness probe until it says yes.  Raises NotStarted."""
-        command = [sys.executable, "-m", "bearerd", "health", "--config", str(config)]
-        for _ in range(100):
-            if subprocess.run(command, capture_output=True, check=False, env=environment()).returncode == 0:
-                return
-            time.sleep(0.1)
+        for _ in range(300):
+            connection = http.client.HTTPConnection("127.0.0.1", self.ports["probes"], timeout=5)
+            with contextlib.closing(connection), contextlib.suppress(OSError):
+                connection.request("GET", "/readyz")
+                if connection.getresponse().status == HTTPStatus.OK:
+                    return
+            time.sleep(0.05)
         raise NotStarted(f"bearerd does not become ready\n{self.log('bearerd').read_text()[-3000:]}")
 
     def start_gateway(self, name: str) -> None:

@@ -229,14 +229,20 @@ def lane():
     fails.connection_lost(None)
 '''
 
-# Bytes a round.  A leak of one allocation, or of one object, in a round is at least 16.
+# Bytes a round.  A leak of one object in a round is at least 16, and of one allocation 32, with what malloc writes beside it.
 LEAST_LEAK = 16
-ROUNDS = 80  # so that what is allocated once, late, does not look like a leak
+LEAST_CHUNK = 32
+ROUNDS = 40  # what is allocated once, late (some have seen 1,040 bytes), is less in each than a leak
 
 
 # Without them malloc keeps freed chunks aside and counts them as given out.
 TESTS = str(Path(__file__).parent.parent)
 EXACT = {**os.environ, "PYTHONPATH": TESTS, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"}
+
+
+def leaks(native: float, python: float) -> bool:
+    """Whether so much, in a round, is a leak."""
+    return native >= LEAST_CHUNK or python >= LEAST_LEAK
 
 
 def measured(action: str) -> tuple[float, float]:
@@ -254,13 +260,13 @@ def measured(action: str) -> tuple[float, float]:
 def test_a_table_that_was_used_and_dropped_leaves_nothing(table: str) -> None:
     # What is allocated once, by whoever comes to it late, is no leak: a leak is there each time.
     grown = [measured(f"act = {table}")]
-    while max(grown[-1]) >= LEAST_LEAK and len(grown) < 3:
+    while leaks(*grown[-1]) and len(grown) < 3:
         grown.append(measured(f"act = {table}"))
-    assert max(grown[-1]) < LEAST_LEAK, grown
+    assert not leaks(*grown[-1]), grown
 
 
 def test_a_full_cache_is_freed_with_its_owner() -> None:
-    assert max(measured("act = lambda: tokens(clears=False)")) < LEAST_LEAK
+    assert not leaks(*measured("act = lambda: tokens(clears=False)"))
 
 
 LEAKS = {
@@ -277,7 +283,7 @@ LEAKS = {
 
 @pytest.mark.parametrize("leak", LEAKS)
 def test_the_detector_finds_a_leak(leak: str) -> None:
-    assert max(measured(LEAKS[leak])) >= LEAST_LEAK
+    assert leaks(*measured(LEAKS[leak]))
 
 
 TOLD = """
