@@ -13,7 +13,8 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 # No deadline: how long an example takes is no claim of a test, and a busy machine is no failure.
-settings.register_profile("bearerd", deadline=None)
+# So many examples, unless a test says otherwise: all of the suite is to end within a coffee.
+settings.register_profile("bearerd", deadline=None, max_examples=50)
 settings.load_profile("bearerd")
 
 # Hundreds of programs are started: none of them is to compile every module again.

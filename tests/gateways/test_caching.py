@@ -15,7 +15,7 @@ import pytest
 from ask import Answer, request, token
 from stage import EXAMPLES, GATEWAYS, Stage, environment, free_port
 
-from gateways.conftest import said
+from gateways.conftest import ONE_WORKER, said
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -73,6 +73,7 @@ class Nginx:
 @pytest.fixture(scope="module")
 def bearerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Path]]:
     with Stage.on_free_ports(tmp_path_factory.mktemp("caching")) as stage:
+        stage.changes |= ONE_WORKER
         stage.start_issuer()
         stage.start_upstream()
         config = stage.copy("nginx") / "bearerd.toml"

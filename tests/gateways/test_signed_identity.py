@@ -22,7 +22,7 @@ from joserfc.jwk import KeySet
 from stage import GATEWAYS, Stage
 from support import identity, jose
 
-from gateways.conftest import Gateway
+from gateways.conftest import ONE_WORKER, Gateway
 
 pytestmark = pytest.mark.timeout(300)
 PAGE = (Path(__file__).parents[2] / "docs" / "identity.md").read_text()
@@ -119,6 +119,7 @@ def signing(config: Path, *files: str, mode: str = "both") -> None:
 @contextlib.contextmanager
 def behind(name: str, folder: Path) -> Iterator[tuple[Gateway, Upstream]]:
     with Stage.on_free_ports(folder) as stage, Upstream(stage, stage.url(name, "/")) as upstream:
+        stage.changes |= ONE_WORKER
         stage.start_issuer()
         config = folder / "signed.toml"  # the example's own comes anew with its gateway
         config.write_text((stage.copy(name) / "bearerd.toml").read_text())

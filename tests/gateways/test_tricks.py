@@ -16,6 +16,7 @@ from ask import token
 from stage import EXAMPLES, GATEWAYS, Stage
 
 from bearerd.tricks import GROUPS, TRICKS, Outcome, Target, Trick
+from gateways.conftest import ONE_WORKER
 from gateways.gauntlet import Gauntlet, Result
 
 pytestmark = pytest.mark.timeout(300)  # the first test of each gateway waits for its programs to start
@@ -86,6 +87,7 @@ def on_course(name: str, folder: Path) -> Iterator[Course]:
     """A gateway as its example has it, before the hardest policy."""
     with Stage.on_free_ports(folder) as stage, Gauntlet(stage.ports["upstream"]) as gauntlet:
         example = (EXAMPLES / name / "bearerd.toml").read_text()
+        stage.changes |= ONE_WORKER
         stage.changes[example[example.index("[[resource.api.rule]]") :]] = RULES
         stage.start_issuer()
         stage.start_bearerd(stage.copy(name) / "bearerd.toml")
