@@ -24,7 +24,7 @@ REASON: Final = "X-Auth-Reason"
 REDIRECT: Final = "X-Auth-Redirect"
 ENVOY_REMOVES: Final = "X-Envoy-Auth-Headers-To-Remove"
 RETRY_SECONDS: Final = 1  # where a refusal that may pass does not say when
-SOFTWARE: Final = "bearerd"
+SOFTWARE: Final = "bearerd"  # instead of aiohttp's and Python's versions
 
 _NO_STORE: Final = storing.NO_STORE
 _SERVER: Final = ("Server", SOFTWARE)
@@ -145,11 +145,14 @@ def empty(*headers: tuple[str, str]) -> Answer:
     return Answer(200, (_SERVER, _NO_STORE, *headers))
 
 
-def head_too_large(request_id: str) -> Answer:
-    """431, whoever asks: no gateway was listened to yet.  nginx finds the meant status where it looks for it."""
-    told = Told(431, request_id, TABLE[Code.HEAD_TOO_LARGE].error)
-    headers = (_SERVER, _NO_STORE, *forms.headers(Form.PROBLEM), (REQUEST_ID, request_id), (STATUS, "431"))
-    return Answer(431, headers, forms.body(told))
+def unread(code: Code, request_id: str) -> Answer:
+    """For a head that was not read, whoever asks: no gateway was listened to yet.
+
+    nginx finds the meant status where it looks for it; it is no other than the status itself, so anyone may read it.
+    """
+    row = TABLE[code]
+    headers = (_SERVER, _NO_STORE, *forms.headers(Form.PROBLEM), (REQUEST_ID, request_id), (STATUS, str(row.status)))
+    return Answer(row.status, headers, forms.body(Told(row.status, request_id, row.error)))
 
 
 def json_answer(value: object, *headers: tuple[str, str], status: int = 200) -> Answer:

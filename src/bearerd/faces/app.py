@@ -8,7 +8,6 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from bearerd import request as view
-from bearerd.decision import Decision
 from bearerd.faces import (
     answer,
     asked,
@@ -25,7 +24,8 @@ from bearerd.faces.clients import Clients
 from bearerd.faces.reply import reply
 from bearerd.flow import Flow
 from bearerd.metrics import NO_FACE
-from bearerd.refusals import TABLE, Code, Refusal
+from bearerd.policy import decide
+from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,7 +68,7 @@ class Faces:
         current = self._current()
         if server.head_size(request) > current.config.limits.max_head_bytes:
             request_id = self._unjudged(Code.HEAD_TOO_LARGE, peer.of_request(request).name)
-            return answer.head_too_large(request_id)
+            return answer.unread(Code.HEAD_TOO_LARGE, request_id)
         target = server.raw_target(request)
         if target.startswith((forward_auth.PREFIX, ext_authz.PREFIX)) or by_host.is_asked(target):
             question = asked.read(self._seen(request, target), current.policy)
@@ -128,10 +128,8 @@ class Faces:
         return Seen(request.method, target, headers, request.headers.get("Host"), who in self._trust, who.name, dialect)
 
     def _unjudged(self, code: Code, who: str) -> str:
-        row = TABLE[code]
-        decision = Decision(False, row.outcome, code, row.status, resource="")
         unknown = view.of(None, None, peer=who)
-        return self._service.recorder.record(NO_FACE, decision, unknown, 0.0)
+        return self._service.recorder.record(NO_FACE, decide.of_nobody(Refusal(code)), unknown, 0.0)
 
 
 def public_runner(service: Service, **more: Any) -> web.ServerRunner:

@@ -1,19 +1,36 @@
-"""From a decision to the answer that a gateway gets, for lane and aiohttp alike."""
+"""From a decision to the answer that a gateway gets, for lane, aiohttp and gRPC alike."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bearerd.faces import answer, wanted
 
 if TYPE_CHECKING:
     from bearerd.faces.answer import Answer
-    from bearerd.faces.asked import Asked
     from bearerd.flow import Decided
+    from bearerd.refusals import Refusal
+    from bearerd.request import Request
     from bearerd.service import Current
 
 
-def reply(decided: Decided, asked: Asked, current: Current) -> Answer:
+class Question(Protocol):
+    """As much of one as an answer depends on."""
+
+    @property
+    def dialect(self) -> str:
+        """In which it was asked."""
+
+    @property
+    def request(self) -> Request | Refusal:
+        """The original request, as far as it can be what it is said to be."""
+
+    @property
+    def unknown(self) -> Request:
+        """What is known of it even so."""
+
+
+def reply(decided: Decided, asked: Question, current: Current) -> Answer:
     """In the dialect that was asked in; a refusal in the form that the client reads."""
     decision = decided.decision
     if decision.allowed:

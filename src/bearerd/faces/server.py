@@ -17,10 +17,9 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from bearerd.faces import forms
-from bearerd.faces.forms import Form, Told
+from bearerd.faces.answer import SOFTWARE, unread
 from bearerd.log import silence_quotes
-from bearerd.refusals import TABLE, Code
+from bearerd.refusals import Code
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS: Final = 10.0  # from a head's first byte to its last
 IDLE_SECONDS: Final = 3630.0  # longer than any gateway keeps an idle connection: it must be the one to close
-SOFTWARE: Final = "bearerd"  # instead of aiohttp's and Python's versions
 
 
 class HeadTooLarge(Exception):
@@ -81,19 +79,8 @@ class Handler(RequestHandler):
             code = Code.INTERNAL_ERROR
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
-        row, request_id = TABLE[code], self._refusal_id(code)
-        response = web.Response(
-            status=row.status,
-            body=forms.body(Told(row.status, request_id, row.error)),
-            # To nginx the meant status is told beside; it is no other than the status itself, so anyone may read it.
-            headers={
-                **dict(forms.headers(Form.PROBLEM)),
-                "Cache-Control": "no-store",
-                "Server": SOFTWARE,
-                "X-Auth-Request-Id": request_id,
-                "X-Auth-Status": str(row.status),
-            },
-        )
+        made = unread(code, self._refusal_id(code))
+        response = web.Response(status=made.status, body=made.body, headers=dict(made.headers))
         response.force_close()
         return response
 

@@ -87,9 +87,17 @@ def unknown_resource(name: str) -> Decision:
 
 
 def of_nobody(refusal: Refusal) -> Decision:
-    """The decision for a request whose host chose no resource: no challenge, since there is nobody to make it."""
+    """The decision where there is no resource yet, or none any more: no challenge, since there is nobody to make it."""
     row = refusal.row
-    return Decision(False, row.outcome, refusal.code, row.status, resource="", detail=refusal.detail)
+    return Decision(
+        False,
+        row.outcome,
+        refusal.code,
+        row.status,
+        resource="",
+        retry_after=refusal.retry_after,
+        detail=refusal.detail,
+    )
 
 
 def judge_for_introspection(resource: Resource, verified: Verified, now: Now, state: State) -> Refusal | None:

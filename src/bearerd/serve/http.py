@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from aiohttp import web
 
-from bearerd.faces import server
+from bearerd.faces import answer, server
 from bearerd.serve.doors import Doors
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def json_answer(value: Any, status: int = 200, **headers: str) -> web.Response:
         "Content-Type": "application/json",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
-        "Server": server.SOFTWARE,
+        "Server": answer.SOFTWARE,
     }
     fields |= {name.replace("_", "-"): text for name, text in headers.items()}
     return web.Response(status=status, body=orjson.dumps(value) + b"\n", headers=fields)

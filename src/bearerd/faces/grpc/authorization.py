@@ -17,16 +17,15 @@ from google.protobuf.message import DecodeError
 
 from bearerd import request as view
 from bearerd.audit.recorder import Trail
-from bearerd.decision import Decision
-from bearerd.faces import answer, peer, wanted
+from bearerd.faces import peer
 from bearerd.faces.grpc import question, reply
-from bearerd.faces.grpc.question import FACE
+from bearerd.faces.grpc.question import FACE, Question
+from bearerd.faces.reply import reply as answer_of
 from bearerd.flow import Decided, Flow
-from bearerd.refusals import TABLE, Code, Outcome, Refusal
+from bearerd.policy import decide
+from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
-    from bearerd.faces.answer import Answer
-    from bearerd.faces.grpc.question import Question
     from bearerd.faces.peer import Peer
     from bearerd.service import Current, Service
 
@@ -93,55 +92,30 @@ class Authorization:
         resource = self._current().policy.resources.get(found.name)
         return resource is not None and FACE in resource.gateways and (who in self._trust) == found.unknown.trusted
 
-    def _written(self, decided: Decided, trail: Trail, found: Question | None = None) -> bytes:
+    def _written(self, decided: Decided, trail: Trail, found: Question) -> bytes:
         decision = decided.decision
         if decision.allowed:
             made = reply.allowed(decision, trail.verified)
         else:
-            made = reply.denied(self._answer(decided, found), decision, decided.request_id)
+            told = answer_of(decided, found, self._service.current)
+            made = reply.denied(told, decision, decided.request_id)
         written: bytes = made.SerializeToString()
         return written
 
-    def _answer(self, decided: Decided, found: Question | None) -> Answer:
-        """A refusal in the form that the client reads, where it was heard."""
-        current, decision = self._service.current, decided.decision
-        reveal = current.config.server.reveal_reason
-        if found is None:
-            return answer.answer(decision, decided.request_id, FACE, reveal=reveal)
-        resource = current.policy.resources.get(decision.resource)
-        return answer.answer(
-            decision,
-            decided.request_id,
-            FACE,
-            reveal=reveal,
-            form=wanted.form(found.unknown.headers),
-            login=wanted.login(None if resource is None else resource.login, found.request, decision),
-        )
-
     def _refused(self, refusal: Refusal, who: Peer) -> bytes:
         """Where nobody knows of what resource."""
-        row = refusal.row
-        decision = Decision(
-            False,
-            row.outcome,
-            row.code,
-            row.status,
-            resource="",
-            retry_after=refusal.retry_after,
-            detail=refusal.detail,
-        )
-        unknown = view.of(None, None, peer=who.name)
-        request_id = self._service.recorder.record(FACE, decision, unknown, 0.0)
-        return self._written(Decided(decision, request_id), Trail())
+        decision, unheard = decide.of_nobody(refusal), _unheard(refusal, who)
+        request_id = self._service.recorder.record(FACE, decision, unheard.unknown, 0.0)
+        return self._written(Decided(decision, request_id), Trail(), unheard)
 
     def _failed(self) -> bytes:
         """internal_error, counted where even that can be done."""
+        refusal, nobody = Refusal(Code.INTERNAL_ERROR), peer.Peer("", None)
         try:
-            return self._refused(Refusal(Code.INTERNAL_ERROR), peer.Peer("", None))
+            return self._refused(refusal, nobody)
         except Exception:  # noqa: BLE001 - the recorder itself may be at fault
-            row = TABLE[Code.INTERNAL_ERROR]
-            decision = Decision(False, Outcome.UNAVAILABLE, row.code, row.status, resource="")
-            return self._written(Decided(decision, secrets.token_hex(16)), Trail())
+            decided = Decided(decide.of_nobody(refusal), secrets.token_hex(16))
+            return self._written(decided, Trail(), _unheard(refusal, nobody))
 
     def _current(self) -> Current:
         """The configuration in use, with what this face makes of it."""
@@ -149,6 +123,11 @@ class Authorization:
         if current is not self._made_for:
             self._trust, self._made_for = peer.Trust(current.config.trust.peers), current
         return current
+
+
+def _unheard(refusal: Refusal, who: Peer) -> Question:
+    """A question that was not read, or not to its end."""
+    return Question("", refusal, view.of(None, None, peer=who.name))
 
 
 @lru_cache(1024)

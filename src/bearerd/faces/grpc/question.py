@@ -35,6 +35,7 @@ class Question:
     name: str  # of the resource
     request: Request | Refusal  # a refusal: what it says of the original request cannot be
     unknown: Request  # what is known of it even so
+    dialect: str = FACE
 
 
 def read(asked: Any, limits: Limits, *, trusted: bool, peer: str) -> Question:
