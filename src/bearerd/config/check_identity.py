@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bearerd.config import files, identity_keys
 from bearerd.config.check_issuers import not_a_web_url
+from bearerd.config.pem import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +91,7 @@ def _keys_of(key: str, path: Path, data_dir: Path, problems: Problems) -> list[F
         return []
     try:
         return identity_keys.read(path)
-    except identity_keys.Unfit as error:
+    except Unfit as error:
         problems.add(key, error.wrong, error.remedy)
         return []
 

@@ -194,10 +194,9 @@ def _check_store_url(key: str, url: str, store: Store, problems: Problems) -> No
 
 def _check_embedded(server: Server, problems: Problems) -> None:
     """An embedded store is this machine's alone; with listeners for others there will be a second machine some day."""
-    places = [(f"server.listen[{number}]", address_of(entry)) for number, entry in enumerate(server.listen)]
-    for key, address in [*places, ("server.grpc", "" if server.grpc is None else address_of(server.grpc))]:
+    for key, address in server.asked_at:
         try:
-            local = not address or addresses.parse(address).loopback
+            local = addresses.parse(address).loopback
         except ValueError:
             continue  # told by check_server
         if not local:

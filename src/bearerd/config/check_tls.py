@@ -53,8 +53,6 @@ def warnings(server: Server) -> Iterator[str]:
 
 
 def _in_the_clear(server: Server) -> Iterator[str]:
-    places = [(f"server.listen[{number}]", entry) for number, entry in enumerate(server.listen)]
-    for key, entry in [*places, ("server.grpc", server.grpc)]:
-        address = "" if entry is None else address_of(entry)
-        if address and not addresses.parse(address).loopback:
+    for key, address in server.asked_at:
+        if not addresses.parse(address).loopback:
             yield f"{key}: without [server.tls], tokens cross the network in the clear"

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
     load_pem_public_key,
 )
 
 from bearerd._native import jws as _native
-from bearerd.config import files
+from bearerd.config import files, pem
+from bearerd.config.pem import Unfit, key_of
 from bearerd.errors import UnusableKey
 from bearerd.jws import keys, signing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bearerd.jws.signing import PrivateKey, PublicKey, SigningKey
@@ -31,15 +31,6 @@ MOST_KEYS: Final = 16  # of all files: a rotation needs two or three, and every 
 NEW_KEY: Final = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE"
 _DEPTH: Final = 4  # of a JWK Set
 _MEMBERS: Final = 32 * MOST_KEYS
-
-
-class Unfit(Exception):
-    """A file that does not hold what it should."""
-
-    def __init__(self, wrong: str, remedy: str) -> None:
-        super().__init__(wrong)
-        self.wrong = wrong
-        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -58,19 +49,21 @@ def read(path: Path) -> list[Found]:
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
         raise Unfit(f"{path}: {why}", "name a file that can be read") from None
-    held = _of_set(path, content) if content.startswith(b"{") else [_of_pem(path, content)]
+    entries: list[Callable[[], PrivateKey | PublicKey]] = [partial(_of_pem, path, content)]
+    if content.startswith(b"{"):
+        entries = _of_set(path, content)
     found = []
-    for number, key in enumerate(held, 1):
+    for number, key in enumerate(entries, 1):
         try:
-            found.append(_found(key))
+            found.append(_found(key()))
         except UnusableKey as fault:
-            raise _unusable(path, number, len(held), fault) from None
+            raise _unusable(path, number, len(entries), fault) from None
     return found
 
 
 def load(pems: Sequence[str]) -> tuple[SigningKey, list[dict[str, str]]]:
     """What signs, and what is published, of keys that were read before.  Raises ValueError, UnusableKey."""
-    held = [_parsed(pem.encode()) for pem in pems]
+    held = [_parsed(text.encode()) for text in pems]
     first = held[0]
     if not isinstance(first, signing.PRIVATE):
         raise UnusableKey("the first key is not private")
@@ -78,24 +71,18 @@ def load(pems: Sequence[str]) -> tuple[SigningKey, list[dict[str, str]]]:
 
 
 def _of_pem(path: Path, content: bytes) -> PrivateKey | PublicKey:
-    try:
-        return _parsed(content)
-    except TypeError:
-        remedy = f"openssl pkey -in {path} -out NEW, and name the new file"
-        raise Unfit(f"{path} is encrypted, and nobody is asked for its passphrase", remedy) from None
-    except Exception:  # noqa: BLE001 - cryptography raises what its parser does, and its words may quote the file
-        raise Unfit(f"{path} holds no key in PEM, and no JWK Set", NEW_KEY) from None
+    return key_of(path, lambda: _parsed(content), (f"{path} holds no key in PEM, and no JWK Set", NEW_KEY))
 
 
-def _parsed(pem: bytes) -> PrivateKey | PublicKey:
+def _parsed(text: bytes) -> PrivateKey | PublicKey:
     """Of any kind; ``signing.algorithm_of`` says whether it will do."""
-    if b"-----BEGIN PUBLIC KEY-----" in pem:
-        return cast("PublicKey", load_pem_public_key(pem))
-    return cast("PrivateKey", load_pem_private_key(pem, None))
+    if b"-----BEGIN PUBLIC KEY-----" in text:
+        return cast("PublicKey", load_pem_public_key(text))
+    return cast("PrivateKey", load_pem_private_key(text, None))
 
 
-def _of_set(path: Path, content: bytes) -> list[PrivateKey | PublicKey]:
-    """A JWK Set, or a single JWK."""
+def _of_set(path: Path, content: bytes) -> list[Callable[[], PrivateKey | PublicKey]]:
+    """A JWK Set, or a single JWK: its keys, each to be read yet."""
     try:
         _native.scan(content, _DEPTH, _MEMBERS)
         document = orjson.loads(content)
@@ -104,13 +91,7 @@ def _of_set(path: Path, content: bytes) -> list[PrivateKey | PublicKey]:
     entries = document.get("keys") if "kty" not in document else [document]
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise Unfit(f"{path} has no list of keys", 'a JWK Set has a list "keys" (RFC 7517)')
-    held = []
-    for number, entry in enumerate(entries, 1):
-        try:
-            held.append(_of_jwk(entry))
-        except UnusableKey as fault:
-            raise _unusable(path, number, len(entries), fault) from None
-    return held
+    return [partial(_of_jwk, entry) for entry in entries]
 
 
 def _of_jwk(jwk: dict[str, Any]) -> PrivateKey | PublicKey:
@@ -128,8 +109,7 @@ def _found(key: PrivateKey | PublicKey) -> Found:
     signing.algorithm_of(key)
     kid = signing.thumbprint(_public(key))
     if isinstance(key, signing.PRIVATE):
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return Found(kid, True, pem.decode())
+        return Found(kid, True, pem.written(key))
     return Found(kid, False, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
 
 

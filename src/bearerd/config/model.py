@@ -101,6 +101,13 @@ class Server(Table):
     hash_subjects: Flag = False  # log a keyed digest instead of sub
     tls: Tls | None = None  # None: plain HTTP
 
+    @property
+    def asked_at(self) -> list[tuple[str, str]]:
+        """The TCP addresses of gateways' listeners, each behind its key."""
+        places = [(f"server.listen[{number}]", entry) for number, entry in enumerate(self.listen)]
+        places += [("server.grpc", self.grpc)] if self.grpc is not None else []
+        return [(key, address) for key, entry in places if (address := address_of(entry))]
+
 
 class Store(Table):
     """``[store]``"""

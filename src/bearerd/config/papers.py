@@ -12,15 +12,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from bearerd.config import files
+from bearerd.config import files, pem
+from bearerd.config.pem import Unfit
 from bearerd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -73,7 +68,7 @@ def read(tls: Tls, *, production: bool) -> Papers:
     assert chain and key is not None and clients is not None  # noqa: S101 - else there was a fault
     papers = Papers(
         chain=_pem(chain),
-        key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        key=pem.written(key),
         clients=_pem(clients),
         min_version=tls.min_version,
         ends=chain[0].not_valid_after_utc.timestamp(),
@@ -137,7 +132,7 @@ class _Reading:
             return None
         try:
             return parse(path)
-        except _Unfit as error:
+        except Unfit as error:
             self.fault(key, error.wrong, error.remedy)
         except OSError as error:
             self.fault(key, f"{path}: {os.strerror(error.errno or 0)}", "let it be read")
@@ -156,15 +151,6 @@ class _Reading:
         self.fault("key_file", wrong, "name the key that the certificate was made for")
 
 
-class _Unfit(Exception):
-    """A file that does not hold what it should."""
-
-    def __init__(self, wrong: str, remedy: str) -> None:
-        super().__init__(wrong)
-        self.wrong = wrong
-        self.remedy = remedy
-
-
 def _certificates(path: Path) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(files.read(path, MAX_BYTES))
@@ -173,18 +159,15 @@ def _certificates(path: Path) -> list[x509.Certificate]:
     except Exception:  # noqa: BLE001 - cryptography raises what its parser does
         found = []
     if not found:
-        raise _Unfit(f"{path} holds no certificate in PEM", "-----BEGIN CERTIFICATE----- and so on, nothing binary")
+        raise Unfit(f"{path} holds no certificate in PEM", "-----BEGIN CERTIFICATE----- and so on, nothing binary")
     return found
 
 
 def _key(path: Path) -> PrivateKeyTypes:
-    try:
+    def load() -> PrivateKeyTypes:
         return load_pem_private_key(files.read(path, files.MAX_SECRET_BYTES), None)
-    except TypeError:
-        remedy = f"openssl pkey -in {path} -out NEW, and name the new file"
-        raise _Unfit(f"{path} is encrypted, and nobody is asked for its passphrase", remedy) from None
-    except Exception:  # noqa: BLE001 - as above; its words may quote the file
-        raise _Unfit(f"{path} holds no private key in PEM", "-----BEGIN PRIVATE KEY----- and so on") from None
+
+    return pem.key_of(path, load, (f"{path} holds no private key in PEM", "-----BEGIN PRIVATE KEY----- and so on"))
 
 
 def _public(key: PublicKeyTypes) -> bytes:

@@ -9,14 +9,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bearerd.config.check_tls import SOON  # as /readyz warns of our own
+from bearerd.config.papers import DAY
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bearerd.doctor.finding import Notebook
 
 SECONDS: Final = 5.0
-_SOON: Final = 14 * 86400.0  # as /readyz warns of our own
-_DAY: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Lifetime:
 
     def soon(self, now: float) -> bool:
         """Whether it ends within two weeks; one of a few days only when it is in its last quarter."""
-        return self.ends - now < min(_SOON, (self.ends - self.begins) / 4)
+        return self.ends - now < min(SOON, (self.ends - self.begins) / 4)
 
 
 async def shown(host: str, port: int, name: str, ca_file: Path | None) -> Lifetime | None:
@@ -59,7 +60,7 @@ def tell(found: Lifetime | None, name: str, notes: Notebook) -> None:
             "certificate", f"{name}: how long it is good for could not be seen (a proxy, or a new connection failed)"
         )
         return
-    days = (found.ends - time.time()) / _DAY
+    days = (found.ends - time.time()) / DAY
     if found.soon(time.time()):
         remedy = "renew it: from then on the keys cannot be fetched, and after key_set_max_stale tokens are refused"
         notes.warning("certificate", f"{name}: ends in {days:.1f} days", remedy)

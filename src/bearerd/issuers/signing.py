@@ -12,6 +12,7 @@ import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from bearerd.config import pem
 from bearerd.jws.signing import ALGORITHMS, SigningKey
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class KeyChain:
     def _save(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         record = {
-            "current": [{"kid": key.kid, "alg": key.alg, "pem": _pem(key.private)} for key in self.current.values()],
+            "current": [
+                {"kid": key.kid, "alg": key.alg, "pem": pem.written(key.private)} for key in self.current.values()
+            ],
             "retired": self.retired,
         }
         handle, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=self._path.parent)  # mode 0600
@@ -70,9 +73,3 @@ def _generate(alg: str) -> PrivateKey:
     if alg == "RS256":
         return rsa.generate_private_key(65537, 2048)
     return ec.generate_private_key(ec.SECP256R1()) if alg == "ES256" else ed25519.Ed25519PrivateKey.generate()
-
-
-def _pem(key: PrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
