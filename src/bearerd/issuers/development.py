@@ -19,7 +19,8 @@ from aiohttp import web
 
 from bearerd._native import clock
 from bearerd.issuers.signing import KeyChain
-from bearerd.jws.signing import ALGORITHMS, text
+from bearerd.jws.keys import text
+from bearerd.jws.signing import ALGORITHMS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

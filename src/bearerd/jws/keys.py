@@ -108,7 +108,7 @@ def _rsa(jwk: Mapping[str, Any], kid: str | None) -> Key:
     material = rsa.RSAPublicNumbers(e, n).public_key()
     # Leading zero octets, which RFC 7518 section 6.3.1.1 forbids and real issuers send, do not change the key; in the
     # thumbprint they would make two names of one key, and a revoked key could come back under the other.
-    members = {"e": _uint(e), "kty": "RSA", "n": _uint(n)}
+    members = {"e": uint(e), "kty": "RSA", "n": uint(n)}
     return _bound(kid, "RSA", _algorithms(jwk, _fitting("RSA")), _thumbprint(members), material)
 
 
@@ -130,7 +130,7 @@ def _secret(secret: bytes, kid: str | None, jwk: Mapping[str, Any]) -> Key:
     fitting = {row.name for row in ALGORITHMS.values() if row.symmetric and (row.signature_size or 0) <= len(secret)}
     if not fitting:
         raise UnusableKey("the secret is shorter than 32 bytes")
-    return _bound(kid, "oct", _algorithms(jwk, fitting), _thumbprint({"k": _text(secret), "kty": "oct"}), secret)
+    return _bound(kid, "oct", _algorithms(jwk, fitting), _thumbprint({"k": text(secret), "kty": "oct"}), secret)
 
 
 def _bound(kid: str | None, kty: str, algorithms: frozenset[str], thumbprint: str, material: Any) -> Key:
@@ -183,13 +183,14 @@ def _optional_text(jwk: Mapping[str, Any], name: str) -> str | None:
 
 def _thumbprint(members: Mapping[str, str]) -> str:
     """RFC 7638 section 3: the required members only, in lexicographic order, without white space."""
-    return _text(hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).digest())
+    return text(hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).digest())
 
 
-def _uint(number: int) -> str:
+def uint(number: int) -> str:
     """Base64urlUInt (RFC 7518 section 2): as few octets as the number needs."""
-    return _text(number.to_bytes((number.bit_length() + 7) // 8))
+    return text(number.to_bytes((number.bit_length() + 7) // 8))
 
 
-def _text(value: bytes) -> str:
+def text(value: bytes) -> str:
+    """Base64url without padding (RFC 7515 section 2)."""
     return urlsafe_b64encode(value).rstrip(b"=").decode()

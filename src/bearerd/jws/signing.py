@@ -5,7 +5,6 @@ A key signs with one algorithm, which follows from what it is.  The mathematics 
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from bearerd.errors import UnusableKey
 from bearerd.jws import keys
+from bearerd.jws.keys import text, uint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class SigningKey:
 
     def jwk(self) -> dict[str, str]:
         """The public key (RFC 7517)."""
-        return {"kid": self.kid, "alg": self.alg, "use": "sig"} | members(self.private.public_key())
+        return described(self.private.public_key(), self.kid)
 
 
 def algorithm_of(key: object) -> str:
@@ -74,16 +74,16 @@ def thumbprint(public: PublicKey) -> str:
     return keys.from_jwk(members(public)).thumbprint
 
 
-def described(public: PublicKey) -> dict[str, str]:
-    """A public key as a key set has it, under its thumbprint.  Raises UnusableKey."""
-    return {"kid": thumbprint(public), "alg": algorithm_of(public), "use": "sig"} | members(public)
+def described(public: PublicKey, kid: str | None = None) -> dict[str, str]:
+    """A public key as a key set has it; under its thumbprint, where it has no other name.  Raises UnusableKey."""
+    return {"kid": kid or thumbprint(public), "alg": algorithm_of(public), "use": "sig"} | members(public)
 
 
 def members(public: PublicKey) -> dict[str, str]:
     """The members of a JWK that are the key itself (RFC 7518 section 6, RFC 8037 section 2)."""
     if isinstance(public, rsa.RSAPublicKey):
         numbers = public.public_numbers()
-        return {"kty": "RSA", "n": _uint(numbers.n), "e": _uint(numbers.e)}
+        return {"kty": "RSA", "n": uint(numbers.n), "e": uint(numbers.e)}
     if isinstance(public, ec.EllipticCurvePublicKey):
         point = public.public_numbers()
         x, y = (text(number.to_bytes(_COORDINATE)) for number in (point.x, point.y))
@@ -124,19 +124,10 @@ def _private(jwk: Mapping[str, Any]) -> PrivateKey:
 
 def compact(key: SigningKey, head: bytes, payload: bytes) -> str:
     """A JWS in compact form (RFC 7515 section 3.1).  ``head``: as of ``header``."""
-    signing_input = head + urlsafe_b64encode(payload).rstrip(b"=")
+    signing_input = head + text(payload).encode()
     return f"{signing_input.decode()}.{text(key.sign(signing_input))}"
 
 
 def header(key: SigningKey, typ: str) -> bytes:
     """The protected header, encoded, and the dot behind it: the same for everything that a key signs."""
-    return urlsafe_b64encode(orjson.dumps({"alg": key.alg, "kid": key.kid, "typ": typ})).rstrip(b"=") + b"."
-
-
-def text(octets: bytes) -> str:
-    """Base64url without padding."""
-    return urlsafe_b64encode(octets).rstrip(b"=").decode()
-
-
-def _uint(number: int) -> str:
-    return text(number.to_bytes((number.bit_length() + 7) // 8))
+    return text(orjson.dumps({"alg": key.alg, "kid": key.kid, "typ": typ})).encode() + b"."
