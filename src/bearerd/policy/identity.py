@@ -139,6 +139,12 @@ def _source(text: str) -> Source:
     return lambda verified: _csv(paths.at(verified.claims, text))
 
 
+def claim_paths(plan: Mapping[str, str]) -> tuple[str, ...]:
+    """The claims that an identity table names by their path, each once."""
+    named = (text for text in plan.values() if text not in _WORDS)
+    return tuple(dict.fromkeys(text.removeprefix("csv:").removeprefix("json:") for text in named))
+
+
 def _json(claims: Mapping[str, Any], path: str) -> str:
     """The claim as JSON, which quotes its own separators; an absent one is empty, not ``null``."""
     value = paths.at(claims, path)

@@ -11,7 +11,7 @@ from bearerd._native import rules as native
 from bearerd._native.hosts import Hosts
 from bearerd.config import audience
 from bearerd.policy import login
-from bearerd.policy.identity import Identity
+from bearerd.policy.identity import Identity, claim_paths
 from bearerd.policy.signed import Signatory, Upstream
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _identity(name: str, table: model.Resource, signatory: Signatory | None) -> 
     audience = table.identity_audience or table.identifier
     if signatory is None or audience is None:  # ``load`` has seen to it; whoever builds a Config otherwise is told here
         raise ValueError(f"resource {name}: a signed identity needs keys and an audience")
-    upstream = Upstream(signatory, name, audience, table.identity)
+    upstream = Upstream(signatory, name, audience, claim_paths(table.identity))
     return Identity(table.identity, table.client_headers, upstream, plain=table.forward_identity == "both")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _NO_RULE: Final = "no rule matches"
 _METHOD_MISS: Final = "in upper case the method would be another rule's"
-_NEAR_MISS: Final = "the path misses an earlier rule only by case or a final slash"
+_NEAR_MISS: Final = "the path misses an earlier rule only by case, a final slash, or dots and spaces at a segment's end"
 
 
 class Selected(NamedTuple):

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from bearerd.verify.verified import Verified
 
 TYPE: Final = "bearerd-identity+jwt"
-_WORDS: Final = frozenset(
-    {"sub", "iss", "client", "scopes", "roles"}
-)  # of the identity table: they have claims of their own
 
 
 class Signed(NamedTuple):
@@ -94,13 +91,12 @@ class Upstream:
 
     __slots__ = ("_audience", "_paths", "_resource", "_signatory")
 
-    def __init__(self, signatory: Signatory, resource: str, audience: str, plan: Mapping[str, str]) -> None:
-        """``plan``: the resource's ``identity`` table; the claims that it names go along."""
+    def __init__(self, signatory: Signatory, resource: str, audience: str, more: tuple[str, ...]) -> None:
+        """``more``: paths of claims that go along."""
         self._signatory = signatory
         self._resource = resource
         self._audience = audience
-        sources = [text for text in plan.values() if text not in _WORDS]
-        self._paths = tuple(dict.fromkeys(text.removeprefix("csv:").removeprefix("json:") for text in sources))
+        self._paths = more
 
     def tell(self, verified: Verified, now: Now, end: float) -> Signed:
         """The identity of this token's bearer."""

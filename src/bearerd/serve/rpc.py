@@ -40,7 +40,6 @@ class Rpc:
         self._server: Any = None
         self._papers: Papers | None = None
         self._shown: list[_Shown] = []  # by address
-        self._wanted = False
         self._opening: asyncio.Task[None] | None = None
         self._last: asyncio.Future[None] | None = None  # the end of a server that another has replaced
         self._order = asyncio.Lock()
@@ -48,7 +47,7 @@ class Rpc:
 
     def begin(self, opened: Callable[[], None]) -> None:
         """Answer from now on; ``opened`` is called once that is so."""
-        self._when_open, self._wanted = opened, True
+        self._when_open = opened
         if self._opening is None:
             self._opening = asyncio.get_running_loop().create_task(self._open())
         elif self._opening.done() and self._server is not None:
