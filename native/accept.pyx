@@ -13,7 +13,7 @@ Whatever breaks the grammar or a bound is no wish at all: a program with a bug g
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from bearerd._native.ascii cimport is_control, is_digit, is_token
+from bearerd._native.ascii cimport is_control, is_digit, is_space, is_token
 from bearerd._native.fieldnames cimport same
 
 cdef enum:
@@ -48,7 +48,7 @@ cdef inline bint at_byte(const Reader* reader, unsigned char c) noexcept nogil:
 
 
 cdef inline void skip_space(Reader* reader) noexcept nogil:
-    while at_byte(reader, c' ') or at_byte(reader, c'\t'):
+    while reader.at < reader.end and is_space(reader.p[reader.at]):
         reader.at += 1
 
 

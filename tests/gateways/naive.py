@@ -19,7 +19,23 @@ _KNOWN = re.compile(rb"[A-Z]+ /[!-~]* HTTP/1\.1\r\n(?:[A-Za-z0-9-]+:[^\r\n\0]*\r
 _LINE_END = re.compile(rb"\r?\n\r?\n")
 
 
-class Verifier:
+class _Listener:
+    """Serves each connection by ``_serve``."""
+
+    _server: asyncio.Server | None = None
+
+    async def start(self, port: int) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=1 << 20)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+class Verifier(_Listener):
     """Guards one method of one path, by comparing strings; believes what it is told, and any credential.
 
     A header is taken for what it says wherever it comes from, and whoever shows the good token is alice.
@@ -33,14 +49,6 @@ class Verifier:
             str
         ]()  # any of "hosts", "claims", "credentials"; paths are compared carelessly always
         self.fails = False  # answers 500 to whatever it does not understand
-        self._server: asyncio.Server | None = None
-
-    async def start(self, port: int) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=1 << 20)
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
 
     def allows(self, method: str, target: str, fields: list[tuple[str, str]]) -> bool:
         """Whether it lets a request pass, and forgets what it should have thought of."""
@@ -105,20 +113,12 @@ def _says(status: str, *lines: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "Content-Length: 0", "", ""]).encode()
 
 
-class NaiveGateway:
+class NaiveGateway(_Listener):
     """Asks about the first head of a connection, if it can read it, and then copies bytes: what nobody should write, and many have."""
 
     def __init__(self, verifier: Verifier, upstream: int) -> None:
         self.verifier = verifier
         self.upstream = upstream
-        self._server: asyncio.Server | None = None
-
-    async def start(self, port: int) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=1 << 20)
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError, TimeoutError):

@@ -42,6 +42,24 @@ class Gateway:
         return tuple(dict.fromkeys([*self.public, *self.bearerd, *self.upstream]))
 
 
+def _envoy(port: int, asks: Place) -> Gateway:
+    """``asks``: where the filter says whom it asks, beside the cluster that clients' metadata comes from."""
+    address = "address: 127.0.0.1, port_value: {}"
+    theirs = 'address: "{it.host}", port_value: {it.port}'
+    return Gateway(
+        port=port,
+        run="envoy -c envoy.yaml",
+        public={"envoy.yaml": ((address.format(port), theirs),)},
+        bearerd={"envoy.yaml": (asks, (address.format(9180), theirs))},
+        upstream={
+            "envoy.yaml": (
+                ("- name: app\n      type: STATIC", "- name: app\n      type: {it.discovery}"),
+                (address.format(9000), theirs),
+            )
+        },
+    )
+
+
 GATEWAYS: Final[dict[str, Gateway]] = {
     "nginx": Gateway(
         port=8080,
@@ -50,43 +68,9 @@ GATEWAYS: Final[dict[str, Gateway]] = {
         bearerd={"nginx.conf": (("server 127.0.0.1:9180;", "server {it};"),)},
         upstream={"nginx.conf": (("server 127.0.0.1:9000;", "server {it};"),)},
     ),
-    "envoy": Gateway(
-        port=8081,
-        run="envoy -c envoy.yaml",
-        public={
-            "envoy.yaml": (("address: 127.0.0.1, port_value: 8081", 'address: "{it.host}", port_value: {it.port}'),)
-        },
-        bearerd={
-            "envoy.yaml": (
-                ('uri: "http://127.0.0.1:9180"', 'uri: "http://{it}"'),
-                ("address: 127.0.0.1, port_value: 9180", 'address: "{it.host}", port_value: {it.port}'),
-            )
-        },
-        upstream={
-            "envoy.yaml": (
-                ("- name: app\n      type: STATIC", "- name: app\n      type: {it.discovery}"),
-                ("address: 127.0.0.1, port_value: 9000", 'address: "{it.host}", port_value: {it.port}'),
-            )
-        },
-    ),
-    "envoy-grpc": Gateway(
-        port=8085,
-        run="envoy -c envoy.yaml",
-        public={
-            "envoy.yaml": (("address: 127.0.0.1, port_value: 8085", 'address: "{it.host}", port_value: {it.port}'),)
-        },
-        bearerd={
-            "envoy.yaml": (
-                ("address: 127.0.0.1, port_value: 9180", 'address: "{it.host}", port_value: {it.port}'),
-                ("address: 127.0.0.1, port_value: 9183", 'address: "{it.grpc.host}", port_value: {it.grpc.port}'),
-            )
-        },
-        upstream={
-            "envoy.yaml": (
-                ("- name: app\n      type: STATIC", "- name: app\n      type: {it.discovery}"),
-                ("address: 127.0.0.1, port_value: 9000", 'address: "{it.host}", port_value: {it.port}'),
-            )
-        },
+    "envoy": _envoy(8081, ('uri: "http://127.0.0.1:9180"', 'uri: "http://{it}"')),
+    "envoy-grpc": _envoy(
+        8085, ("address: 127.0.0.1, port_value: 9183", 'address: "{it.grpc.host}", port_value: {it.grpc.port}')
     ),
     "traefik": Gateway(
         port=8082,
