@@ -364,42 +364,6 @@ async def test_an_issuer_that_left_is_unknown_at_once_and_its_gauges_go(tmp_path
     await service.close()
 
 
-async def test_a_slow_loop_that_fails_is_told_of_and_begun_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(services, "RESTART_SECONDS", 0.0)
-    service = House(config(tmp_path, resource=RESOURCE), tmp_path, offline=True).service
-    runs = []
-
-    async def fail() -> None:
-        runs.append(1)
-        raise RuntimeError("canary")
-
-    service._loop("test", fail)
-    await until(lambda: len(runs) > 2)
-    await service.close()
-    ended = len(runs)
-    await asyncio.sleep(0.02)
-    assert len(runs) == ended
-    assert any(vars(record).get("loop") == "test" for record in caplog.records)
-
-
-async def test_a_slow_loop_whose_clean_up_fails_holds_up_no_end(tmp_path: Path) -> None:
-    service = House(config(tmp_path, resource=RESOURCE), tmp_path, offline=True).service
-    entered = asyncio.Event()
-
-    async def fail_at_the_end() -> None:
-        try:
-            entered.set()
-            await asyncio.Event().wait()
-        finally:
-            raise RuntimeError("canary")
-
-    service._loop("test", fail_at_the_end)
-    await entered.wait()
-    await asyncio.wait_for(service.close(), 5.0)
-
-
 async def test_a_store_that_cannot_be_what_is_asked_takes_no_revocations_and_is_told_of_once(
     tmp_path: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -42,6 +42,7 @@ class Wait(StrEnum):
 
     KEY = "key"  # an unknown kid, or an issuer whose key set was never loaded
     TURN = "turn"  # other issuers' tokens are to be checked first (``verify.budget``)
+    SETTLEMENT = "settlement"  # it would be allowed, but a budget or an approval has to be asked (``policy.settle``)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bearerd import request as view
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Trail
-from bearerd.decision import Decision, Pending
+from bearerd.decision import Decision, Pending, Wait
 from bearerd.errors import BearerdError
 from bearerd.issuers.keyset import Miss
 from bearerd.policy import decide, rules
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bearerd.decision import Now
-    from bearerd.policy.resource import Resource
+    from bearerd.policy.resource import Resource, Rule
     from bearerd.request import Request
     from bearerd.service import Current, Service
 
@@ -37,7 +37,7 @@ _ASK_LATER: Final = Refusal(
 )
 _ANOTHER: Final = Refusal(
     Code.OVERLOADED,
-    "while a key was waited for, a reload gave the host, or the dialect, to another",
+    "while a key or a settlement was waited for, a reload gave the host, or the dialect, to another",
     retry_after=RETRY_AFTER,
 )
 
@@ -47,6 +47,15 @@ class Decided(NamedTuple):
 
     decision: Decision
     request_id: str
+
+
+class Unsettled(NamedTuple):
+    """It would be allowed, but its rule asks for a settlement (``policy.settle``)."""
+
+    decision: Decision
+    resource: Resource
+    rule: Rule
+    verified: Verified
 
 
 class Flow:
@@ -63,19 +72,10 @@ class Flow:
         ``name``: the resource.  ``trail`` is told what was seen on the way.  Raises only what ``decide`` turns into a
         refusal.
         """
-        current = self._service.current
-        resource = current.policy.resources.get(name)
-        if resource is None:
-            return decide.unknown_resource(name)
-        at = at or self._service.time.now()
-        selected = rules.select_rule(resource, request)
-        subject = self._subject(selected, request, at, current, trail)
-        if isinstance(subject, Pending):
-            return subject
-        decision = decide.decide_now(resource, selected, subject, request, at, current)
-        if trail is not None and not isinstance(decision, Pending):
-            _tell(trail, resource, selected, subject, decision)
-        return decision
+        found = self._judged(name, request, at or self._service.time.now(), trail)
+        if isinstance(found, Unsettled):
+            return Pending(Wait.SETTLEMENT)
+        return found
 
     async def decide(self, name: str, request: Request, *, face: str = "python") -> Decision:
         """Decide, and count and log it under this face.  Never raises but for cancellation."""
@@ -149,7 +149,11 @@ class Flow:
     async def _rounds(self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None) -> Decision:
         refusal = None
         for _ in range(ROUNDS):
-            found = self.decide_now(name, request, None, trail)
+            now = self._service.time.now()
+            found = self._judged(name, request, now, trail)
+            if isinstance(found, Unsettled):
+                settled = await self._settled(found, request, now, trail)
+                return settled if still is None or still() else decide.of_nobody(_ANOTHER)
             if not isinstance(found, Pending):
                 return found
             refusal = await self._service.flights.wait(found)
@@ -158,6 +162,36 @@ class Flow:
             if refusal is not None:
                 break
         return self._refused(name, refusal or _unresolved(), request, trail)
+
+    def _judged(self, name: str, request: Request, now: Now, trail: Trail | None) -> Decision | Pending | Unsettled:
+        """All that can be said from memory."""
+        current = self._service.current
+        resource = current.policy.resources.get(name)
+        if resource is None:
+            return decide.unknown_resource(name)
+        selected = rules.select_rule(resource, request)
+        subject = self._subject(selected, request, now, current, trail)
+        if isinstance(subject, Pending):
+            return subject
+        decision = decide.decide_now(resource, selected, subject, request, now, current)
+        if isinstance(decision, Pending):
+            return decision
+        if trail is not None:
+            _tell(trail, resource, selected, subject, decision)
+        if decision.allowed and isinstance(subject, Verified) and isinstance(selected, Selected):
+            rule = selected.rule
+            if rule is not None and rule.settles:
+                return Unsettled(decision, resource, rule, subject)
+        return decision
+
+    async def _settled(self, found: Unsettled, request: Request, now: Now, trail: Trail) -> Decision:
+        """The allow, once everybody who has a say has had it; a fault among them is the caller's to turn into a refusal."""
+        for settler in self._service.settlers:
+            refusal = await settler.settle(found.resource, found.rule, request, found.verified, now)
+            if refusal is not None:
+                trail.steps = (Step("settlement", ok=False, detail=_said(refusal)),)
+                return decide.refused(found.resource, refusal, request, found.rule)
+        return found.decision
 
     def _subject(
         self, selected: Selected | Refusal, request: Request, at: Now, current: Current, trail: Trail | None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bearerd._native import path as _path
 from bearerd.refusals import Code, Refusal
+
+if TYPE_CHECKING:
+    from bearerd.mcp.operation import Operation
 
 Headers = Sequence[tuple[bytes, bytes]]  # names as received, in order
 
@@ -26,6 +29,7 @@ class Request(NamedTuple):  # made for each question: a frozen dataclass takes t
     trusted: bool = False  # the peer is one that may speak as a gateway
     sees_all_headers: bool = False  # the face gets every header of the client, so spoofed identity can be refused
     peer: str = ""
+    operation: Operation | None = None  # what is asked of an MCP server; None: of none, or it could not be read
 
     @property
     def known(self) -> bool:

@@ -32,6 +32,7 @@ from bearerd.decision import Pending
 from bearerd.errors import BearerdError, ConfigError, StoreError
 from bearerd.issuers.refresh import Refresher
 from bearerd.issuers.registry import Issuers
+from bearerd.loops import Loops
 from bearerd.policy.resource import Policy
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
@@ -47,19 +48,19 @@ from bearerd.verify.verified import Verified
 from bearerd.verify.verifier import TokenVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from typing_extensions import Buffer
 
     from bearerd.config.model import Config
     from bearerd.decision import Now
+    from bearerd.policy.settle import Settler
     from bearerd.store.client import Client
 
 SAMPLE_SECONDS: Final = 1.0  # how often gauges are brought up to date
 READY_SECONDS: Final = 0.02  # between two looks at whether this process is ready
-RESTART_SECONDS: Final = 1.0  # between a slow loop's end and its next start; doubles with each failure
-LONGEST_PAUSE: Final = 60.0
+RESTART_SECONDS: Final = 1.0  # between two looks at what the store can do
 
 _LOGGER: Final = logging.getLogger("bearerd.service")
 
@@ -157,11 +158,12 @@ class Service:
         self.current = self._assembled(config, policy, callers, issuers)
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
+        self.settlers: tuple[Settler, ...] = ()  # asked in this order
         self.writer: Writer | None = None
         self.writer_problem = "the store has not been reached yet"  # while there is none
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
         self._refresher: Refresher | None = None
-        self._running = contextlib.AsyncExitStack()
+        self._loops: Final = Loops()
         self._told_reload(good=True)
 
     async def start(self) -> None:
@@ -169,13 +171,13 @@ class Service:
         shared = None if self.archive is None else self._join_store(self.archive)
         seal, folder = (None, None) if self.archive is None else (self.archive.seal, self.data_dir)
         self._refresher = Refresher(self.current.issuers, folder, shared, seal=seal)
-        self._loop("refresh", self._refresh)
-        self._loop("sample", self._sample)
+        self._loops.begin("refresh", self._refresh)
+        self._loops.begin("sample", self._sample)
 
     async def close(self) -> None:
         """Stop the slow loops and let go of the store; whoever waits for a key is refused."""
         await self.flights.close()
-        await self._running.aclose()
+        await self._loops.close()
         self.sample()
 
     async def reload(self, config: Config) -> None:
@@ -286,11 +288,11 @@ class Service:
             await archive.load()
             await sync.run()
 
-        self._running.push_async_callback(archive.close)  # the last to be done
-        self._running.push_async_callback(leave)
-        self._loop("sync", follow)
-        self._loop("snapshot", archive.run)
-        self._loop("writer", lambda: self._find_writer(client, sync))
+        self._loops.at_the_end(archive.close)  # the last to be done
+        self._loops.at_the_end(leave)
+        self._loops.begin("sync", follow)
+        self._loops.begin("snapshot", archive.run)
+        self._loops.begin("writer", lambda: self._find_writer(client, sync))
         return Shared(client, config.limits.max_key_set_bytes)
 
     async def _find_writer(self, client: Client, sync: Sync) -> None:
@@ -338,36 +340,6 @@ class Service:
         while True:
             self.sample()
             await asyncio.sleep(SAMPLE_SECONDS)
-
-    def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a slow loop until ``close``; one that fails is told of and begun again."""
-
-        async def forever() -> None:
-            pause = RESTART_SECONDS
-            while True:
-                try:
-                    await run()
-                    pause = RESTART_SECONDS
-                except Exception as error:  # no fault may end a loop for good, but this one is to end
-                    if _ending():
-                        return
-                    _LOGGER.error("a slow loop failed", extra={"loop": name}, exc_info=error)
-                    pause = min(2 * pause, LONGEST_PAUSE)
-                await asyncio.sleep(pause)
-
-        task = asyncio.get_running_loop().create_task(forever(), name=f"bearerd {name}")
-
-        async def stop() -> None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-        self._running.push_async_callback(stop)
-
-
-def _ending() -> bool:
-    """Whether this task was cancelled: a fault in its clean-up has taken the cancellation's place."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _reloadable(before: Config, after: Config) -> Config:

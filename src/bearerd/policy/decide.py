@@ -71,9 +71,9 @@ def decide_now(
     return _in_shadow(resource, decision, request)
 
 
-def refused(resource: Resource, refusal: Refusal, request: Request) -> Decision:
-    """The decision for a refusal that arose elsewhere (``overloaded``, ``internal_error``)."""
-    return _in_shadow(resource, _refuse(resource, refusal), request)
+def refused(resource: Resource, refusal: Refusal, request: Request, rule: Rule | None = None) -> Decision:
+    """The decision for a refusal that arose elsewhere (``overloaded``, ``internal_error``, a settlement under a rule)."""
+    return _in_shadow(resource, _refuse(resource, refusal, rule), request)
 
 
 def unknown_resource(name: str) -> Decision:
@@ -334,9 +334,9 @@ def _reuse(
     upstream is told are good.
     """
     age = staleness.age(resource, now, state)
-    if not selected.plain or age < state.view_age(
-        now
-    ):  # by a snapshot, which is as old as any clock says: ask each time
+    if not selected.plain or (selected.rule is not None and selected.rule.settles):
+        return None
+    if age < state.view_age(now):  # by a snapshot, which is as old as any clock says: ask each time
         return None
     fresh = now.boot + staleness.limit(resource, state) - age
     keys_latest, keys_boot = state.keys_until(verified.issuer)

@@ -41,6 +41,11 @@ class Rule:
         return self.preflight or self.auth == "none"
 
     @property
+    def settles(self) -> bool:
+        """Whether an allow has to be settled first (``policy.settle``); then no answer may be given again."""
+        return False
+
+    @property
     def constrained(self) -> bool:
         """Whether it depends on method or path of the request."""
         return self.methods is not None or self.path is not None or self.preflight
