@@ -10,7 +10,6 @@ from bearerd.tricks import GROUPS, TRICKS
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "tests" / "gateways" / "tricks.json"
-GATEWAYS = ("nginx", "envoy", "traefik", "caddy")
 OUTCOMES = ("refused", "stopped", "harmless")
 HOLES = ("reached", "forged", "lost", "desync")
 
@@ -24,18 +23,19 @@ def _record() -> dict[str, dict[str, dict[str, dict[str, int]]]]:
 def results() -> str:
     """Groups against gateways: refused by bearerd / stopped by the gateway / harmless / holes."""
     kept = _record()["kept"]
-    lines = ["| group | tricks | " + " | ".join(GATEWAYS) + " |", "|---|---|" + "---|" * len(GATEWAYS)]
-    sums = {gateway: [0, 0, 0, 0] for gateway in GATEWAYS}
+    gateways = list(kept)  # in the order in which they were tried
+    lines = ["| group | tricks | " + " | ".join(gateways) + " |", "|---|---|" + "---|" * len(gateways)]
+    sums = {gateway: [0, 0, 0, 0] for gateway in gateways}
     for group, about in GROUPS.items():
         cells = []
-        for gateway in GATEWAYS:
-            counts = kept.get(gateway, {}).get(group, {})
+        for gateway in gateways:
+            counts = kept[gateway].get(group, {})
             row = [*(counts.get(name, 0) for name in OUTCOMES), sum(counts.get(name, 0) for name in HOLES)]
             sums[gateway] = [a + b for a, b in zip(sums[gateway], row, strict=True)]
             cells.append(" / ".join(map(str, row)))
         number = sum(trick.group == group for trick in TRICKS)
         lines.append(f"| **{group}**: {about} | {number} | " + " | ".join(cells) + " |")
-    totals = " | ".join(" / ".join(map(str, sums[gateway])) for gateway in GATEWAYS)
+    totals = " | ".join(" / ".join(map(str, sums[gateway])) for gateway in gateways)
     return "\n".join([*lines, f"| all | {len(TRICKS)} | {totals} |"])
 
 

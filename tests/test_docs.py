@@ -28,6 +28,20 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def test_every_gateway_that_make_tricks_has_tried_has_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import tricks_tables
+
+    counts = {"refused": 3, "stopped": 2, "harmless": 1, "reached": 4, "lost": 1}
+    kept = {"nginx": {}, "envoy-grpc": {"climbs": counts}, "haproxy": {"climbs": counts, "sizes": counts}}
+    monkeypatch.setattr(tricks_tables, "_record", lambda: {"kept": kept})
+    head, rule, *rows, total = tricks_tables.results().splitlines()
+    assert head.endswith("| nginx | envoy-grpc | haproxy |")
+    assert rule.count("---") == head.count("|") - 1
+    assert next(row for row in rows if "climbs" in row).endswith("| 0 / 0 / 0 / 0 | 3 / 2 / 1 / 5 | 3 / 2 / 1 / 5 |")
+    assert total.endswith("| 0 / 0 / 0 / 0 | 3 / 2 / 1 / 5 | 6 / 4 / 2 / 10 |")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_a_file(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
