@@ -11,6 +11,7 @@ import pytest
 from stage import Stage
 
 from gateways.conftest import Gateway, said, watching
+from gateways.witness import Witness
 
 GONE = {
     "nginx": 503,
@@ -61,15 +62,44 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize(("name", "spelt"), [("nginx", "unix:{}"), ("caddy", "unix/{}"), ("haproxy", "unix@{}")])
-def test_bearerd_is_asked_over_a_unix_socket(fresh: Callable[..., Gateway], short: Path, name: str, spelt: str) -> None:
+ADDRESS = "127.0.0.1:9180"
+# Where a gateway's files say where bearerd is, and what its guide says to write there.
+OVER_UNIX = pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("nginx", ADDRESS, "unix:{}"),
+        ("envoy", "socket_address: {{ address: 127.0.0.1, port_value: 9180 }}", "pipe: {{ path: {} }}"),
+        ("caddy", ADDRESS, "unix/{}"),
+        ("haproxy", ADDRESS, "unix@{}"),
+    ],
+)
+
+
+@OVER_UNIX
+def test_bearerd_is_asked_over_a_unix_socket(
+    fresh: Callable[..., Gateway], short: Path, name: str, old: str, new: str
+) -> None:
     """As the guides say it; bearerd listens nowhere else."""
     place = short / "bearerd.sock"
     changes = {
         'listen = ["127.0.0.1:9180"]': f'listen = [{{ path = "{place}", mode = "0666" }}]',
-        "127.0.0.1:9180": spelt.format(place),
+        old.format(): new.format(place),
     }
     gateway = fresh(name, changes)
     assert gateway.ask("/orders/7").status == 401
     assert gateway.ask("/orders/7", gateway.token()).status == 200
     assert gateway.ask("/.well-known/oauth-protected-resource").status == 200
+
+
+@OVER_UNIX
+def test_connections_over_a_unix_socket_are_kept(tmp_path: Path, short: Path, name: str, old: str, new: str) -> None:
+    place = short / "bearerd.sock"
+    with Stage.on_free_ports(tmp_path) as stage, Witness(place) as witness:
+        stage.changes |= {old.format(): new.format(place)}
+        stage.start_upstream()
+        stage.start_gateway(name)
+        questions, connections = len(witness.questions), witness.connections
+        for _ in range(20):
+            assert b'"body_bytes"' in said(stage.ports[name], "/orders/7")
+        assert len(witness.questions) == questions + 20
+        assert witness.connections - connections <= 1

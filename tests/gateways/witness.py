@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 from bearerd.faces.answer import Answer
@@ -29,16 +32,30 @@ class Question:
         return "\r\n".join(lines).encode("latin-1")
 
 
-class Witness:
-    """Answers 200 with a subject, or what it is given; with ``silent``, nothing, ever."""
+class AtPath(ThreadingHTTPServer):
+    """Listens on a unix socket, which everybody may open: nginx's workers are nobody."""
 
-    def __init__(self, port: int, *, silent: bool = False) -> None:
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's would look for a host and a port
+        Path(str(self.server_address)).chmod(0o666)
+
+
+class Witness:
+    """Answers 200 with a subject, or what it is given; with ``silent``, nothing, ever.  At a port, or at a unix socket's path."""
+
+    def __init__(self, at: int | Path, *, silent: bool = False) -> None:
         self.answer = Answer(200, (("X-Auth-Subject", "witness"),))
         self.questions: list[Question] = []
         self.connections = 0
         self.over = threading.Event()
         self.silent = silent
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server = (
+            AtPath(str(at), self._handler())  # type: ignore[arg-type]
+            if isinstance(at, Path)
+            else ThreadingHTTPServer(("127.0.0.1", at), self._handler())
+        )
         self._server.daemon_threads = True
 
     def __enter__(self) -> Self:
