@@ -44,7 +44,7 @@ coverage: native ## the suite again, with line and branch coverage of src
 package: $(VENV)/installed   ## an sdist and, made from it, a wheel, which is installed into an empty environment and asked
 	@$(BIN)/python .ci/package.py
 
-bench: native    ## bearerd and its peers in one run, CPU per request; writes docs/bench-report.md
+bench: native    ## bearerd and its peers in one run, CPU per request, and what a check adds to each gateway; writes docs/bench-report.md
 	@$(BIN)/python loadtests/compare.py
 
 load: native     ## Locust against the demo's programs; writes an HTML report

@@ -10,9 +10,12 @@ LABELS, BARS, END, LINE = 360, 420, 70, 22  # widths, and the height of a line
 COLOURS: Final = {True: "#0b6e4f", False: "#9aa5b1"}  # ours, and everybody else's
 
 
-def drawn(figures: Sequence[tuple[str, str, float]]) -> str:
-    """(label, group, microseconds) as a picture: a heading a group, a bar each, all to one scale."""
-    lines = list(_lines(figures))
+Figure = tuple[str, str, float]  # label, group, microseconds
+
+
+def drawn(*parts: Sequence[Figure]) -> str:
+    """A picture: a heading a group, a bar each, and each part to a scale of its own."""
+    lines = [line for figures in parts if figures for line in _lines(figures)]
     width, height = LABELS + BARS + END, LINE * (len(lines) + 1)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">'
     title = "<title>Microseconds of CPU for an answer</title>"
@@ -21,7 +24,7 @@ def drawn(figures: Sequence[tuple[str, str, float]]) -> str:
     return "\n".join([head, title, back, *body, "</svg>", ""])
 
 
-def _lines(figures: Sequence[tuple[str, str, float]]) -> Iterator[str]:
+def _lines(figures: Sequence[Figure]) -> Iterator[str]:
     most, group = max(cost for _, _, cost in figures), None
     for label, of, cost in figures:
         if of != group:

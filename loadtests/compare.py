@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""``make bench``: bearerd and its peers in one run, CPU microseconds per request and, in process, per token; writes
-docs/bench-report.md.
+"""``make bench``: bearerd and its peers in one run, CPU microseconds per request and, in process, per token, and what a check
+adds to each gateway, bearerd's beside the gateway's own; writes docs/bench-report.md.  About eleven minutes.
 
 BENCH_SECONDS (3) a round, BENCH_ROUNDS (5), BENCH_ONLY=name,name (then the report goes to standard output only).
-ALL=1 adds HAProxy, node with fast-jwt, and express with jose.
+ALL=1 adds node with fast-jwt, and express with jose.
 Exit code 1 if a single answer was not the right one.
 """
 
@@ -15,11 +15,12 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+import added
 import facts
 import report
 import verify
 from cores import Cores
-from measure import WARM_UP, Line, Round, Wrong, run_round, take_part
+from measure import LONE, WARM_UP, Line, Round, Wrong, run_round, take_part
 from peers import ALL, MORE
 from place import Absent, NotStarted, Peer, Place
 
@@ -47,7 +48,7 @@ def gather(peers: list[Peer], place: Place) -> tuple[list[Line], list[tuple[str,
             lines.append(take_part(peer, peer.start(place), place.folder, place.cores))
         except Absent as reason:
             left_out.append((peer.label, str(reason)))
-            print(f"{peer.name:16} left out: {reason}", flush=True)
+            print(f"{peer.name:19} left out: {reason}", flush=True)
     return lines, left_out
 
 
@@ -56,7 +57,7 @@ def take_turns(lines: list[Line], cores: Cores, rounds: int, seconds: float) -> 
     for number in range(rounds):
         for line in lines if number % 2 == 0 else reversed(lines):
             done = run_round(line, cores, seconds)
-            print(f"round {number + 1}  {line.peer.name:16}{told(done)}", flush=True)
+            print(f"round {number + 1}  {line.peer.name:19}{told(done)}", flush=True)
 
 
 def told(done: Round) -> str:
@@ -70,7 +71,7 @@ def main() -> int:
     seconds, rounds = float(os.environ.get("BENCH_SECONDS", "3")), int(os.environ.get("BENCH_ROUNDS", "5"))
     only, cores = os.environ.get("BENCH_ONLY", ""), Cores.at_hand()
     peers = chosen(only, everybody=bool(os.environ.get("ALL")))
-    if not (seconds > 0 and rounds > 0 and len(peers) * rounds * (seconds + WARM_UP) < LONGEST):
+    if not (seconds > 0 and rounds > 0 and len(peers) * rounds * (seconds + WARM_UP + LONE) < LONGEST):
         raise SystemExit(
             f"{rounds} rounds of {seconds:g} s for {len(peers)} peers: at most {LONGEST} s, as tokens expire"
         )
@@ -82,7 +83,7 @@ def main() -> int:
         except (NotStarted, Wrong) as fault:
             print(f"no report: {fault}", file=sys.stderr)
             return 1
-    print("\n".join(report.table(lines)))
+    print("\n".join([*report.table(lines), "", *added.section(lines)]))
     if not only:
         report.write(lines, left_out, machine, seconds, verify.measured(cores))
         print(f"\nreport: {report.FILE}")

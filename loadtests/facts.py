@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,8 @@ def machine(cores: Cores) -> Iterator[tuple[str, str]]:
     yield "pinned", f"servers to core {cores.server}, load to core {cores.client}"
     yield "load before the run", f"{os.getloadavg()[0]:.2f}"
     yield "Python", f"{platform.python_version()}; " + ", ".join(packages("uvloop", "aiohttp", "PyJWT", "cryptography"))
-    programs = [version for version in (nginx(), envoy(), node_version(), haproxy(), compiler()) if version]
+    found = (nginx(), envoy(), traefik(), caddy(), haproxy(), node_version(), compiler())
+    programs = [version for version in found if version]
     yield "programs", ", ".join(programs)
 
 
@@ -72,9 +72,21 @@ def node_version() -> str | None:
     return f"Node {version.lstrip('v')} ({', '.join(node.packages())})"
 
 
+def traefik() -> str | None:
+    """Traefik."""
+    found = re.search(r"^Version:\s*v?(\S+)", said(GATEWAYS["traefik"].found(), "version"), re.MULTILINE)
+    return f"Traefik {found[1]}" if found else None
+
+
+def caddy() -> str | None:
+    """Caddy."""
+    found = re.match(r"v?(\d\S*)", said(GATEWAYS["caddy"].found(), "version"))
+    return f"Caddy {found[1]}" if found else None
+
+
 def haproxy() -> str | None:
     """HAProxy."""
-    found = re.search(r"version (\S+)", said(shutil.which("haproxy"), "-v"))
+    found = re.search(r"version (\S+)", said(GATEWAYS["haproxy"].found(), "-v"))
     return f"HAProxy {found[1]}" if found else None
 
 

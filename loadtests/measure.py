@@ -13,6 +13,7 @@ from place import Peer, Target
 
 CONNECTIONS: Final = 32
 WARM_UP: Final = 0.5  # seconds before each round
+LONE: Final = 0.5  # seconds of one request at a time, after each round of a whole chain
 SATURATED: Final = 0.95  # of the client's core: beyond it the rate is the client's, not the server's
 
 
@@ -32,6 +33,7 @@ class Round:
     busy: float  # the share of its core that the server used
     client_busy: float
     others: float  # the share of the server's core that went to anybody else
+    lone: float = 0.0  # p50 in microseconds, one request at a time; whole chains only
 
 
 @dataclass
@@ -85,6 +87,7 @@ def run_round(line: Line, cores: Cores, seconds: float) -> Round:
     judge(line.peer, counted)
     if target.checked:
         judge_checks(line, target.checked() - checked, counted.answered)
+    lone = latency_of_one(line, cores) if line.peer.gateway else 0.0
     done = Round(
         cpu=used / counted.answered * 1e6,
         rate=counted.answered / counted.seconds,
@@ -94,9 +97,17 @@ def run_round(line: Line, cores: Cores, seconds: float) -> Round:
         busy=used / counted.seconds,
         client_busy=counted.client_cpu / counted.seconds,
         others=max(0.0, busy - used) / counted.seconds,
+        lone=lone,
     )
     line.rounds.append(done)
     return done
+
+
+def latency_of_one(line: Line, cores: Cores) -> float:
+    """How long an answer takes where nobody queues: p50 in microseconds.  Raises Wrong."""
+    counted = fire(line.target.port, line.requests, cores.client, seconds=LONE, connections=1)
+    judge(line.peer, counted)
+    return counted.p50
 
 
 def judge(peer: Peer, counted: Counted) -> None:

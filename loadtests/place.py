@@ -51,6 +51,8 @@ class Peer:
     group: str
     label: str
     start: Callable[[Place], Target]
+    gateway: str = ""  # whose whole chain it is
+    alone: bool = False  # … in which nobody checks: what the others of that gateway are held against
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+import added
 import chart
 from credentials import SIZE
 from measure import CONNECTIONS, SATURATED, Line
@@ -30,12 +31,13 @@ METHOD: Final = """## Method
 
 ## Why benchmarks mislead
 
-Peers do not do the same work. nginx's module checks signature and lifetime; the Node and Python servers and Envoy issuer and
-audience too; none of them revocation. bearerd also applies a policy and writes identity headers, and whoever asks it pays for
-a second request: the whole chains show that price. A token that everybody knows is the best case of every cache. Loopback has
-no network in it, and the kernel's share, the same for all, makes ratios milder than the programs are. With every connection
-always busy, p50, p99 and p99.9 are those of a saturated server: a queue of {connections}, not the time that a decision takes. A turbo
-clock, a neighbour on the machine or another compiler moves every figure; a difference within the spread is none.
+Peers do not do the same work. nginx's module checks signature and lifetime; HAProxy's lines, the Node and Python servers and
+Envoy issuer and audience too; none of them revocation. bearerd also applies a policy and writes identity headers, and
+whoever asks it pays for a second request: the whole chains show that price. A token that everybody knows is the best case of
+every cache. Loopback has no network in it, and the kernel's share, the same for all, makes ratios milder than the programs
+are. With every connection always busy, p50, p99 and p99.9 are those of a saturated server: a queue of {connections}, not the
+time that a decision takes; for the whole chains that is measured beside it, one request at a time. A turbo clock, a
+neighbour on the machine or another compiler moves every figure; a difference within the spread is none.
 """
 COLUMNS: Final = (
     "program",
@@ -63,10 +65,24 @@ def write(lines: Sequence[Line], left_out: Pairs, facts: Pairs, seconds: float, 
     rounds = len(lines[0].rounds)
     parts = [HEAD, *(f"- {name}: {value}" for name, value in facts), noise(lines), ""]
     parts.append(METHOD.format(connections=CONNECTIONS, size=SIZE, rounds=rounds, seconds=seconds))
-    parts += ["## Figures", "", f"![CPU for an answer, in bars]({CHART.name})", *table(lines), "", WORKERS, ""]
-    parts += [*absent(left_out), "", in_process]
-    CHART.write_text(chart.drawn([(line.peer.label, line.peer.group, line.cpu) for line in lines]))
+    parts += [
+        "## Figures",
+        "",
+        f"![CPU for an answer, in bars; the whole chains to a scale of their own]({CHART.name})",
+        *table(lines),
+        "",
+        WORKERS,
+        "",
+    ]
+    parts += [*added.section(lines), *absent(left_out), "", in_process]
+    CHART.write_text(chart.drawn(*(bars(lines, chains=whole) for whole in (False, True))))
     FILE.write_text("\n".join(parts).rstrip() + "\n")
+
+
+def bars(lines: Sequence[Line], *, chains: bool) -> list[chart.Figure]:
+    """The whole chains, or all others: what a gateway costs would leave nothing to see of what does not pass through one."""
+    some = [line for line in lines if bool(line.peer.gateway) is chains]
+    return [(line.peer.label, line.peer.group, line.cpu) for line in some]
 
 
 def noise(lines: Sequence[Line]) -> str:

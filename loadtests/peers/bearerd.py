@@ -33,6 +33,7 @@ workers = 1
 listen = ["127.0.0.1:{port}", {{ path = "{socket}" }}]
 admin = "127.0.0.1:{admin}"
 probes = "127.0.0.1:{probes}"
+{server}
 
 [store]
 {store}
@@ -57,6 +58,13 @@ audience = ["{audience}"]
 gateway = "envoy"
 scopes = ["orders:read"]
 
+# As the examples of Traefik, Caddy and HAProxy ask.
+[resource.api]
+identifier = "https://forwarded.example.com"
+audience = ["{audience}"]
+gateway = "forwarded"
+scopes = ["orders:read"]
+
 [resource.ruled]
 identifier = "https://ruled.example.com"
 audience = ["{audience}"]
@@ -66,6 +74,13 @@ RULE = """
 [[resource.ruled.rule]]
 methods = ["GET"]
 path = "{path}"
+scopes = ["orders:read"]
+"""
+GRPC = f"""
+[resource.grpc]
+identifier = "https://grpc.example.com"
+audience = ["{AUDIENCE}"]
+gateway = "grpc"
 scopes = ["orders:read"]
 """
 ORIGINAL = ("X-Original-Method: GET", "X-Original-URI: /orders/7", "X-Original-Host: api.example.com")
@@ -81,6 +96,7 @@ class Service:
     port: int
     probes: int
     socket: Path
+    grpc: int
 
     def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
@@ -96,7 +112,9 @@ class Service:
 KEYS = 'jwks_file = "jwks.json"'
 
 
-def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = KEYS, store: str = "") -> Service:
+def serve(
+    place: Place, name: str = "bearerd", *, limits: str = "", keys: str = KEYS, store: str = "", grpc: bool = False
+) -> Service:
     """Start one and wait until it is ready.  ``limits``, ``keys``, ``store``: lines of the file.  Raises Absent, NotStarted."""
     try:
         embedded.find_server()
@@ -104,7 +122,7 @@ def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = 
         raise Absent(str(error)) from error
     folder = place.folder / name
     folder.mkdir()
-    port, admin, probes = free_port(), free_port(), free_port()
+    port, admin, probes, by_grpc = free_port(), free_port(), free_port(), free_port()
     paths = [f"/things-{number}/**" for number in range(1, 20)] + ["/orders/**"]
     config = folder / "bearerd.toml"
     config.write_text(
@@ -113,6 +131,7 @@ def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = 
             socket=folder / "bearerd.sock",
             admin=admin,
             probes=probes,
+            server=f'grpc = "127.0.0.1:{by_grpc}"' if grpc else "",
             store=store,
             limits=limits,
             keys=keys,
@@ -120,6 +139,7 @@ def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = 
             audience=AUDIENCE,
         )
         + "".join(RULE.format(path=path) for path in paths)
+        + (GRPC if grpc else "")
     )
     (folder / "jwks.json").write_text(place.jwks())
     command = [sys.executable, "-m", "bearerd"]
@@ -127,7 +147,7 @@ def serve(place: Place, name: str = "bearerd", *, limits: str = "", keys: str = 
     for _ in range(100):
         ready = [*command, "health", "--config", str(config)]
         if subprocess.run(ready, capture_output=True, check=False, env=environment()).returncode == 0:
-            return Service(pid, port, probes, folder / "bearerd.sock")
+            return Service(pid, port, probes, folder / "bearerd.sock", by_grpc)
         time.sleep(0.1)
     raise NotStarted(f"bearerd does not become ready\n{(place.folder / f'{name}.log').read_text()[-3000:]}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,11 @@ from place import Absent, Peer, Place, Target, ask, free_port, refusals
 from stage import GATEWAYS
 
 from peers import bearerd
-from peers.groups import CHAINS as CHAIN
-from peers.groups import KNOWN
+from peers.groups import ALONE, BEARERD, KNOWN, OWN
+from peers.groups import chain as line
 
 MAIN = """
+{user}
 daemon off;
 worker_processes 1;
 pid nginx.pid;
@@ -122,7 +124,9 @@ def start(place: Place, name: str, servers: str, ports: dict[str, int], **more: 
     folder = place.folder / name
     folder.mkdir()
     (folder / "rs256.jwks").write_text(place.jwks("RS256"))
-    (folder / "nginx.conf").write_text(MAIN.format(servers=servers.format(folder=folder, **ports, **more)))
+    user = "" if os.getuid() else "user root;"  # who nobody is cannot go to bearerd's socket in our folder
+    text = MAIN.format(user=user, servers=servers.format(folder=folder, **ports, **more))
+    (folder / "nginx.conf").write_text(text)
     command: list[str | Path] = [binary, "-p", folder, "-c", "nginx.conf", "-e", "stderr"]
     return place.start(name, command, next(iter(ports.values())), folder)
 
@@ -169,13 +173,8 @@ def chain(place: Place, name: str) -> Target:
 
 IN_PROCESS = (Peer("auth_jwt", KNOWN, "nginx + auth_jwt module, in process", auth_jwt),)
 CHAINS = (
-    Peer("chain-open", CHAIN, "nginx, no check", lambda place: chain(place, "open")),
-    Peer("chain-auth_jwt", CHAIN, "nginx + auth_jwt module", lambda place: chain(place, "auth_jwt")),
-    Peer("chain-bearerd", CHAIN, "nginx + auth_request + **bearerd**", lambda place: chain(place, "over_tcp")),
-    Peer(
-        "chain-bearerd-unix",
-        CHAIN,
-        "nginx + auth_request + **bearerd**, by a unix socket",
-        lambda place: chain(place, "over_unix"),
-    ),
+    line("chain-open", "nginx", ALONE, "", lambda place: chain(place, "open")),
+    line("chain-bearerd", "nginx", BEARERD, "auth_request", lambda place: chain(place, "over_tcp")),
+    line("chain-bearerd-unix", "nginx", BEARERD, "by a unix socket", lambda place: chain(place, "over_unix")),
+    line("chain-auth_jwt", "nginx", OWN, "auth_jwt module", lambda place: chain(place, "auth_jwt")),
 )

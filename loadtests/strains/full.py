@@ -59,7 +59,7 @@ def start(place: Place) -> Server:
     folder.mkdir()
     (folder / "jwks.json").write_text(place.jwks())
     addresses = {"port": port, "socket": folder / "bearerd.sock", "admin": free_port(), "probes": free_port()}
-    text = CONFIG.format(limits=LIMITS, keys=KEYS, store="", issuer=ISSUER, audience=AUDIENCE, **addresses)
+    text = CONFIG.format(limits=LIMITS, keys=KEYS, server="", store="", issuer=ISSUER, audience=AUDIENCE, **addresses)
     (folder / "bearerd.toml").write_text(text)
     command = [sys.executable, str(Path(filled.__file__)), str(folder / "bearerd.toml"), str(port)]
     with pinned(place.cores.server), (place.folder / "full.log").open("ab") as log:

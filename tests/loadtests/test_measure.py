@@ -48,6 +48,14 @@ def test_a_round_measures_what_the_server_used_for_its_answers(target: Target, p
     assert 0 < done.p50 <= done.p99
 
 
+def test_one_request_at_a_time_is_measured_of_whole_chains_alone(target: Target, place: Place) -> None:
+    line = joined(target, place)
+    assert run_round(line, place.cores, 0.2).lone == 0
+    line.peer = replace(PEER, gateway="nginx")
+    done = run_round(line, place.cores, 0.2)
+    assert 0 < done.lone < done.p99
+
+
 def test_a_peer_that_answers_otherwise_does_not_take_part(target: Target, place: Place) -> None:
     with pytest.raises(Wrong, match="204 instead of 200"):
         joined(replace(target, asks=[ask("token", 200)]), place)
@@ -98,8 +106,16 @@ def test_children_and_their_children_are_charged() -> None:
 
 def test_those_who_need_more_than_wheels_take_part_only_when_asked() -> None:
     usual, everybody = ({peer.name for peer in chosen("", everybody=more)} for more in (False, True))
-    assert everybody - usual == {"fast-jwt", "jose", "haproxy"}
+    assert everybody - usual == {"fast-jwt", "jose"}
     assert [peer.name for peer in chosen("jose")] == ["jose"]
+
+
+def test_the_whole_chains_are_drawn_to_a_scale_of_their_own() -> None:
+    parts = [("floor", "fixed", 10.0), ("**bearerd**", "fixed", 20.0)], [("nginx alone", "chain", 2000.0)]
+    svg = ElementTree.fromstring(drawn(*parts))
+    name = "{http://www.w3.org/2000/svg}"
+    assert [float(each.attrib["width"]) for each in svg.iterfind(f"{name}g/{name}rect")] == [BARS / 2, BARS, BARS]
+    assert drawn(parts[0], []) == drawn(parts[0])
 
 
 def test_the_chart_has_a_bar_for_each_and_the_dearest_is_the_longest() -> None:
