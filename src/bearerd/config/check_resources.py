@@ -37,6 +37,8 @@ def check_resources(
         _check_issuers(key, resource, issuers, problems)
         _check_gateways(key, resource, problems)
         _check_scopes(f"{key}.scopes", resource.scopes, problems)
+        for scope, implied in resource.scope_implies.items():
+            _check_scopes(f"{key}.scope_implies", (scope, *implied), problems)
         check_headers(key, resource, problems)
         for number, rule in enumerate(resource.rule):
             _check_rule(f"{key}.rule[{number}]", rule, problems)

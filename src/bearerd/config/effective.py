@@ -55,6 +55,10 @@ def effective(config: Config) -> dict[str, Any]:
     """Every table with its defaults, as plain JSON-able values; secrets masked, durations as written in a file."""
     tree = {key: value for key, value in _plain(config).items() if value != []}
     tree.get("identity", {}).pop("keys", None)  # what stands in the files
+    tree.pop("reviewed", None)  # likewise
+    for resource in tree["resource"].values():
+        if resource["kind"] != "mcp":
+            resource.pop("mcp_body")  # it would be refused
     store = tree["store"]
     if "url_file" in store:
         store.pop("url", None)
@@ -125,7 +129,7 @@ def _is_table(key: str, value: Any) -> bool:
     """Whether a value gets a head of its own; the small tables (identity, claims, a JWK Set) stay on one line."""
     if isinstance(value, list):
         return key in ("issuer", "caller", "rule") and bool(value) and isinstance(value[0], dict)
-    return isinstance(value, dict) and key not in ("identity", "claims", "jwks")
+    return isinstance(value, dict) and key not in ("identity", "claims", "jwks", "scope_implies")
 
 
 def _toml(value: Any) -> str:

@@ -16,7 +16,9 @@ from bearerd.config import (
     check_identity,
     check_issuers,
     check_login,
+    check_mcp,
     check_resources,
+    check_scopes,
     check_server,
     check_tls,
     environment,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 PRODUCTION_DATA_DIR: Final = Path("/var/lib/bearerd")
 DEVELOPMENT_DATA_DIR: Final = ".bearerd"
+_TABLES: Final = tuple(field for field in Config.model_fields if field != "reviewed")  # which files of their own hold
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -128,8 +131,8 @@ class _Draft:
         environment.apply(tree, environ, problems)
         reserved.take_out(tree, problems)
         for key in tree:
-            if key not in Config.model_fields:
-                problems.add(key, "unknown table", meant(key, Config.model_fields, all_of="the tables are"))
+            if key not in _TABLES:
+                problems.add(key, "unknown table", meant(key, _TABLES, all_of="the tables are"))
         self.server = self._table(Server, tree.get("server", {}), "server") or Server()
         self.store = self._table(Store, tree.get("store", {}), "store") or Store()
         self.trust = self._table(Trust, tree.get("trust", {}), "trust") or Trust()
@@ -137,6 +140,7 @@ class _Draft:
         self.identity = self._table(Identity, tree["identity"], "identity") if "identity" in tree else None
         self.has_identity = "identity" in tree  # be it one with a fault
         self.keys: tuple[str, ...] = ()
+        self.reviewed: dict[str, dict[str, bool]] = {}
         self.issuers = _named(self._tables(Issuer, tree, "issuer"))
         self.callers = self._tables(Caller, tree, "caller")
         self.resources = self._resources(tree)
@@ -158,6 +162,8 @@ class _Draft:
         check_hosts.check_hosts(self.resources, self.server, problems)
         check_login.check_login(self.resources, self.server, problems)
         check_cacheable.check_cacheable(self.resources, self.store, problems)
+        check_scopes.check_scopes(self.resources, problems)
+        self.reviewed = check_mcp.check_mcp(self.resources, problems)
         self._check_identity()
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
@@ -181,6 +187,7 @@ class _Draft:
             issuer=tuple(issuer for issuer in self.issuers if issuer is not None),
             caller=tuple(caller for caller in self.callers if caller is not None),
             resource={name: resource for name, resource in self.resources.items() if resource is not None},
+            reviewed=self.reviewed,
         )
 
     def _table(self, model: type[Model], data: Any, key: str) -> Model | None:

@@ -18,6 +18,12 @@ _NAME: Final = "a name is 1 to 63 of a-z, 0-9, _ and -, and begins with a letter
 _UNIONS: Final = {  # places of more than one type (field, whether inside it): what may stand there, and the remedy
     ("listen", True): ("an address or a socket", 'write "127.0.0.1:9180", or { path = "/run/bearerd.sock" }'),
     ("audience", False): ("a string or a list of strings", "write it as in the token's aud"),
+    **{
+        (name, False): ("a string or a list of strings", "write a name, or a glob")
+        for name in ("tool", "resource", "prompt", "mcp")
+    },
+    ("scope_implies", True): ("a scope or a list of scopes", 'write { admin = ["write"], write = ["read"] }'),
+    ("confirm", False): ('true, false or "other"', "write it so"),
     ("claims", True): ("a string, a number or a boolean", "name one value: a list in the token is searched for it"),
 }
 _TYPES: Final = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -15,6 +16,7 @@ from pydantic import (
     StringConstraints,
     Tag,
     field_validator,
+    model_validator,
 )
 
 from bearerd.config.units import Duration, Span
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 Flag = Annotated[bool, Strict()]  # "yes", 1 and "false" are not booleans
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
 Gateway = Literal["nginx", "forwarded", "envoy", "grpc"]
 ByHost = Literal["nginx", "forwarded"]  # the dialects that say which host is meant
 
@@ -187,10 +190,15 @@ class Rule(Table):
 
     methods: tuple[str, ...] | None = None
     path: str | None = None
+    tool: Names | None = None  # of kind mcp: one of these four, names or globs
+    resource: Names | None = None
+    prompt: Names | None = None
+    mcp: Names | None = None  # methods that name no item
     preflight: Flag = False
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     claims: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    confirm: Flag | Literal["other"] | None = None  # None: as the reviewed list of tools has it
     auth: Literal["required", "optional", "none"] = "required"
     enforce: Literal[True, "shadow"] = True
 
@@ -210,14 +218,23 @@ SIGNED: str = "X-Auth-Identity"
 """The header of the signed identity.  It is an identity header wherever those are spoken of, whatever a resource sends."""
 
 
+MCP_LIFETIME: str = "90m"
+"""The longest lifetime of a token for an MCP server, unless it says otherwise: an hour, and Entra's 60 to 90 minutes."""
+
+
 class Resource(Table):
     """``[resource.NAME]``"""
 
+    kind: Literal["http", "mcp"] = "http"
     identifier: str | None = None
     audience: str | tuple[str, ...] | None = None
     issuers: tuple[str, ...] | None = None  # None: all
     scopes: tuple[str, ...] = ()
+    scope_implies: dict[str, Names] = Field(default_factory=dict)  # who has the one has the others, too
     max_lifetime: Duration | None = None
+    mcp_headers: Literal["checked"] | None = None  # the server compares Mcp-* with the body
+    mcp_body: Literal["required", "unread"] = "required"  # at Envoy: by what an operation is decided
+    tools_file: Path | None = None  # a reviewed answer to tools/list
     gateway: Gateway | tuple[Gateway, ...] | None = None
     hosts: tuple[str, ...] = ()  # whom ``/auth`` chooses it for; without them only its name does
     paths: tuple[str, ...] = ()  # of these hosts, patterns as in rules; empty: any path
@@ -231,6 +248,13 @@ class Resource(Table):
     forward_identity: Literal["headers", "jwt", "both"] = "headers"
     identity_audience: str | None = None  # of the jwt; None: the identifier
     rule: tuple[Rule, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_lived(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("kind") == "mcp":
+            return {"max_lifetime": MCP_LIFETIME} | given
+        return given
 
     @property
     def gateways(self) -> tuple[Gateway, ...]:
@@ -263,6 +287,9 @@ class Config(Table):
     issuer: tuple[Issuer, ...] = ()
     caller: tuple[Caller, ...] = ()
     resource: dict[Name, Resource] = Field(default_factory=dict)
+    reviewed: dict[Name, dict[str, bool]] = Field(
+        default_factory=dict
+    )  # what each ``tools_file`` held; no table of the file
 
     @field_validator("issuer", mode="after")
     @classmethod

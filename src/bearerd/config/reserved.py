@@ -17,16 +17,9 @@ _KEYS: Final = {
     ("approvals",): _GUARD,
     ("issuer", "*", "preset"): "set algorithms, scope_claims, role_claims and typ yourself",
     ("caller", "*", "client_cert"): "use secret_file",
-    ("resource", "*", "kind"): "leave it out: every resource is of kind http",
     ("resource", "*", "credentials"): "leave it out: every resource takes JWTs",
     ("resource", "*", "upstream"): _GUARD,
-    ("resource", "*", "mcp_headers"): _GUARD,
-    ("resource", "*", "rule", "*", "tool"): _GUARD,
-    ("resource", "*", "rule", "*", "resource"): _GUARD,
-    ("resource", "*", "rule", "*", "prompt"): _GUARD,
-    ("resource", "*", "rule", "*", "mcp"): _GUARD,
     ("resource", "*", "rule", "*", "when"): "use scopes, roles and claims",
-    ("resource", "*", "rule", "*", "confirm"): _GUARD,
 }
 
 
