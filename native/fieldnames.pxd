@@ -19,6 +19,9 @@ cdef enum:  # Name; without one in C, where only a plain number may be an index
     ACCESS_CONTROL_REQUEST_METHOD
     ACCEPT
     SEC_FETCH_MODE
+    MCP_METHOD  # Mcp-Method, and so on
+    MCP_NAME
+    MCP_VERSION  # MCP-Protocol-Version
     KNOWN  # how many
     # Those of which aiohttp refuses a second one, and the two that say how the message ends.
     CONNECTION = KNOWN
@@ -79,6 +82,9 @@ cdef inline int name_of(const unsigned char* p, size_t n) noexcept nogil:
             return HOST
         if same(p, b"etag", 4):
             return ETAG
+    elif n == 8:
+        if same(p, b"mcp-name", 8):
+            return MCP_NAME
     elif n == 6:
         if same(p, b"origin", 6):
             return ORIGIN
@@ -94,6 +100,8 @@ cdef inline int name_of(const unsigned char* p, size_t n) noexcept nogil:
     elif n == 10:
         if same(p, b"user-agent", 10):
             return USER_AGENT
+        if same(p, b"mcp-method", 10):
+            return MCP_METHOD
         if same(p, b"connection", 10):
             return CONNECTION
     elif n == 11:
@@ -138,6 +146,9 @@ cdef inline int name_of(const unsigned char* p, size_t n) noexcept nogil:
     elif n == 18:
         if same(p, b"x-forwarded-method", 18):
             return FORWARDED_METHOD
+    elif n == 20:
+        if same(p, b"mcp-protocol-version", 20):
+            return MCP_VERSION
     elif n == 29:
         if same(p, b"access-control-request-method", 29):
             return ACCESS_CONTROL_REQUEST_METHOD

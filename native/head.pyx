@@ -103,6 +103,7 @@ KNOWN_NAMES = (  # by fieldnames.Name
     "access-control-request-method",
     "accept",
     "sec-fetch-mode",
+    "mcp-method", "mcp-name", "mcp-protocol-version",
 )
 
 # ---- The request line ----

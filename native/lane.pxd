@@ -7,6 +7,7 @@ from bearerd._native.anchor cimport Anchor, Time
 from bearerd._native.counters cimport Page
 from bearerd._native.generations cimport Generations
 from bearerd._native.head cimport Head, HeadLimits
+from bearerd._native.operations cimport Said
 from bearerd._native.refused cimport RefusedTokens
 from bearerd._native.revocations cimport Revocations
 from bearerd._native.ring cimport Burst, Note, Ring
@@ -37,6 +38,7 @@ cdef struct Asked:  # what of a head selects a rule, and the token; nothing is c
     size_t path_size
     const unsigned char* token
     size_t token_size
+    Said said  # to an MCP server
 
 
 @cython.final

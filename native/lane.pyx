@@ -20,10 +20,11 @@ from bearerd._native.digest cimport keyed128_into, siphash128_into
 from bearerd._native.fieldnames cimport ACCEPT, AUTHORIZATION, SEC_FETCH_MODE, TRACEPARENT, bit
 from bearerd._native.generations cimport Generations
 from bearerd._native.head cimport Face, Head
+from bearerd._native.operations cimport FREE
 from bearerd._native.path cimport names_access_token, normalise_into
 from bearerd._native.refused cimport Memory, RefusedTokens
 from bearerd._native.revocations cimport Revocations
-from bearerd._native.ring cimport METHOD, PEER, TRACE, Burst, Note, Ring
+from bearerd._native.ring cimport METHOD, PEER, TRACE, Burst, Note, Ring, note_asked
 from bearerd._native.route cimport Route, Routes, Template
 from bearerd._native.tokens cimport Finding, Lookup, TokenCache
 from bearerd._native.values cimport BEARER, is_bearer, is_host, is_plain_method, is_trace
@@ -164,7 +165,7 @@ cdef class Lane:
         cdef size_t size, target_size = 0
         cdef Py_ssize_t path_size = 0
         cdef uint32_t i
-        asked.method = NULL
+        asked.method = asked.said.method = NULL
         asked.method_size = 0
         if route.method < 0:
             asked.method, asked.method_size = p + head.method.at, head.method.length
@@ -198,8 +199,13 @@ cdef class Lane:
                     return False
         asked.path, asked.path_size = self.path, <size_t>path_size
         rule[0] = -1
-        if route.count == 0:
-            return True
+        if route.operations is not None:
+            if asked.method_size != 4 or memcmp(asked.method, b"POST", 4) != 0:
+                return False
+            rule[0] = route.operations.of_head(p, head, route.sees_all, self.path, &asked.said)
+            return rule[0] >= FREE
+        if route.in_body or route.count == 0:
+            return not route.in_body
         rule[0] = route.rules.select(asked.method, asked.method_size, asked.path, asked.path_size, False, 0)
         return rule[0] >= 0 and not route.is_open(rule[0])
 
@@ -330,6 +336,8 @@ cdef class Lane:
         if asked.method != NULL:
             note.method_size = <uint8_t>min(asked.method_size, <size_t>METHOD)
             memcpy(note.method, asked.method, note.method_size)
+        if asked.said.method != NULL:
+            note_asked(note, &asked.said)
         note.peer_size = <uint8_t>min(client.peer_size, <size_t>PEER)
         memcpy(note.peer, client.peer, note.peer_size)
         if head.known[TRACEPARENT] >= 0 and not head.twice & bit(TRACEPARENT):

@@ -8,12 +8,19 @@ AMBIGUOUS: Final = -2
 
 @final
 class Operations:
-    """Rules in order, each ``[(kind, pattern, its twin)]``; ``free``: methods for which no rule is needed.
+    """Rules in order, each ``[(kind, pattern, its twin)]``; a kind is a place in ``mcp.globs.KINDS``.
 
-    A kind is a place in ``mcp.globs.KINDS``.
+    For heads: ``free``, methods for which no rule is needed; ``versions``, of those by which headers are believed;
+    ``reviewed``, the only tools that may be called.
     """
 
-    def __init__(self, rules: Sequence[Sequence[tuple[int, str, str]]], free: Iterable[str] = ()) -> None: ...
+    def __init__(
+        self,
+        rules: Sequence[Sequence[tuple[int, str, str]]],
+        free: Iterable[str] = (),
+        versions: Iterable[str] = (),
+        reviewed: Iterable[str] | None = None,
+    ) -> None: ...
     def match(self, kind: int, name: bytes, folded: bytes) -> int:
         """The first rule whose selectors match, else NONE.
 

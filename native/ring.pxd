@@ -1,12 +1,16 @@
 # What is noted of decisions that no Python saw: flat records in a ring of fixed size.
 
 cimport cython
+from libc.string cimport memcpy
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t, uint64_t
+
+from bearerd._native.operations cimport Said
 
 cdef enum:
     METHOD = 16  # bytes; longer than any that is known, so that what is cut off a longer one is none either
     PEER = 46
     TRACE = 55
+    ASKED = 160  # of an MCP method, and an item's name behind a NUL; what is longer is cut
 
 cdef struct Note:
     double at  # wall time (seconds)
@@ -23,9 +27,26 @@ cdef struct Note:
     uint8_t method_size
     uint8_t peer_size
     uint8_t trace_size
+    uint8_t asked_size
     unsigned char[METHOD] method
     unsigned char[PEER] peer
     unsigned char[TRACE] trace
+    unsigned char[ASKED] asked
+
+
+cdef inline void note_asked(Note* note, const Said* said) noexcept nogil:
+    """Method, and behind a NUL the item's name, as much of both as there is room for."""
+    cdef size_t room = ASKED - 1
+    cdef size_t size = said.method_size if said.method_size < room else room
+    memcpy(note.asked, said.method, size)
+    note.asked_size = <uint8_t>size
+    if said.name != NULL:
+        size += 1  # over the NUL that is there
+        room = ASKED - size
+        if said.name_size < room:
+            room = said.name_size
+        memcpy(note.asked + size, said.name, room)
+        note.asked_size = <uint8_t>(size + room)
 
 
 @cython.final

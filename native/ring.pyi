@@ -2,9 +2,9 @@
 
 from typing import Self, TypeAlias, final
 
-Noted: TypeAlias = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int]
+Noted: TypeAlias = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes]
 """Wall time, seconds, generation of the configuration, route, rule's place (-1: none), refusal's place (-1: allowed), method, peer, traceparent, request id,
-token's name in logs, its keyed digest, its length."""
+token's name in logs, its keyed digest, its length, and of an MCP server's the method and, behind a NUL, the item that is asked for."""
 
 @final
 class Burst:

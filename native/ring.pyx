@@ -13,7 +13,7 @@ from libc.string cimport memcmp, memset
 from bearerd._native.clock cimport boot_now
 
 
-Noted = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int]
+Noted = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes]
 
 
 @cython.final
@@ -75,6 +75,7 @@ cdef class Ring:
             PyBytes_FromStringAndSize(<const char*>note.request_id, 16),
             PyBytes_FromStringAndSize(<const char*>note.token_name, 32),
             PyBytes_FromStringAndSize(<const char*>note.digest, 16), note.length,
+            PyBytes_FromStringAndSize(<const char*>note.asked, note.asked_size),
         )
 
     def drain(self):

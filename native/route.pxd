@@ -5,6 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t
 
 from bearerd._native.hosts cimport Hosts
+from bearerd._native.operations cimport Operations
 from bearerd._native.rules cimport Rules
 
 cdef enum:
@@ -40,6 +41,8 @@ cdef class Route:
     cdef bint has_paths
     cdef bint redirects  # a browser that shows no credential is sent elsewhere: Python says which is one
     cdef Rules rules
+    cdef Operations operations  # of an MCP server, by headers; or None
+    cdef bint in_body  # what is asked of an MCP server stands where the lane does not look
     cdef bytes open  # a byte for each enforced rule: OPEN, OPTIONAL or 0
     cdef size_t count  # of enforced rules
     cdef size_t words  # of a mask with a bit for each rule, and one for none

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, final
 
 from bearerd._native.hosts import Hosts
+from bearerd._native.operations import Operations
 from bearerd._native.rules import Rules
 
 NO_ID: str
@@ -33,8 +34,13 @@ class Route:
         allowed: int,
         duration: int,
         redirects: bool = False,
+        operations: Operations | None = None,
+        in_body: bool = False,
     ) -> None:
-        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page."""
+        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page.
+
+        ``operations``: of an MCP server that is asked about by headers; ``in_body``: of one that is not, and has rules.
+        """
 
     def refuse_with(self, answers: list[tuple[bytes, bytes, int]], forms: int = 1) -> None:
         """The refusals that stand ready, by place: (head without Date, body, cell); ``NO_ID`` stands for the request id.

@@ -33,7 +33,7 @@ cdef class Route:
     def __init__(
         self, Py_ssize_t index, str resource, str dialect, Rules rules not None, bytes open_rules not None, *,
         bint plain, bint enforced, bint constrained, bint has_paths, tuple identity, Py_ssize_t allowed, Py_ssize_t duration,
-        bint redirects=False,
+        bint redirects=False, Operations operations=None, bint in_body=False,
     ):
         """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page."""
         self.index = <uint32_t>index
@@ -53,6 +53,7 @@ cdef class Route:
         self.plain, self.enforced = plain, enforced
         self.constrained, self.has_paths, self.redirects = constrained, has_paths, redirects
         self.rules, self.open = rules, open_rules
+        self.operations, self.in_body = operations, in_body
         self.count = <size_t>len(open_rules)
         self.words = (self.count + 64) // 64
         self.identity = identity

@@ -16,7 +16,8 @@ from bearerd.audit.recorder import Trail
 from bearerd.decision import Decision, Pending, Wait
 from bearerd.errors import BearerdError
 from bearerd.issuers.keyset import Miss
-from bearerd.policy import decide, rules
+from bearerd.mcp import globs
+from bearerd.policy import decide, rules, settle
 from bearerd.policy.rules import Selected
 from bearerd.refusals import TABLE, Code, Outcome, Refusal
 from bearerd.verify.verified import Verified
@@ -186,12 +187,15 @@ class Flow:
 
     async def _settled(self, found: Unsettled, request: Request, now: Now, trail: Trail) -> Decision:
         """The allow, once everybody who has a say has had it; a fault among them is the caller's to turn into a refusal."""
-        for settler in self._service.settlers:
-            refusal = await settler.settle(found.resource, found.rule, request, found.verified, now)
-            if refusal is not None:
-                trail.steps = (Step("settlement", ok=False, detail=_said(refusal)),)
-                return decide.refused(found.resource, refusal, request, found.rule)
-        return found.decision
+        settlers = self._service.settlers
+        refusal = settle.unconfirmed(found.rule, settlers)
+        for settler in settlers:
+            if refusal is None:
+                refusal = await settler.settle(found.resource, found.rule, request, found.verified, now)
+        if refusal is None:
+            return found.decision
+        trail.steps = (Step("settlement", ok=False, detail=_said(refusal)),)
+        return decide.refused(found.resource, refusal, request, found.rule)
 
     def _subject(
         self, selected: Selected | Refusal, request: Request, at: Now, current: Current, trail: Trail | None
@@ -293,14 +297,22 @@ def steps(
 def rule_step(resource: Resource, selected: Selected) -> Step:
     """Which rule was chosen, or why none."""
     if selected.rule is not None:
-        rule = selected.rule
-        methods = ",".join(rule.methods) if rule.methods else "any method"
-        return Step("rule", ok=True, detail=f"rule {rule.index}: {methods} {rule.path or 'any path'}, auth {rule.auth}")
+        return Step("rule", ok=True, detail=f"rule {selected.rule.index}: {_selects(selected.rule)}")
     if selected.refusal is not None:
         return Step("rule", ok=False, detail=_said(selected.refusal))
-    return Step(
-        "rule", ok=True, detail="no rules: every request with a good token" if not resource.enforced else "none"
-    )
+    if not resource.enforced:
+        return Step("rule", ok=True, detail="no rules: every request with a good token")
+    return Step("rule", ok=True, detail="none needed" if resource.kind == "mcp" else "none")
+
+
+def _selects(rule: Rule) -> str:
+    """Its selectors, and what it asks for beside scopes, roles and claims."""
+    for kind in globs.KINDS:
+        if (patterns := getattr(rule, kind)) is not None:
+            shown = ", ".join(patterns[:8]) + (", …" if len(patterns) > 8 else "")
+            return f"{kind} {shown}" + (", to be confirmed" if rule.confirm else "")
+    methods = ",".join(rule.methods) if rule.methods else "any method"
+    return f"{methods} {rule.path or 'any path'}, auth {rule.auth}"
 
 
 def _credential_step(selected: Selected, subject: Verified | Refusal | None) -> Step:

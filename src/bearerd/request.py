@@ -9,7 +9,7 @@ from bearerd._native import path as _path
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
-    from bearerd.mcp.operation import Operation
+    from bearerd.mcp.operation import Misread, Operation
 
 Headers = Sequence[tuple[bytes, bytes]]  # names as received, in order
 
@@ -30,6 +30,7 @@ class Request(NamedTuple):  # made for each question: a frozen dataclass takes t
     sees_all_headers: bool = False  # the face gets every header of the client, so spoofed identity can be refused
     peer: str = ""
     operation: Operation | None = None  # what is asked of an MCP server; None: of none, or it could not be read
+    misread: Misread | None = None  # why it could not
 
     @property
     def known(self) -> bool:

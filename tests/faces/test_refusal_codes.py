@@ -222,15 +222,44 @@ async def _(tmp_path: Path) -> Any:
         return reply, house.why(reply)
 
 
+def mcp(*rule: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An MCP server that is asked about by headers."""
+    table = {"identifier": API, "kind": "mcp", "gateway": "forwarded", "mcp_headers": "checked", "rule": rule}
+    return {"resource": {"api": table}} | more
+
+
+async def called(tmp_path: Path, tables: dict[str, Any], *more: tuple[str, str]) -> Any:
+    """A call of the tool ``drop``."""
+    said = (("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "drop"), *more)
+    async with House(config(tmp_path, **tables), tmp_path) as house:
+        reply = await house.auth(token(), "POST", "/mcp", *said)
+        return reply, house.why(reply)
+
+
+@reaches(Code.REQUEST_MISMATCH)
+async def _(tmp_path: Path) -> Any:
+    return await called(tmp_path, mcp({"tool": "*"}), ("Mcp-Name", "drop"))
+
+
+@reaches(Code.UNREVIEWED_TOOL)
+async def _(tmp_path: Path) -> Any:
+    return await called(tmp_path, mcp({"tool": "*"}, reviewed={"api": {"read": False}}))
+
+
+@reaches(Code.CONFIRMATION_REQUIRED)
+async def _(tmp_path: Path) -> Any:
+    return await called(tmp_path, mcp({"tool": "*"}, reviewed={"api": {"drop": True}}))
+
+
 @reaches(Code.INTERNAL_ERROR)
 async def _(tmp_path: Path) -> Any:
     async with House(config(tmp_path), tmp_path) as house:
-        real = Flow.decide_now
+        real = Flow._judged
         try:
-            Flow.decide_now = lambda *args, **more: 1 // 0  # type: ignore[method-assign, assignment]
+            Flow._judged = lambda *args, **more: 1 // 0  # type: ignore[method-assign, assignment]
             reply = await house.auth(token())
         finally:
-            Flow.decide_now = real  # type: ignore[method-assign]
+            Flow._judged = real  # type: ignore[method-assign]
         return reply, house.why(reply)
 
 

@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bearerd.audit import operations
 from bearerd.log import clean, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bearerd.decision import Decision
+    from bearerd.mcp.operation import Misread, Operation
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
 
@@ -52,6 +54,8 @@ class Record:
     cache: str | None = None  # "hit" or "miss"; None: no token was looked at
     caller: str | None = None
     steps: tuple[Step, ...] = ()
+    operation: Operation | None = None  # of an MCP server
+    misread: Misread | None = None
 
     def line(self, subject: Callable[[str], str]) -> dict[str, Any]:
         """The fields of contracts, section 9, without those that have no value.  ``subject``: how ``sub`` is written."""
@@ -64,6 +68,7 @@ class Record:
             "rule": decision.rule,
             "http.request.method": known_method(self.method),
             "url.template": self.template,
+            **operations.fields(self.operation, self.misread),
             "detail": decision.detail or None,
             "hints": list(decision.hints) or None,
             "token_id": self.token_id,

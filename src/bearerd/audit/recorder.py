@@ -159,6 +159,8 @@ class Recorder:
             cache=trail.cache,
             caller=caller,
             steps=trail.steps,
+            operation=request.operation if request else None,
+            misread=request.misread if request else None,
         )
 
     def write(self, record: Record) -> None:

@@ -13,6 +13,7 @@ from bearerd.faces import (
     asked,
     by_host,
     ext_authz,
+    form,
     forward_auth,
     identity_keys,
     metadata,
@@ -71,7 +72,7 @@ class Faces:
             return answer.unread(Code.HEAD_TOO_LARGE, request_id)
         target = server.raw_target(request)
         if target.startswith((forward_auth.PREFIX, ext_authz.PREFIX)) or by_host.is_asked(target):
-            question = asked.read(self._seen(request, target), current.policy)
+            question = asked.read(await self._seen(request, target, current), current.policy)
             return answer.plain(404) if question is None else await self._decide(question)
         bare = target.partition(b"?")[0]
         if (act := _CALLERS.get(bare)) is not None:
@@ -121,11 +122,17 @@ class Faces:
             return answer.plain(404)
         return made if request.method in _READS else answer.plain(405, ("Allow", "GET, HEAD"))
 
-    def _seen(self, request: web.BaseRequest, target: bytes) -> Seen:
+    async def _seen(self, request: web.BaseRequest, target: bytes, current: Current) -> Seen:
         """The request as received, and whether its peer may speak as a gateway."""
         who, headers = peer.of_request(request), request._message.raw_headers  # noqa: SLF001 - see server.raw_target
         dialect = getattr(request.protocol, "dialect", "")
-        return Seen(request.method, target, headers, request.headers.get("Host"), who in self._trust, who.name, dialect)
+        seen = Seen(request.method, target, headers, request.headers.get("Host"), who in self._trust, who.name, dialect)
+        if not asked.shows_body(seen, current.policy):
+            return seen
+        try:
+            return seen._replace(body=await form.body(request, current.config.limits.max_mcp_body_bytes))
+        except form.BadForm:
+            return seen  # of a body that is not whole nothing is read
 
     def _unjudged(self, code: Code, who: str) -> str:
         unknown = view.of(None, None, peer=who)

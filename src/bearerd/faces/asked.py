@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
 from bearerd._native import path
-from bearerd.faces import by_host, ext_authz, forward_auth
+from bearerd.faces import by_host, ext_authz, forward_auth, operations
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Seen(NamedTuple):
     trusted: bool  # the peer may speak as a gateway
     peer: str
     listener: str = ""  # the dialect in which ``/auth`` is asked where it came in; empty: it is not
+    body: bytes | None = None  # of a message to an MCP server, where a gateway shows it
 
 
 class Asked(NamedTuple):
@@ -74,7 +75,19 @@ def _asked(seen: Seen, raw: bytes, face: str, policy: Policy) -> Asked:
     name = raw.decode()
     resource = policy.resources.get(name)
     dialect = "" if resource is None else dialect_of(resource.gateways, face)
-    return Asked(name, face, dialect, _original(seen, raw, dialect), seen)
+    original = _original(seen, raw, dialect)
+    if resource is not None and not isinstance(original, Refusal):
+        original = operations.read(resource, dialect, original, seen.body, policy.limits)
+    return Asked(name, face, dialect, original, seen)
+
+
+def shows_body(seen: Seen, policy: Policy) -> bool:
+    """Whether the body of this request is a message to an MCP server, by which is decided."""
+    name = path.resource_name(seen.target, ext_authz.PREFIX)
+    resource = None if name is None else policy.resources.get(name.decode())
+    if resource is None or not seen.trusted or seen.method != "POST":
+        return False
+    return operations.needs_body(resource, dialect_of(resource.gateways, ext_authz.FACE))
 
 
 def _by_host(seen: Seen, policy: Policy) -> Asked:

@@ -35,28 +35,29 @@ async def read(request: web.BaseRequest, most: int) -> Mapping[str, str]:
         raise BadForm(f"the body is not {_TYPE}")
     if "Content-Encoding" in request.headers:
         raise BadForm("the body is encoded")
-    return parse(await _body(request, most))
+    return parse(await body(request, most))
 
 
-async def _body(request: web.BaseRequest, most: int) -> bytes:
+async def body(request: web.BaseRequest, most: int) -> bytes:
+    """The body, whole, of at most ``most`` bytes.  Raises BadForm."""
     length = request.content_length
     if length is not None and length > most:
-        raise BadForm("the body is longer than max_body_bytes")
+        raise BadForm("the body is longer than it may be")
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # it is not the answer
-    body = bytearray()
+    found = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while chunk := await request.content.readany():
-                body += chunk
-                if len(body) > most:
-                    raise BadForm("the body is longer than max_body_bytes")
+                found += chunk
+                if len(found) > most:
+                    raise BadForm("the body is longer than it may be")
     except TimeoutError:
         raise BadForm("the body took too long") from None
     except (RequestPayloadError, HttpProcessingError, ConnectionError):
         raise BadForm("the body did not arrive whole") from None
-    return bytes(body)
+    return bytes(found)
 
 
 def parse(body: bytes) -> dict[str, str]:

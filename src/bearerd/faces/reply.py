@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from bearerd.faces import answer, wanted
+from bearerd.faces import answer, jsonrpc, wanted
 
 if TYPE_CHECKING:
     from bearerd.faces.answer import Answer
@@ -36,11 +36,13 @@ def reply(decided: Decided, asked: Question, current: Current) -> Answer:
     if decision.allowed:
         return answer.answer(decision, decided.request_id, asked.dialect)
     resource = current.policy.resources.get(decision.resource)
-    return answer.answer(
+    reveal = current.config.server.reveal_reason
+    made = answer.answer(
         decision,
         decided.request_id,
         asked.dialect,
-        reveal=current.config.server.reveal_reason,
+        reveal=reveal,
         form=wanted.form(asked.unknown.headers),
         login=wanted.login(None if resource is None else resource.login, asked.request, decision),
     )
+    return jsonrpc.told(made, asked.request, decision, decided.request_id, reveal=reveal)

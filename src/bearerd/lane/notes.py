@@ -10,6 +10,7 @@ from bearerd.audit.record import Record
 from bearerd.decision import Decision
 from bearerd.flow import steps
 from bearerd.lane.plan import READY
+from bearerd.mcp.operation import Operation
 from bearerd.policy import decide
 from bearerd.policy.rules import Selected
 from bearerd.refusals import Outcome
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verified]) -> Record:
     """One note in full.  ``policy`` and ``routes`` are those that it was made under."""
-    at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length = noted
+    at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length, said = noted
     route = routes.all[number]
     resource = policy.resources[route.resource]
     rule = resource.enforced[place] if place >= 0 else None
@@ -51,4 +52,13 @@ def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verif
         verified=verified,
         cache="hit" if refused < 0 else "miss" if length else None,
         steps=told,
+        operation=_operation(said),
     )
+
+
+def _operation(said: bytes) -> Operation | None:
+    """What was asked of an MCP server; the version was not noted."""
+    if not said:
+        return None
+    method, named, name = said.partition(b"\0")
+    return Operation(method.decode(), name.decode() if named else None, "header")

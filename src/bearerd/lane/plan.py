@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 from bearerd import request as view
 from bearerd._native.route import NO_ID, Route, Routes
-from bearerd.faces import answer, asked, ext_authz, forward_auth, wire
+from bearerd.faces import answer, asked, ext_authz, forward_auth, operations, wire
 from bearerd.faces.forms import Form
 from bearerd.metrics import NO_CODE
 from bearerd.policy import decide
@@ -30,6 +30,7 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
     """Every resource at every face that it lists.  ``reveal``: ``server.reveal_reason``."""
     made: list[Route] = []
     for resource, face, dialect in _spoken(policy):
+        guard, in_body = resource.guard, operations.needs_body(resource, dialect)
         route = Route(
             len(made),
             resource.name,
@@ -44,6 +45,8 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
             allowed=_cell(metrics, resource.name, face, Outcome.ALLOW, NO_CODE),
             duration=metrics.cell("bearerd_decision_duration_seconds", face) or 0,
             redirects=resource.login is not None,
+            operations=None if guard is None or in_body else guard.matcher,
+            in_body=in_body,
         )
         forms = (Form.PROBLEM,) if dialect == "nginx" else tuple(Form)  # nginx drops bodies
         ready = [

@@ -40,3 +40,4 @@ class Misread(NamedTuple):
     mode: Mode
     error: int  # of JSON-RPC
     id: Id = None  # of the request, where that much could be read
+    requested: str | None = None  # the version that is not known

@@ -24,7 +24,7 @@ import math
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
-from bearerd.policy import cacheable, staleness
+from bearerd.policy import cacheable, scopes, staleness
 from bearerd.policy.rules import Selected
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.verify import hints, paths
@@ -223,10 +223,10 @@ def _challenge(resource: Resource, refusal: Refusal, rule: Rule | None) -> Chall
     row = refusal.row
     if row.status != 401 and refusal.code is not Code.INSUFFICIENT_SCOPE:
         return None
-    scopes = resource.scopes
+    needed = resource.scopes
     if rule is not None and refusal.code is Code.INSUFFICIENT_SCOPE:
-        scopes = rule.scopes
-    return Challenge(resource.name, row.error, " ".join(scopes) or None, resource.metadata_url)
+        needed = rule.scopes
+    return Challenge(resource.name, row.error, " ".join(needed) or None, resource.metadata_url)
 
 
 # ---- judging ----
@@ -259,7 +259,8 @@ def _judge_view(resource: Resource, now: Now, state: State) -> Refusal | None:
 
 def _judge_use(resource: Resource, rule: Rule | None, verified: Verified) -> Refusal | None:
     """The requirements: scopes first, for they can be mended by asking for another token."""
-    missing = [scope for scope in (resource.scopes if rule is None else rule.scopes) if scope not in verified.scopes]
+    needed = resource.scopes if rule is None else rule.scopes
+    missing = scopes.missing(needed, verified.scopes, resource.implied)
     if missing:
         return Refusal(Code.INSUFFICIENT_SCOPE, f"missing: {' '.join(missing)}")
     if rule is None:

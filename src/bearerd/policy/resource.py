@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from bearerd._native import rules as native
 from bearerd._native.hosts import Hosts
 from bearerd.config import audience
-from bearerd.policy import login
+from bearerd.mcp import globs
+from bearerd.policy import login, operations, scopes
 from bearerd.policy.identity import Identity, claim_paths
 from bearerd.policy.signed import Signatory, Upstream
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bearerd.config import model
+    from bearerd.policy.operations import Guard
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 
@@ -34,6 +36,11 @@ class Rule:
     scopes: tuple[str, ...]  # the resource's and its own: all are needed
     roles: frozenset[str]  # any one; empty: none needed
     claims: tuple[tuple[str, str | int | float | bool], ...]  # (claim path, value): all are needed
+    tool: tuple[str, ...] | None = None  # of kind mcp, one of these four: names or globs
+    resource: tuple[str, ...] | None = None
+    prompt: tuple[str, ...] | None = None
+    mcp: tuple[str, ...] | None = None
+    confirm: bool | Literal["other"] = False  # by the rule, or by the reviewed list of tools
 
     @property
     def open(self) -> bool:
@@ -43,12 +50,17 @@ class Rule:
     @property
     def settles(self) -> bool:
         """Whether an allow has to be settled first (``policy.settle``); then no answer may be given again."""
-        return False
+        return bool(self.confirm)
+
+    @property
+    def of_operations(self) -> bool:
+        """Whether it selects what is asked of an MCP server."""
+        return any(patterns is not None for patterns in (self.tool, self.resource, self.prompt, self.mcp))
 
     @property
     def constrained(self) -> bool:
-        """Whether it depends on method or path of the request."""
-        return self.methods is not None or self.path is not None or self.preflight
+        """Whether it depends on method or path of the request, or on what it asks of an MCP server."""
+        return self.methods is not None or self.path is not None or self.preflight or self.of_operations
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +68,14 @@ class Resource:
     """One resource.  Nothing in it changes; a reload makes new ones."""
 
     name: str
+    kind: Literal["http", "mcp"]
     generation: int  # of the configuration that it was made from
     identifier: str | None
     audience: frozenset[str]  # twins included
     spoken_audience: str | None  # what introspection says ``aud`` is
     issuers: Mapping[str, float]  # accepted ``iss`` -> its leeway (seconds)
     scopes: tuple[str, ...]
+    implied: Mapping[str, frozenset[str]]  # scope -> those of which any stands for it, too
     max_lifetime: float | None  # seconds
     strict: bool  # staleness
     cacheable_for: int  # seconds for which a gateway may keep an allow; 0: not at all
@@ -71,11 +85,21 @@ class Resource:
     login: login.Login | None  # where a browser without a credential is sent
     identity: Identity
     rules: tuple[Rule, ...]  # all, as in the file
-    enforced: tuple[Rule, ...]  # those that decide
-    matcher: native.Rules  # over ``enforced``
+    enforced: tuple[
+        Rule, ...
+    ]  # those that decide; of kind mcp one of the file may be two, for what it lets be confirmed
+    matcher: native.Rules  # over ``enforced``; of kind mcp ``guard`` is instead of it
     shadows: tuple[tuple[Rule, native.Rules], ...]  # those that do not, each with its own selectors
+    guard: Guard | None  # over ``enforced``, where these select what is asked of an MCP server
+    shadow_guards: tuple[Guard | None, ...]  # over ``shadows``, each by itself
+    body_at: frozenset[str]  # the gateways that show what is asked in the body
     constrained: bool  # an enforced rule selects by method or path
     has_paths: bool  # an enforced rule selects by path
+
+    @property
+    def reads_operations(self) -> bool:
+        """Whether what is asked of the MCP server has to be read at all."""
+        return self.guard is not None or any(self.shadow_guards)
 
 
 class Policy:
@@ -85,10 +109,11 @@ class Policy:
         """Raises ValueError or BearerdError where the identity's keys cannot be read."""
         told = config.identity
         self.generation = generation
+        self.limits = config.limits
         self.signatory = None if told is None else Signatory(told, config.limits.identity_tokens)
         self.resources: Mapping[str, Resource] = MappingProxyType(
             {
-                name: _resource(name, table, config.issuer, generation, self.signatory)
+                name: _resource(name, table, config.issuer, generation, self.signatory, config.reviewed.get(name))
                 for name, table in config.resource.items()
             }
         )
@@ -124,19 +149,25 @@ def _resource(
     issuers: Sequence[model.Issuer],
     generation: int,
     signatory: Signatory | None,
+    reviewed: Mapping[str, bool] | None = None,
 ) -> Resource:
     configured = table.audiences
     rules = tuple(_rule(index, rule, table.scopes) for index, rule in enumerate(table.rule))
-    in_shadow = [rule.enforce == "shadow" for rule in table.rule]
-    enforced = tuple(rule for rule, shadow in zip(rules, in_shadow, strict=True) if not shadow)
+    told = tuple(zip(rules, table.rule, strict=True))
+    enforced = tuple(
+        part for rule, said in told if said.enforce != "shadow" for part in _parts(rule, reviewed, said.confirm)
+    )
+    shadows = tuple(rule for rule, said in told if said.enforce == "shadow")
     return Resource(
         name=name,
+        kind=table.kind,
         generation=generation,
         identifier=table.identifier,
         audience=audience.accepted(configured),
         spoken_audience=table.identifier or next(iter(configured), None),
         issuers=MappingProxyType(_accepted(table.issuers, issuers)),
         scopes=tuple(dict.fromkeys(table.scopes)),
+        implied=scopes.implied_by(table.scope_implies),
         max_lifetime=table.max_lifetime,
         strict=table.staleness == "strict",
         cacheable_for=int(table.cacheable_for or 0),
@@ -147,8 +178,11 @@ def _resource(
         identity=_identity(name, table, signatory),
         rules=rules,
         enforced=enforced,
-        matcher=_matcher(*enforced),
-        shadows=tuple((rule, _matcher(rule)) for rule, shadow in zip(rules, in_shadow, strict=True) if shadow),
+        matcher=_matcher(*enforced) if table.kind == "http" else _matcher(),
+        shadows=tuple((rule, _matcher(rule)) for rule in shadows),
+        guard=operations.guard(enforced, reviewed),
+        shadow_guards=tuple(operations.guard([rule]) for rule in shadows),
+        body_at=frozenset({"envoy", "grpc"} if table.mcp_body == "required" else ()),
         constrained=any(rule.constrained for rule in enforced),
         has_paths=any(rule.path is not None for rule in enforced),
     )
@@ -174,7 +208,23 @@ def _rule(index: int, rule: model.Rule, scopes: Sequence[str]) -> Rule:
         scopes=tuple(dict.fromkeys((*scopes, *rule.scopes))),
         roles=frozenset(rule.roles),
         claims=tuple(rule.claims.items()),
+        tool=rule.tool,
+        resource=rule.resource,
+        prompt=rule.prompt,
+        mcp=rule.mcp,
+        confirm=rule.confirm or False,
     )
+
+
+def _parts(rule: Rule, reviewed: Mapping[str, bool] | None, said: bool | str | None) -> list[Rule]:
+    """A rule, behind the same for those of its tools that are to be confirmed by the reviewed list.
+
+    ``said``: what the rule says of it itself.
+    """
+    if rule.tool is None or reviewed is None or said is not None:
+        return [rule]
+    risky = tuple(name for name, destructive in reviewed.items() if destructive and globs.any_of(rule.tool, name))
+    return [replace(rule, tool=risky, confirm=True), rule] if risky else [rule]
 
 
 def _matcher(*rules: Rule) -> native.Rules:

@@ -21,6 +21,8 @@ from bearerd._native.rules import AMBIGUOUS, NONE
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
+    from bearerd._native.rules import Rules
+    from bearerd.policy.operations import Guard
     from bearerd.policy.resource import Resource, Rule
     from bearerd.request import Request
 
@@ -59,27 +61,47 @@ class Selected(NamedTuple):
 
 def select_rule(resource: Resource, request: Request) -> Selected | Refusal:
     """The rule of a resource that decides a request, or why none can be chosen."""
-    if resource.constrained and not (request.trusted and request.known):
+    known = request.known or request.operation is not None
+    if resource.constrained and not (request.trusted and known):
         detail = "the original request is unknown" if request.trusted else "the peer may not speak as a gateway"
         return Refusal(Code.UNTRUSTED_PEER, detail)
     if resource.has_paths and request.ambiguous:
         return Refusal(Code.AMBIGUOUS_PATH, "the path can be read in more than one way")
-    method, path, preflight = _selectors(request)
-    at = resource.matcher.match(method, path, preflight)
+    at, refusal = (_by_operation if resource.kind == "mcp" else _by_path)(resource, request)
     rule = resource.enforced[at] if at >= 0 else None
     spoofed = resource.identity.spoofed(request.headers) if request.sees_all_headers else ()
-    refusal = None
-    if at == AMBIGUOUS:
-        refusal = Refusal(Code.AMBIGUOUS_PATH, _NEAR_MISS)
-    elif method != method.upper() and resource.matcher.match(method.upper(), path, preflight) != at:
-        # Methods are case-sensitive (RFC 9110 section 9.1), but many upstreams serve ``delete`` as DELETE.
-        refusal = Refusal(Code.FORBIDDEN, _METHOD_MISS)
-    elif at == NONE and resource.enforced:
-        refusal = Refusal(Code.FORBIDDEN, _NO_RULE, _near_misses(resource, method, path))
-    elif spoofed:
+    if refusal is None and spoofed:
         refusal = Refusal(Code.FORBIDDEN, f"the client sent {spoofed[0]!r}, which could pass for identity")
     in_query = request.token_in_query and (rule is None or not rule.open)
     return Selected(rule, _shadows(resource, request, rule), refusal, spoofed, in_query)
+
+
+def _by_path(resource: Resource, request: Request) -> tuple[int, Refusal | None]:
+    """The rule's place by method and path, and what is wrong for whoever has shown a good token."""
+    method, path, preflight = _selectors(request)
+    at = resource.matcher.match(method, path, preflight)
+    if at == AMBIGUOUS:
+        return at, Refusal(Code.AMBIGUOUS_PATH, _NEAR_MISS)
+    if method != method.upper() and resource.matcher.match(method.upper(), path, preflight) != at:
+        # Methods are case-sensitive (RFC 9110 section 9.1), but many upstreams serve ``delete`` as DELETE.
+        return at, Refusal(Code.FORBIDDEN, _METHOD_MISS)
+    if at == NONE and resource.enforced:
+        return at, Refusal(Code.FORBIDDEN, _NO_RULE, _near_misses(resource, method, path))
+    return at, None
+
+
+def _by_operation(resource: Resource, request: Request) -> tuple[int, Refusal | None]:
+    """The same by what is asked of an MCP server; preflights ask nothing of it."""
+    preflight = next((place for place, rule in enumerate(resource.enforced) if rule.preflight), NONE)
+    if preflight != NONE and _selectors(request)[2]:
+        return preflight, None
+    if resource.guard is None:
+        return NONE, None
+    if request.misread is not None:
+        return NONE, request.misread.refusal
+    if request.operation is None and request.method not in (None, "POST"):
+        return NONE, Refusal(Code.FORBIDDEN, "a method that the transport does not have")
+    return resource.guard.find(request.operation)
 
 
 def _selectors(request: Request) -> tuple[bytes, bytes, bool]:
@@ -106,15 +128,24 @@ def _shadows(resource: Resource, request: Request, decides: Rule | None) -> tupl
     if not resource.shadows:
         return ()
     method, path, preflight = _selectors(request)
-    speaks = request.trusted and request.known
+    speaks = request.trusted and (request.known or request.operation is not None)
     return tuple(
         rule
-        for rule, matcher in resource.shadows
+        for (rule, matcher), guard in zip(resource.shadows, resource.shadow_guards, strict=True)
         if (decides is None or rule.index < decides.index)
         and (speaks or not rule.constrained)
         and (rule.path is None or request.path is not None)
-        and matcher.match(method, path, preflight) >= 0
+        and _fits(guard, matcher, request, method, path, preflight=preflight)
     )
+
+
+def _fits(
+    guard: Guard | None, matcher: Rules, request: Request, method: bytes, path: bytes, *, preflight: bool
+) -> bool:
+    """Whether one shadow rule would select it."""
+    if guard is None:
+        return matcher.match(method, path, preflight) >= 0
+    return request.operation is not None and guard.find(request.operation)[0] >= 0
 
 
 def _near_misses(resource: Resource, method: bytes, path: bytes) -> tuple[str, ...]:

@@ -7,12 +7,15 @@ can be used once, is the last to be asked for.  No answer to such a request may 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bearerd.decision import Now
     from bearerd.policy.resource import Resource, Rule
-    from bearerd.refusals import Refusal
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
 
@@ -24,3 +27,13 @@ class Settler(Protocol):
         self, resource: Resource, rule: Rule, request: Request, verified: Verified, now: Now
     ) -> Refusal | None:
         """None: it may pass, and what it costs is spent.  Whatever is raised is a refusal, too (internal_error)."""
+
+
+_NOBODY_CONFIRMS: Final = Refusal(Code.CONFIRMATION_REQUIRED, "the call is to be confirmed, and nobody here can")
+
+
+def unconfirmed(rule: Rule, settlers: Iterable[Settler]) -> Refusal | None:
+    """The refusal of a call that a human must confirm, where no settler (``confirms = True``) asks one."""
+    if not rule.confirm or any(getattr(settler, "confirms", False) for settler in settlers):
+        return None
+    return _NOBODY_CONFIRMS

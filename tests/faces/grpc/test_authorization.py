@@ -284,7 +284,7 @@ async def test_a_call_that_is_cancelled_ends_without_an_answer_and_is_not_counte
 
 FAULTS: list[tuple[Any, str]] = [
     (Flow, "run"),
-    (Flow, "decide_now"),
+    (Flow, "_judged"),
     (reply, "allowed"),
     (authorization.question, "read"),
     (authorization.Authorization, "_current"),

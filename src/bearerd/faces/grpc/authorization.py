@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from bearerd import request as view
 from bearerd.audit.recorder import Trail
 from bearerd.faces import peer
-from bearerd.faces.grpc import question, reply
+from bearerd.faces.grpc import message, question, reply
 from bearerd.faces.grpc.question import FACE, Question
 from bearerd.faces.reply import reply as answer_of
 from bearerd.flow import Decided, Flow
@@ -69,6 +69,7 @@ class Authorization:
         if self.under_way > limits.max_grpc_calls:
             return self._refused(_FULL, who)
         found = question.read(asked, limits, trusted=who in self._trust, peer=who.name)
+        found = message.read(found, asked, current.policy, limits)
         trail = Trail()
         decided = await self._decided(found, who, context.time_remaining(), trail)
         return self._written(decided, trail, found)
