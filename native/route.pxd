@@ -39,6 +39,7 @@ cdef class Route:
     cdef bint enforced  # refuses natively, too: no shadow resource
     cdef bint constrained
     cdef bint has_paths
+    cdef tuple origins  # which Origin may stand there; None: it is not looked at
     cdef bint redirects  # a browser that shows no credential is sent elsewhere: Python says which is one
     cdef Rules rules
     cdef Operations operations  # of an MCP server, by headers; or None
@@ -64,6 +65,7 @@ cdef class Route:
         return rule >= 0 and PyBytes_AS_STRING(self.open)[rule] != 0
 
     cdef bint spoofs(self, const unsigned char* name, size_t n)
+    cdef bint admits(self, const unsigned char* origin, size_t n)
 
 
 @cython.final

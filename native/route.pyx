@@ -33,9 +33,9 @@ cdef class Route:
     def __init__(
         self, Py_ssize_t index, str resource, str dialect, Rules rules not None, bytes open_rules not None, *,
         bint plain, bint enforced, bint constrained, bint has_paths, tuple identity, Py_ssize_t allowed, Py_ssize_t duration,
-        bint redirects=False, Operations operations=None, bint in_body=False,
+        bint redirects=False, Operations operations=None, bint in_body=False, tuple origins=None,
     ):
-        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page."""
+        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page.  ``origins``: None where no Origin is looked at."""
         self.index = <uint32_t>index
         self.resource = resource
         self.name = resource.encode()
@@ -56,7 +56,7 @@ cdef class Route:
         self.operations, self.in_body = operations, in_body
         self.count = <size_t>len(open_rules)
         self.words = (self.count + 64) // 64
-        self.identity = identity
+        self.identity, self.origins = identity, origins
         for known in (b"x", *identity):
             self.first[known[0]] = True
         self.allowed, self.duration = <size_t>max(0, allowed), <size_t>max(0, duration)
@@ -112,6 +112,14 @@ cdef class Route:
             return True
         for known in self.identity:
             if <size_t>PyBytes_GET_SIZE(known) == n and memcmp(PyBytes_AS_STRING(known), canonical, n) == 0:
+                return True
+        return False
+
+    cdef bint admits(self, const unsigned char* origin, size_t n):
+        """Whether it is one of ``origins``, to the byte; there are a few."""
+        cdef bytes known
+        for known in self.origins:
+            if <size_t>PyBytes_GET_SIZE(known) == n and memcmp(PyBytes_AS_STRING(known), origin, n) == 0:
                 return True
         return False
 

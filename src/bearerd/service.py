@@ -30,6 +30,7 @@ from bearerd.config import files
 from bearerd.config.effective import RELOADABLE, clock_hold
 from bearerd.decision import Pending
 from bearerd.errors import BearerdError, ConfigError, StoreError
+from bearerd.issuers.documents import Documents
 from bearerd.issuers.refresh import Refresher
 from bearerd.issuers.registry import Issuers
 from bearerd.loops import Loops
@@ -48,11 +49,12 @@ from bearerd.verify.verified import Verified
 from bearerd.verify.verifier import TokenVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from typing_extensions import Buffer
 
+    from bearerd.config import model
     from bearerd.config.model import Config
     from bearerd.decision import Now
     from bearerd.policy.settle import Settler
@@ -158,6 +160,7 @@ class Service:
         self.current = self._assembled(config, policy, callers, issuers)
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
+        self.documents: Final = Documents(self._passed_on, limits)
         self.settlers: tuple[Settler, ...] = ()  # asked in this order
         self.writer: Writer | None = None
         self.writer_problem = "the store has not been reached yet"  # while there is none
@@ -172,6 +175,7 @@ class Service:
         seal, folder = (None, None) if self.archive is None else (self.archive.seal, self.data_dir)
         self._refresher = Refresher(self.current.issuers, folder, shared, seal=seal)
         self._loops.begin("refresh", self._refresh)
+        self._loops.begin("documents", self.documents.run)
         self._loops.begin("sample", self._sample)
 
     async def close(self) -> None:
@@ -330,6 +334,13 @@ class Service:
         """What a Pending waits for (``verify.flights``)."""
         if self._refresher is not None:
             await self._refresher.want(pending.issuer, pending.kid)
+
+    def _passed_on(self) -> Iterator[model.Issuer]:
+        """The issuers whose own metadata some resource passes on."""
+        for resource in self.current.policy.named:
+            issuer = self.current.issuers.find(resource.described.server or "")
+            if issuer is not None:
+                yield issuer.config
 
     async def _refresh(self) -> None:
         if self._refresher is not None:

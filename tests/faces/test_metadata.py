@@ -87,7 +87,7 @@ async def test_head_and_other_methods(tmp_path: Path) -> None:
     async with made(tmp_path) as house:
         reply = await house.ask(WELL_KNOWN, host="api.example", method="HEAD")
         assert (reply.status, reply["Access-Control-Allow-Origin"]) == (200, "*")
-        assert (await house.ask(WELL_KNOWN, host="api.example", method="POST"))["Allow"] == "GET, HEAD"
+        assert (await house.ask(WELL_KNOWN, host="api.example", method="POST"))["Allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_a_reload_moves_the_documents(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from support.heads import CASES, mutated
 from support.house import issuer, key
-from support.lanes import DIALECTS, RESOURCES, TABLES, Pair, made, question
+from support.lanes import DIALECTS, PAGE, RESOURCES, TABLES, Pair, made, question
 from support.line import HERE, STRANGER
 from support.questions import ACCEPTS, FIELDS, METHODS, STRANGE, TOKENS, URIS, ended, mix, pieces_of, revoke
 
@@ -75,6 +75,28 @@ async def test_browsers_are_sent_to_sign_in_alike_from_wherever_they_are(tmp_pat
             for fields in (NAVIGATE, [("Accept", ACCEPTS[0])]):
                 await pair.ask(question(dialect, "login", None, "GET", uri, *fields))
                 await pair.ask([question(dialect, "login", None, "GET", uri, *fields)] * 3)
+
+
+ORIGINS = (
+    *([("Origin", value)] for value in (PAGE, "https://mcp.example", "https://evil.example", "null", "", PAGE.upper())),
+    *([("Origin", value)] for value in (f"{PAGE}/", f"{PAGE}:443", f"{PAGE}, {PAGE}", f" {PAGE}\t", "x" * 3000)),
+    [("Origin", PAGE), ("origin", PAGE)],
+    [("ORIGIN", PAGE), ("Access-Control-Request-Method", "POST")],
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("table", ["mcp", "shade"])
+async def test_every_origin_is_judged_alike_also_where_an_answer_without_one_stands_ready(
+    tmp_path: Path, table: str, dialect: str
+) -> None:
+    async with Pair(tmp_path) as pair:
+        for credential in (TOKENS["rich"], None, TOKENS["bad signature"]):
+            await pair.ask(question(dialect, table, credential) * 2)  # decided, and prepared or remembered
+            for fields in ORIGINS:
+                for method, uri in (("POST", "/a/b"), ("OPTIONS", "/a/b"), ("GET", "/public/x")):
+                    await pair.ask(question(dialect, table, credential, method, uri, *fields) * 2)
+        assert pair.native > 100
 
 
 # ---- one connection, several requests

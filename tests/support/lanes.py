@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bearerd.config.model import Config
 
 OTHER = "https://other.example"
+MCP = "https://mcp.example/mcp"
+PAGE = "https://inspector.example"
 COUNTED = ("bearerd_decisions_total", "bearerd_would_refuse_total", "bearerd_decision_lines_suppressed_total")
 OF_THE_MOMENT = ("duration_us", "request_id", "ts")
 
@@ -48,6 +50,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "available": {"staleness": "available"},
     "login": {"rule": RULES, "login_redirect": "https://login.example/start", "login_return_parameter": "rd"},
     "kept": {"cacheable_for": "5s", "rule": RULES},
+    "mcp": {"kind": "mcp", "identifier": MCP, "audience": API, "origins": [PAGE], "scopes": ["read"]},
 }
 """Each stands twice: for nginx and Envoy under its name, and for the forwarded dialect with ``-f`` behind it."""
 

@@ -13,10 +13,12 @@ from pydantic import BaseModel
 from bearerd.config import (
     addresses,
     check_cacheable,
+    check_discovery,
     check_grpc,
     check_hosts,
     check_identity,
     check_login,
+    check_origins,
     check_tls,
     files,
     store_url,
@@ -258,7 +260,8 @@ def _warn_of_resources(config: Config) -> Iterator[str]:
     for name, resource in config.resource.items():
         if resource.enforce == "shadow":
             yield f"resource.{name}.enforce: shadow: nothing is refused to a gateway"
-        yield from check_login.warnings(f"resource.{name}", resource)
+        for check in (check_login, check_discovery, check_origins):
+            yield from check.warnings(f"resource.{name}", resource)
         hidden = [header for header in resource.identity if not header.lower().startswith("x-auth-")]
         if "envoy" in resource.gateways and hidden:
             yield (

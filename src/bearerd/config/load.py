@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import (
     check_cacheable,
+    check_discovery,
     check_grpc,
     check_hosts,
     check_identity,
     check_issuers,
     check_login,
     check_mcp,
+    check_origins,
     check_resources,
     check_scopes,
     check_server,
@@ -161,6 +163,8 @@ class _Draft:
         check_resources.check_resources(self.resources, self.issuers, problems)
         check_hosts.check_hosts(self.resources, self.server, problems)
         check_login.check_login(self.resources, self.server, problems)
+        check_discovery.check_discovery(self.resources, self.issuers, problems)
+        check_origins.check_origins(self.resources, problems)
         check_cacheable.check_cacheable(self.resources, self.store, problems)
         check_scopes.check_scopes(self.resources, problems)
         self.reviewed = check_mcp.check_mcp(self.resources, problems)

@@ -231,6 +231,10 @@ class Resource(Table):
     issuers: tuple[str, ...] | None = None  # None: all
     scopes: tuple[str, ...] = ()
     scope_implies: dict[str, Names] = Field(default_factory=dict)  # who has the one has the others, too
+    origins: tuple[str, ...] = ()  # mcp: whose pages may ask, beside the identifier's own
+    title: str | None = None  # what the metadata tells people
+    documentation: str | None = None
+    authorization_server_metadata: str | None = None  # mcp: of this issuer, for clients that look for it here
     max_lifetime: Duration | None = None
     mcp_headers: Literal["checked"] | None = None  # the server compares Mcp-* with the body
     mcp_body: Literal["required", "unread"] = "required"  # at Envoy: by what an operation is decided

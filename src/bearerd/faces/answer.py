@@ -166,6 +166,16 @@ def document(body: bytes, media_type: str, *headers: tuple[str, str]) -> Answer:
     return Answer(200, (_SERVER, ("Content-Type", media_type), *headers), body)
 
 
+def preflight(methods: str) -> Answer:
+    """What may be asked of a document that anybody may read, by a page of anybody's (Fetch, section 3.2.2).
+
+    No field of the question is read, so each may be sent: MCP clients send their protocol version.
+    """
+    allowed = ("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Methods", methods)
+    more = ("Access-Control-Allow-Headers", "*"), ("Access-Control-Max-Age", "3600")
+    return Answer(204, (_SERVER, _NO_STORE, ("Allow", methods), *allowed, *more))
+
+
 def unchanged(*headers: tuple[str, str]) -> Answer:
     """304: the asker has that document."""
     return Answer(304, (_SERVER, *headers))

@@ -19,6 +19,7 @@ from bearerd.faces import (
     metadata,
     peer,
     server,
+    server_metadata,
 )
 from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _CALLERS: Final[dict[bytes, Act]] = {b"/introspect": "introspect", b"/revoke": "revoke"}
 _READS: Final = frozenset({"GET", "HEAD"})
+_PUBLIC: Final = frozenset({*_READS, "OPTIONS"})
 
 
 class Faces:
@@ -50,6 +52,7 @@ class Faces:
         self._made_for: Current | None = None
         self._trust = peer.Trust(())
         self._metadata = metadata.Metadata(service.current.policy)
+        self._servers = server_metadata.Servers(service.current.policy)
         self._identity_keys = identity_keys.IdentityKeys(service.current.policy)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -81,6 +84,8 @@ class Faces:
             return await self._clients.answer(act, request, peer.of_request(request).name)
         if bare == metadata.PREFIX or bare.startswith(metadata.PREFIX + b"/"):
             return self._describe(request, target)
+        if target == server_metadata.TARGET:
+            return self._pass_on(request, current)
         if bare == identity_keys.TARGET:
             return self._publish(request)
         return answer.plain(404)
@@ -91,6 +96,7 @@ class Faces:
         if current is not self._made_for:
             self._trust = peer.Trust(current.config.trust.peers)
             self._metadata = metadata.Metadata(current.policy)
+            self._servers = server_metadata.Servers(current.policy)
             self._identity_keys = identity_keys.IdentityKeys(current.policy)
             self._made_for = current
         return current
@@ -108,13 +114,18 @@ class Faces:
         return reply(decided, question, self._service.current)
 
     def _describe(self, request: web.BaseRequest, target: bytes) -> Answer:
-        if request.method not in _READS:
-            return answer.plain(405, ("Allow", "GET, HEAD"))
         resource = self._metadata.find(request.headers.get("Host"), target)
-        if resource is None:
+        if resource is None and request.method in _PUBLIC:
             request_id = self._unjudged(Code.UNKNOWN_RESOURCE, peer.of_request(request).name)
             return answer.plain(404, (answer.REQUEST_ID, request_id))
-        return metadata.answer(resource)
+        return _published(request.method, None if resource is None else metadata.answer(resource))
+
+    def _pass_on(self, request: web.BaseRequest, current: Current) -> Answer:
+        """What the issuer says of itself; nobody's question has it fetched."""
+        iss = self._servers.find(request.headers.get("Host"))
+        issuer = None if iss is None else current.issuers.find(iss)
+        document = None if issuer is None else self._service.documents.find(issuer.config)
+        return _published(request.method, None if document is None else server_metadata.reply(document))
 
     def _publish(self, request: web.BaseRequest) -> Answer:
         made = self._identity_keys.answer(request.headers.get("If-None-Match"))
@@ -137,6 +148,15 @@ class Faces:
     def _unjudged(self, code: Code, who: str) -> str:
         unknown = view.of(None, None, peer=who)
         return self._service.recorder.record(NO_FACE, decide.of_nobody(Refusal(code)), unknown, 0.0)
+
+
+def _published(method: str, document: Answer | None) -> Answer:
+    """A document that pages of anybody's may read, if there is one."""
+    if method not in _PUBLIC:
+        return answer.plain(405, ("Allow", metadata.METHODS))
+    if document is None:
+        return answer.plain(404)
+    return answer.preflight(metadata.METHODS) if method == "OPTIONS" else document
 
 
 def public_runner(service: Service, **more: Any) -> web.ServerRunner:

@@ -1,4 +1,4 @@
-"""Where an issuer's keys are: OpenID Connect Discovery 1.0 first, then RFC 8414."""
+"""What an issuer says of itself, and so where its keys are: OpenID Connect Discovery 1.0, and RFC 8414."""
 
 from __future__ import annotations
 
@@ -29,17 +29,31 @@ async def discover(issuer: str, fetcher: Fetcher, limits: Limits) -> str:
     The document's ``issuer`` must be the configured one to the byte (OpenID Connect Discovery section 4.3, RFC 8414
     section 3.3): else whoever can publish a document anywhere on a host could speak for every issuer on it.
     """
-    first, second = locations(issuer)
+    return jwks_uri(await _found(*locations(issuer), fetcher), issuer, limits)
+
+
+async def document(issuer: str, fetcher: Fetcher, limits: Limits) -> bytes:
+    """What the issuer publishes of itself as an OAuth server, to be passed on as it is.  Raises IssuerFault.
+
+    RFC 8414's place comes first here: it is what a client that asks us would have asked the issuer for.
+    """
+    openid, oauth = locations(issuer)
+    body = await _found(oauth, openid, fetcher)
+    _of(body, issuer, limits)
+    return body
+
+
+async def _found(first: str, second: str, fetcher: Fetcher) -> bytes:
+    """The document at the one place or the other."""
     try:
-        body = (await fetcher.get(first)).body
+        return (await fetcher.get(first)).body
     except IssuerFault as fault:
         if fault.reason not in _ELSEWHERE:
             raise
         try:
-            body = (await fetcher.get(second)).body
+            return (await fetcher.get(second)).body
         except IssuerFault as other:
             raise IssuerFault(fault.reason, f"{fault}; {other}") from fault
-    return jwks_uri(body, issuer, limits)
 
 
 def locations(issuer: str) -> tuple[str, str]:
@@ -56,14 +70,19 @@ def jwks_uri(document: bytes, issuer: str, limits: Limits) -> str:
 
     Whether the URI may be fetched is for ``fetch`` to say.
     """
+    uri = _of(document, issuer, limits).get("jwks_uri")
+    if not isinstance(uri, str) or not uri:
+        raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata has no jwks_uri")
+    return uri
+
+
+def _of(document: bytes, issuer: str, limits: Limits) -> dict[str, Any]:
+    """The members of a document that is this issuer's."""
     metadata = _parse(document, limits)
     named = metadata.get("issuer")
     if named != issuer:
         raise IssuerFault(Reason.WRONG_ISSUER, f"the metadata is of {str(named)[:200]!r}, not of {issuer[:200]!r}")
-    uri = metadata.get("jwks_uri")
-    if not isinstance(uri, str) or not uri:
-        raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata has no jwks_uri")
-    return uri
+    return metadata
 
 
 def _parse(document: bytes, limits: Limits) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
             redirects=resource.login is not None,
             operations=None if guard is None or in_body else guard.matcher,
             in_body=in_body,
+            origins=None if resource.origins is None else tuple(resource.origins),
         )
         forms = (Form.PROBLEM,) if dialect == "nginx" else tuple(Form)  # nginx drops bodies
         ready = [

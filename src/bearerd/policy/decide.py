@@ -2,7 +2,7 @@
 
 Which refusal comes first is a question of who learns what (contracts, section 4: a hint is an oracle):
 
-1. What ``select_rule`` refused at once: an untrusted peer, or a path that is ambiguous in itself.
+1. What ``select_rule`` refused at once: an untrusted peer, a foreign ``Origin``, or a path that is ambiguous in itself.
 2. Open rules (``none``, a preflight): no credential is looked at, no view is needed.
 3. 401 for whoever shows no good token: a credential in the query, none at all, or one that verification refused.  It is
    the same on every closed path, whether a rule matches or not; its challenge names the resource's own scopes, which hold

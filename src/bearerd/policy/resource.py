@@ -11,7 +11,7 @@ from bearerd._native import rules as native
 from bearerd._native.hosts import Hosts
 from bearerd.config import audience
 from bearerd.mcp import globs
-from bearerd.policy import login, operations, scopes
+from bearerd.policy import login, operations, origin, scopes
 from bearerd.policy.identity import Identity, claim_paths
 from bearerd.policy.signed import Signatory, Upstream
 
@@ -63,6 +63,15 @@ class Rule:
         return self.methods is not None or self.path is not None or self.preflight or self.of_operations
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What clients are told of a resource beside what follows from its policy."""
+
+    title: str | None
+    documentation: str | None
+    server: str | None  # the issuer whose own metadata stand at the resource's origin, too
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource:
     """One resource.  Nothing in it changes; a reload makes new ones."""
@@ -76,12 +85,15 @@ class Resource:
     issuers: Mapping[str, float]  # accepted ``iss`` -> its leeway (seconds)
     scopes: tuple[str, ...]
     implied: Mapping[str, frozenset[str]]  # scope -> those of which any stands for it, too
+    mcp: bool  # the resource is an MCP server
+    origins: frozenset[bytes] | None  # what an Origin may be; None: it is not looked at
     max_lifetime: float | None  # seconds
     strict: bool  # staleness
     cacheable_for: int  # seconds for which a gateway may keep an allow; 0: not at all
     shadow: bool  # nothing is refused to a trusted peer
     gateways: frozenset[str]
     metadata_url: str | None
+    described: Described
     login: login.Login | None  # where a browser without a credential is sent
     identity: Identity
     rules: tuple[Rule, ...]  # all, as in the file
@@ -168,12 +180,15 @@ def _resource(
         issuers=MappingProxyType(_accepted(table.issuers, issuers)),
         scopes=tuple(dict.fromkeys(table.scopes)),
         implied=scopes.implied_by(table.scope_implies),
+        mcp=table.kind == "mcp",
+        origins=origin.allowed(table),
         max_lifetime=table.max_lifetime,
         strict=table.staleness == "strict",
         cacheable_for=int(table.cacheable_for or 0),
         shadow=table.enforce == "shadow",
         gateways=frozenset(table.gateways),
         metadata_url=metadata_url(table.identifier),
+        described=Described(table.title, table.documentation, _server(table, issuers)),
         login=login.made(table),
         identity=_identity(name, table, signatory),
         rules=rules,
@@ -229,6 +244,12 @@ def _parts(rule: Rule, reviewed: Mapping[str, bool] | None, said: bool | str | N
 
 def _matcher(*rules: Rule) -> native.Rules:
     return native.Rules([(rule.methods, rule.path, rule.preflight) for rule in rules])
+
+
+def _server(table: model.Resource, issuers: Sequence[model.Issuer]) -> str | None:
+    """The issuer that ``authorization_server_metadata`` names, by URL or by name."""
+    named = table.authorization_server_metadata
+    return next((issuer.issuer for issuer in issuers if named in (issuer.issuer, issuer.name)), None)
 
 
 def _accepted(named: Sequence[str] | None, issuers: Sequence[model.Issuer]) -> dict[str, float]:

@@ -6,7 +6,8 @@ the token and the time alone; that is why an answer may hang under (resource, ru
 What is refused at once, and what only later, is a question of who learns it:
 
 - ``untrusted_peer`` is said at once: whoever may not speak as a gateway learns nothing of tokens or rules.
-- ``ambiguous_path`` for a path that is ambiguous in itself is said at once: it follows from the request alone.
+- A foreign ``Origin`` (of an MCP server), and ``ambiguous_path`` for a path that is ambiguous in itself, are said at once:
+  they follow from the request alone.
 - That *no rule* matches, or that a path narrowly misses one (``/ADMIN``), would map the rules to whoever asks without a
   token.  It is kept in ``Selected.refusal`` and said only where a good token was shown; anybody else gets the same 401
   as on every other closed path.
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd._native.rules import AMBIGUOUS, NONE
+from bearerd.policy import origin
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -65,6 +67,9 @@ def select_rule(resource: Resource, request: Request) -> Selected | Refusal:
     if resource.constrained and not (request.trusted and known):
         detail = "the original request is unknown" if request.trusted else "the peer may not speak as a gateway"
         return Refusal(Code.UNTRUSTED_PEER, detail)
+    foreign = origin.refusal(resource.origins, request.headers)
+    if foreign is not None:
+        return foreign
     if resource.has_paths and request.ambiguous:
         return Refusal(Code.AMBIGUOUS_PATH, "the path can be read in more than one way")
     at, refusal = (_by_operation if resource.kind == "mcp" else _by_path)(resource, request)
