@@ -49,6 +49,17 @@ def test_the_metadata_that_the_challenge_names_is_served(gateway: Gateway) -> No
     assert json.loads(answer.body)["resource"] == gateway.audience
 
 
+def test_a_page_may_read_the_metadata_and_what_clients_of_2025_03_26_look_for_is_bearerds_too(gateway: Gateway) -> None:
+    origin = {"Origin": "https://inspector.example", "Access-Control-Request-Method": "GET"}
+    before = gateway.ask("/.well-known/oauth-protected-resource/mcp", method="OPTIONS", **origin)
+    assert (before.status, before.upstream_saw()) == (404, None)  # no resource stands there
+    before = gateway.ask("/.well-known/oauth-protected-resource", method="OPTIONS", **origin)
+    assert (before.status, before.headers["access-control-allow-origin"]) == (204, "*")
+    answer = gateway.ask("/.well-known/oauth-authorization-server")  # of a resource that passes none on
+    assert (answer.status, answer.upstream_saw()) == (404, None)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_a_bad_token_is_401_with_invalid_token(gateway: Gateway) -> None:
     good = gateway.token()
     answer = gateway.ask("/orders/7", good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB"))
