@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import mcp_tables
 import tricks_tables
 
 from bearerd.issuers.faults import MEANING
@@ -50,6 +51,7 @@ TABLES = {
     "results": ("gateway-tricks.md", tricks_tables.results),
     "weaknesses": ("gateway-tricks.md", tricks_tables.weaknesses),
     "tricks": ("gateway-tricks.md", tricks_tables.tricks),
+    "requirements": ("mcp.md", mcp_tables.requirements),
 }
 
 
