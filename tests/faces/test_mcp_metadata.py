@@ -47,7 +47,7 @@ async def test_the_scopes_of_the_document_are_the_least_that_is_of_any_use(tmp_p
         assert "scopes_supported" not in (await made.ask(WELL_KNOWN, host="bare.example")).json()
     guarded = policies.resource({"scopes": ["admin"]}, scopes=["mcp"])
     assert metadata.document(guarded)["scopes_supported"] == ["mcp", "admin"]
-    assert metadata.document(replace(guarded, mcp=True))["scopes_supported"] == ["mcp"]
+    assert metadata.document(replace(guarded, kind="mcp"))["scopes_supported"] == ["mcp"]
 
 
 async def test_the_root_is_nobodys_where_two_servers_could_be_meant(tmp_path: Path) -> None:

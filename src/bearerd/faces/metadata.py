@@ -47,7 +47,7 @@ class Metadata:
             target = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
             place = _Place(authority(parts.netloc), target, resource)
             self._by_target.setdefault(target, []).append(place)
-            if resource.mcp:
+            if resource.kind == "mcp":
                 self._mcp.append(place)
 
     def find(self, host: str | None, target: bytes) -> Resource | None:
@@ -88,7 +88,7 @@ def _scopes(resource: Resource) -> list[str]:
     An MCP client asks for all of them at once, where no challenge told it better: it is told the least that is of any use,
     and of the rest by the 403 of the operation that needs it.
     """
-    if resource.mcp:
+    if resource.kind == "mcp":
         return list(resource.scopes)
     # A shadow rule is on trial: nobody should ask its users' consent to scopes that nothing needs yet.
     return list(dict.fromkeys((*resource.scopes, *(scope for rule in resource.enforced for scope in rule.scopes))))

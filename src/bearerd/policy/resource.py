@@ -85,7 +85,6 @@ class Resource:
     issuers: Mapping[str, float]  # accepted ``iss`` -> its leeway (seconds)
     scopes: tuple[str, ...]
     implied: Mapping[str, frozenset[str]]  # scope -> those of which any stands for it, too
-    mcp: bool  # the resource is an MCP server
     origins: frozenset[bytes] | None  # what an Origin may be; None: it is not looked at
     max_lifetime: float | None  # seconds
     strict: bool  # staleness
@@ -180,7 +179,6 @@ def _resource(
         issuers=MappingProxyType(_accepted(table.issuers, issuers)),
         scopes=tuple(dict.fromkeys(table.scopes)),
         implied=scopes.implied_by(table.scope_implies),
-        mcp=table.kind == "mcp",
         origins=origin.allowed(table),
         max_lifetime=table.max_lifetime,
         strict=table.staleness == "strict",
