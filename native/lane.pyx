@@ -17,7 +17,7 @@ from bearerd._native.clock cimport boot_now
 from bearerd._native.counters cimport Page
 from bearerd._native.date cimport DATE, write_date
 from bearerd._native.digest cimport keyed128_into, siphash128_into
-from bearerd._native.fieldnames cimport ACCEPT, AUTHORIZATION, ORIGIN, SEC_FETCH_MODE, TRACEPARENT, bit
+from bearerd._native.fieldnames cimport ACCEPT, AUTHORIZATION, SEC_FETCH_MODE, TRACEPARENT, bit
 from bearerd._native.generations cimport Generations
 from bearerd._native.head cimport Face, Head
 from bearerd._native.operations cimport FREE
@@ -138,7 +138,7 @@ cdef class Lane:
             # A name is the gateway's, and stays what it is.  A host is any client's, who must not drive others off the lane.
             return Verdict.ELSEWHERE if named else Verdict.UNKNOWN
         # What would have to be looked at twice is left to those who look at it anyway.
-        if client.trusted and route.plain and not head.is_head and self.select(route, p, head, &asked, &rule):
+        if client.trusted and route.plain and not head.is_head and route.admits(p, head) and self.select(route, p, head, &asked, &rule):
             return self.look_up(client, route, p, head, &asked, rule)
         if self.find(client, p, head, &found) and (found.found == Finding.HIT or found.found == Finding.KEYS_CHANGED):
             verdict = self.known()
@@ -167,10 +167,6 @@ cdef class Lane:
         cdef uint32_t i
         asked.method = asked.said.method = NULL
         asked.method_size = 0
-        if route.origins is not None and head.known[ORIGIN] >= 0:
-            text = value_of(p, head, head.known[ORIGIN], &size)
-            if head.twice & bit(ORIGIN) or not route.admits(text, size):
-                return False
         if route.method < 0:
             asked.method, asked.method_size = p + head.method.at, head.method.length
             target, target_size = p + head.rest.at, head.rest.length

@@ -4,6 +4,8 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t
 
+from bearerd._native.fieldnames cimport ORIGIN, bit
+from bearerd._native.head cimport Head
 from bearerd._native.hosts cimport Hosts
 from bearerd._native.operations cimport Operations
 from bearerd._native.rules cimport Rules
@@ -64,8 +66,16 @@ cdef class Route:
         """Who shows no credential may pass; -1 is no rule."""
         return rule >= 0 and PyBytes_AS_STRING(self.open)[rule] != 0
 
+    cdef inline bint admits(self, const unsigned char* p, const Head* head):
+        """A page that may ask, or none; else who asks Python is told."""
+        if self.origins is None or head.known[ORIGIN] < 0:
+            return True
+        return not head.twice & bit(ORIGIN) and self.knows(
+            p + head.field[head.known[ORIGIN]].value.at, head.field[head.known[ORIGIN]].value.length
+        )
+
     cdef bint spoofs(self, const unsigned char* name, size_t n)
-    cdef bint admits(self, const unsigned char* origin, size_t n)
+    cdef bint knows(self, const unsigned char* origin, size_t n)
 
 
 @cython.final

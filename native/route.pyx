@@ -115,7 +115,7 @@ cdef class Route:
                 return True
         return False
 
-    cdef bint admits(self, const unsigned char* origin, size_t n):
+    cdef bint knows(self, const unsigned char* origin, size_t n):
         """Whether it is one of ``origins``, to the byte; there are a few."""
         cdef bytes known
         for known in self.origins:

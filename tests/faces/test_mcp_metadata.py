@@ -161,11 +161,10 @@ async def test_the_documents_that_are_passed_on_are_those_that_resources_name(tm
         issuers = [{"issuer": server.issuer, "name": "auth", "insecure_issuer": True, "algorithms": ["ES256"]}]
         told = SERVER | {"authorization_server_metadata": "auth"}
         async with House(config(tmp_path, resource={"mcp": told}, issuer=issuers), tmp_path) as made:
-            loop = asyncio.create_task(made.service.documents.run())
+            await made.service.start()
             async with asyncio.timeout(20):
                 while (reply := await made.ask(SERVERS, host="mcp.example")).status == 404:
                     await asyncio.sleep(0.01)
             assert reply.json()["issuer"] == server.issuer
             await made.service.reload(config(tmp_path, resource={"mcp": SERVER}, issuer=issuers))
             assert (await made.ask(SERVERS, host="mcp.example")).status == 404
-            loop.cancel()

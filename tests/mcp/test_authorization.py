@@ -176,6 +176,27 @@ async def test_too_few_scopes_are_403_with_all_that_the_operation_needs_in_one_c
         assert (await server.ask(good(scope="files:read other files:write mcp"))).status == 200
 
 
+async def test_a_tool_asks_for_the_servers_scopes_and_its_own_in_one_challenge(tmp_path: Path, face: str) -> None:
+    rules = [{"tool": "delete_*", "scopes": ["files:write", "files:read"]}, {"tool": "*"}]
+    table = {"mcp_headers": "checked", "mcp_body": "unread", "rule": rules}
+    named = ("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call")
+    async with Server(tmp_path, face, **table) as server:
+        told = await server.ask(good(scope="files:read"), *named, ("Mcp-Name", "delete_note"))
+        assert (told.status, told.parameters["error"]) == (403, "insufficient_scope")
+        assert told.parameters["scope"] == "mcp files:write files:read"
+        assert (await server.ask(good(), *named, ("Mcp-Name", "search"))).status == 200
+        every = good(scope="mcp files:write files:read")
+        assert (await server.ask(every, *named, ("Mcp-Name", "delete_note"))).status == 200
+
+
+async def test_a_broader_scope_is_as_good_as_those_that_it_implies(tmp_path: Path, face: str) -> None:
+    implies = {"admin": ["write"], "write": ["read"]}
+    async with Server(tmp_path, face, scopes=["read"], scope_implies=implies) as server:
+        for granted in ("read", "write", "admin"):
+            assert (await server.ask(good(scope=granted))).status == 200
+        assert (await server.ask(good(scope="adm"))).parameters["scope"] == "read"  # the least that is needed
+
+
 async def test_a_token_in_the_query_is_refused_whatever_stands_in_the_header(tmp_path: Path, face: str) -> None:
     async with Server(tmp_path, face) as server:
         for credential in (None, good()):
