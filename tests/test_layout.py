@@ -31,6 +31,7 @@ FLOORS = (
     ("store",),
     ("issuers",),
     ("verify",),
+    ("apikeys",),
     ("policy",),
     ("audit", "callers"),
     ("callers",),

@@ -41,6 +41,7 @@ class Wait(StrEnum):
     """What a pending verification or decision waits for."""
 
     KEY = "key"  # an unknown kid, or an issuer whose key set was never loaded
+    APIKEY = "api key"  # one that is not known here yet; ``kid`` is its id
     TURN = "turn"  # other issuers' tokens are to be checked first (``verify.budget``)
     SETTLEMENT = "settlement"  # it would be allowed, but a budget or an approval has to be asked (``policy.settle``)
 

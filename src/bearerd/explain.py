@@ -14,10 +14,11 @@ from bearerd import request as view
 from bearerd._native import hosts
 from bearerd.config.model import SIGNED
 from bearerd.decision import Decision, Now, Pending
-from bearerd.flow import ROUNDS, rule_step
+from bearerd.flow import NOT_TAKEN, ROUNDS, rule_step
 from bearerd.log import REDACTED, redact
 from bearerd.policy import decide, rules
 from bearerd.refusals import Code, Refusal
+from bearerd.store.entries import API_KEYS
 from bearerd.verify import hints
 from bearerd.verify.verified import Verified
 
@@ -150,7 +151,11 @@ def _told(service: Service, name: str, request: Request) -> Explanation | Pendin
     subject: Verified | Refusal | None = None
     if selected.needs_credential:
         credential = view.bearer_token(request.headers)
-        found = current.verifier.examine(credential, at) if isinstance(credential, bytes) else credential
+        found: Verified | Refusal | Pending | None = NOT_TAKEN
+        if not isinstance(credential, bytes):
+            found = credential
+        elif resource.takes(credential):
+            found = current.verifier.examine(credential, at)
         if isinstance(found, Pending):
             return found
         subject = found
@@ -221,6 +226,8 @@ def _token_steps(service: Service, subject: Verified | Refusal | None, request: 
         return [Told("credential", None, "the request has no Authorization field")]
     if isinstance(subject, Refusal):
         return _until(_TOKEN, subject)
+    if subject.issuer == API_KEYS:
+        return _key_steps(subject, at)
     issuer = service.current.issuers.find(subject.issuer)
     details = {
         "credential": "Bearer",
@@ -234,6 +241,17 @@ def _token_steps(service: Service, subject: Verified | Refusal | None, request: 
     }
     unknown = {"revocation"} if service.offline else set()
     return [Told(name, None if name in unknown else True, details[name]) for name, _ in _TOKEN]
+
+
+def _key_steps(subject: Verified, at: Now) -> list[Told]:
+    details = {
+        "credential": "Bearer",
+        "format": "an API key; its checksum is right",
+        "key": f"id {subject.client}, secret {subject.kid}",
+        "claims": f"made {at.wall - subject.issued_at:.0f} s ago, expires in {subject.expires_at - at.wall:.0f} s",
+        "revocation": "not revoked",
+    }
+    return [Told(name, True, detail) for name, detail in details.items()]
 
 
 def _use_steps(

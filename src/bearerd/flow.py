@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 ROUNDS: Final = 3  # a token may wait for a key set, and then for its kid; nobody waits for ever
 RETRY_AFTER: Final = 1  # seconds
 
+NOT_TAKEN: Final = Refusal(Code.MALFORMED_TOKEN, "the resource does not take this kind of credential")
+"""Of an API key or a token, good or not: nobody is to learn which by showing it where it is not taken."""
+
 _ASK_LATER: Final = Refusal(
     Code.ISSUER_UNAVAILABLE, "the kid is unknown, and the issuer was asked moments ago", retry_after=5
 )
@@ -171,7 +174,7 @@ class Flow:
         if resource is None:
             return decide.unknown_resource(name)
         selected = rules.select_rule(resource, request)
-        subject = self._subject(selected, request, now, current, trail)
+        subject = self._subject(resource, selected, request, now, current, trail)
         if isinstance(subject, Pending):
             return subject
         decision = decide.decide_now(resource, selected, subject, request, now, current)
@@ -198,7 +201,13 @@ class Flow:
         return decide.refused(found.resource, refusal, request, found.rule)
 
     def _subject(
-        self, selected: Selected | Refusal, request: Request, at: Now, current: Current, trail: Trail | None
+        self,
+        resource: Resource,
+        selected: Selected | Refusal,
+        request: Request,
+        at: Now,
+        current: Current,
+        trail: Trail | None,
     ) -> Verified | Refusal | Pending | None:
         """What verification makes of the credential; None where there is none, or none is to be looked at."""
         if isinstance(selected, Refusal) or not selected.needs_credential:
@@ -206,6 +215,8 @@ class Flow:
         token = view.bearer_token(request.headers)
         if not isinstance(token, bytes):
             return token
+        if not resource.takes(token):
+            return NOT_TAKEN
         return self._verified(token, at, current, trail=trail)
 
     def _verified(

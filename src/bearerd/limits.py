@@ -56,6 +56,9 @@ class Limits(BaseModel):
     max_revocations: int = _limit(
         2_000_000, "entries", "507, and nothing more is acknowledged; never evicted", least=1000, most=50_000_000
     )
+    max_apikeys: int = _limit(
+        10_000, "keys per fleet", "507: no key is made until others, revoked ones too, expire", most=1_000_000
+    )
     max_key_set_bytes: int = _limit(
         256 * 1024, "bytes", "a larger key set or metadata document is a failed fetch", least=1024, most=1 << 24
     )

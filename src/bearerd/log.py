@@ -33,9 +33,10 @@ MOST_TEXT: Final = 1_000  # characters of one field
 MOST_FRAMES: Final = 12  # places of one exception
 REDACTED: Final = "[redacted]"
 
-# A scheme and what follows it; base64url of '{"' or '{ ' and what follows; long parts with a dot; one very long part.
+# A scheme and what follows it; an API key, whole or cut; base64url of '{"' or '{ ' and what follows; long parts with a dot; one very long part.
 _CREDENTIAL: Final = re.compile(
     r"(?<![A-Za-z])(?i:bearer|basic|dpop|negotiate)(?:[\s:=+]|\\[a-z0-9]+|%[0-9A-Fa-f]{2})+(?!\[)[^\s,;\"']{8,}"
+    r"|(?i:brd(?:_|%5f|\\x5f|\\u005f))[A-Za-z0-9_%\\-]{5,}"
     r"|ey[ABIJ][A-Za-z0-9_=+/%.\\-]{5,}"
     r"|[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]*)?"
     r"|[A-Za-z0-9_-]{65,}"

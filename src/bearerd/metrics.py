@@ -121,6 +121,8 @@ _ROWS: Final = (
     ),
     _counter("bearerd_key_set_fetch_failures_total", "Fetches of metadata or keys that failed.", "issuer", "reason"),
     _counter("bearerd_unknown_kid_total", "Tokens that named a key which the set did not hold.", "issuer"),
+    _gauge("bearerd_apikeys_active", "API keys that are neither expired nor revoked."),
+    _counter("bearerd_apikey_lookups_total", "API keys read from the store, by what came of it.", "result"),
     _gauge("bearerd_revocations_active", "Revocations in force."),
     _counter(
         "bearerd_revocation_requests_total",
@@ -193,6 +195,8 @@ def closed(
         yield "bearerd_decision_duration_seconds", face
     for result in ("enforced", "stored", "none", "full"):
         yield "bearerd_revocation_requests_total", result
+    for result in ("found", "unknown", "forged", "failed"):
+        yield "bearerd_apikey_lookups_total", result
     for result in ("ok", "failed"):
         yield "bearerd_snapshot_writes_total", result
     for result in HANDSHAKES:

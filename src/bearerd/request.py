@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Headers = Sequence[tuple[bytes, bytes]]  # names as received, in order
 
+API_KEY = b"brd_"
+"""What every API key begins with, and no token does: one begins with a brace, in base64url."""
+
 _BEARER = b"bearer"
 _AS_READ = bytes(byte if bytes((byte,)).isalnum() else ord("-") for byte in range(256)).lower()
 _API_KEY_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."

@@ -20,6 +20,9 @@ from bearerd._native import clock
 from bearerd._native.generations import Generations
 from bearerd._native.refused import RefusedTokens
 from bearerd._native.tokens import TokenCache
+from bearerd.apikeys import pepper
+from bearerd.apikeys.checker import KeyChecker
+from bearerd.apikeys.ring import Ring
 from bearerd.audit.freshness import Freshness
 from bearerd.audit.health import health
 from bearerd.audit.labels import labels
@@ -28,7 +31,7 @@ from bearerd.audit.watch import Watch
 from bearerd.callers import Callers
 from bearerd.config import files
 from bearerd.config.effective import RELOADABLE, clock_hold
-from bearerd.decision import Pending
+from bearerd.decision import Pending, Wait
 from bearerd.errors import BearerdError, ConfigError, StoreError
 from bearerd.issuers.documents import Documents
 from bearerd.issuers.refresh import Refresher
@@ -38,6 +41,7 @@ from bearerd.policy.resource import Policy
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store.archive import Archive
+from bearerd.store.entries import API_KEYS
 from bearerd.store.keysets import Shared
 from bearerd.store.revocations import DEFAULT_SLACK, Writer
 from bearerd.store.sync import Sync
@@ -84,6 +88,7 @@ class Current:
     verifier: TokenVerifier
     callers: Callers
     view: View
+    apikeys: Ring
 
     @property
     def max_staleness(self) -> float:
@@ -103,11 +108,18 @@ class Current:
     def known_age(self, now: Now) -> float:
         return self.view.known_age(now)
 
+    def record_age(self, key_id: str, now: Now) -> float:
+        return self.apikeys.age(key_id, now)
+
     def key_generation(self, issuer: str) -> int:
+        if issuer == API_KEYS:
+            return self.apikeys.generation
         found = self.issuers.find(issuer)
         return 0 if found is None else found.generation
 
     def keys_until(self, issuer: str) -> tuple[float, float]:
+        if issuer == API_KEYS:
+            return math.inf, math.inf  # ``record_age`` bounds it
         found = self.issuers.find(issuer)
         return (-math.inf, -math.inf) if found is None else found.usable_until
 
@@ -155,6 +167,14 @@ class Service:
         self.refused: Final = RefusedTokens(limits.refused_tokens)
         self.view: Final = (OfflineView if offline else View)(limits.max_revocations, self.time)
         self.archive: Final = None if offline else Archive.of(config.store, self.view, data_dir, self._told_snapshot)
+        self.apikeys: Final = Ring(
+            self.watch,
+            self.generations,
+            max_staleness=config.store.max_staleness,
+            most=limits.max_apikeys,
+            most_waiting=limits.max_waiting // 4,
+        )
+        self.apikeys.take(pepper.of(config, data_dir), len(config.issuer))
         callers, policy = Callers(config), Policy(config, self.generations.config + 1)
         issuers = Issuers(config, self.generations, self.watch, now=self.time.now)
         self.current = self._assembled(config, policy, callers, issuers)
@@ -194,7 +214,9 @@ class Service:
         try:
             key = _subject_key(config, self.data_dir)
             policy, callers = Policy(config, self.generations.config + 1), Callers(config)
+            spice = pepper.of(config, self.data_dir)
             issuers = before.issuers.reloaded(config)
+            self.apikeys.take(spice, len(issuers))
             current = self._assembled(config, policy, callers, issuers)
         except BaseException:
             self._told_reload(good=False)
@@ -257,8 +279,11 @@ class Service:
             limits=config.limits,
             observer=self.watch,
             budget=self.budget,
+            keys=KeyChecker(self.apikeys, generations=self.generations, cache=self.cache, table=self.view.table)
+            if self.apikeys.on
+            else None,
         )
-        return Current(config, policy, issuers, verifier, callers, self.view)
+        return Current(config, policy, issuers, verifier, callers, self.view, self.apikeys)
 
     def _told_reload(self, *, good: bool) -> None:
         self.metrics.set(float(good), "bearerd_config_last_reload_successful")
@@ -296,6 +321,9 @@ class Service:
         self._loops.at_the_end(leave)
         self._loops.begin("sync", follow)
         self._loops.begin("snapshot", archive.run)
+        self.apikeys.join(client)
+        self._loops.at_the_end(self.apikeys.close)
+        self._loops.begin("apikeys", self.apikeys.run)
         self._loops.begin("writer", lambda: self._find_writer(client, sync))
         return Shared(client, config.limits.max_key_set_bytes)
 
@@ -332,7 +360,9 @@ class Service:
 
     async def _resolve(self, pending: Pending) -> None:
         """What a Pending waits for (``verify.flights``)."""
-        if self._refresher is not None:
+        if pending.kind is Wait.APIKEY:
+            await self.apikeys.want(pending.kid or "")
+        elif self._refresher is not None:
             await self._refresher.want(pending.issuer, pending.kid)
 
     def _passed_on(self) -> Iterator[model.Issuer]:

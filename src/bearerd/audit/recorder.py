@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import logging
-import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +15,6 @@ from bearerd._native.ring import Burst
 from bearerd.audit.record import Record, Step, traceparent
 from bearerd.audit.ring import Ring
 from bearerd.config import files
-from bearerd.errors import BearerdError
 from bearerd.metrics import NO_CODE, NO_RESOURCE
 from bearerd.refusals import Code, Outcome
 from bearerd.verify.verified import token_name
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from bearerd.verify.verified import Verified
 
 FAULTS_PER_SECOND: Final = 5
-_KEY_BYTES: Final = 32
 
 _LOGGER: Final = logging.getLogger("bearerd.decision")
 _FAULTS: Final = logging.getLogger("bearerd.fault")
@@ -181,23 +177,5 @@ def subject_key(fleet_key: bytes | None, data_dir: Path) -> bytes:
     """
     if fleet_key is not None:
         return hashlib.sha256(b"bearerd-subject-1\0" + fleet_key).digest()
-    file = data_dir / "subject.key"
-    if not file.exists():
-        # Linked into place whole: of two processes that start at once, one wins and neither reads half a key.
-        drawn = data_dir / f"subject.key.{secrets.token_hex(8)}"
-        descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            target.write(secrets.token_bytes(_KEY_BYTES))
-            target.flush()
-            os.fsync(target.fileno())
-        with contextlib.suppress(FileExistsError):
-            file.hardlink_to(drawn)
-        drawn.unlink()
-    try:
-        with files.open_own(file) as source:
-            key = source.read(_KEY_BYTES + 1)
-    except ValueError as error:
-        raise BearerdError(f"{file.name}: {error}") from None
-    if len(key) != _KEY_BYTES:
-        raise BearerdError(f"{file.name} holds no key: remove it")
+    key = files.own_key(data_dir / "subject.key")
     return hashlib.sha256(b"bearerd-subject-1\0" + key).digest()

@@ -21,7 +21,7 @@ _LOGGER: Final = logging.getLogger("bearerd.watch")
 
 
 class Watch:
-    """The observer of the verifier (``verify.examine.Observer``) and of the issuers (``issuers.observer.Observer``)."""
+    """The observer of the verifier (``verify.examine.Observer``), the issuers (``issuers.observer.Observer``) and the API keys (``apikeys.ring.Observer``)."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -71,6 +71,15 @@ class Watch:
     def unknown_kid(self, issuer: str) -> None:
         """A token named a key that the set does not hold."""
         self._metrics.inc("bearerd_unknown_kid_total", issuer)
+
+    def apikey_lookups(self, result: str, count: int) -> None:
+        """So many API keys were looked up in the store, and came to this."""
+        if count:
+            self._metrics.inc("bearerd_apikey_lookups_total", result, by=count)
+
+    def apikeys_active(self, count: int) -> None:
+        """So many API keys are in force in the fleet."""
+        self._metrics.set(count, "bearerd_apikeys_active")
 
     def forget(self, issuer: str) -> None:
         """The issuer left the configuration: its gauges go, its counts stay."""

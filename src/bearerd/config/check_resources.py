@@ -92,6 +92,7 @@ def _check_issuers(key: str, resource: Resource, issuers: Sequence[Issuer | None
             remedy = meant(name, shown, all_of="the issuers are") if shown else "add [[issuer]]"
             problems.add(f"{key}.issuers", f'there is no issuer "{name}"', remedy)
     accepted = len(issuers) if resource.issuers is None else len(set(resource.issuers))
+    accepted = (accepted if "jwt" in resource.credentials else 0) + ("apikey" in resource.credentials)
     sources = {
         source.rpartition(":")[2] if source.startswith(("csv:", "json:")) else source
         for source in resource.identity.values()
@@ -99,7 +100,7 @@ def _check_issuers(key: str, resource: Resource, issuers: Sequence[Issuer | None
     if accepted > 1 and "iss" not in sources and resource.forward_identity != "jwt":  # which names it by itself
         problems.add(
             f"{key}.identity",
-            f"{accepted} issuers are accepted, but no header says which one spoke",
+            f"{accepted} issuers are accepted{' (API keys are one)' * ('apikey' in resource.credentials)}, but no header says which one spoke",
             'add "X-Auth-Issuer" = "iss", or accept one issuer: else one could mint the other\'s "alice"',
             given=(f"{key}.identity", f"{key}.issuers", "issuer"),
         )

@@ -103,7 +103,7 @@ def check_store(store: Store, server: Server, problems: Problems) -> None:
             given=("store.fleet", "store.url", "server.profile"),
         )
     for name in ("fleet_key_file", "snapshot_key_file"):
-        _check_key_file(f"store.{name}", getattr(store, name), problems)
+        check_key_file(f"store.{name}", getattr(store, name), problems)
     if not remote and store.ca_file is not None:
         problems.add("store.ca_file", "has no effect without a store's url", "write rediss://… or remove it")
     if not remote and not store.embedded:
@@ -151,7 +151,7 @@ def check_store_url_file(store: Store, problems: Problems) -> str | None:
     return url
 
 
-def _check_key_file(key: str, path: Path | None, problems: Problems) -> None:
+def check_key_file(key: str, path: Path | None, problems: Problems) -> None:
     """What ``store.seal`` will make of it."""
     if path is None or files.trouble(path):
         return

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from bearerd.config import (
     addresses,
+    check_apikeys,
     check_cacheable,
     check_discovery,
     check_grpc,
@@ -191,6 +192,7 @@ def warnings(config: Config) -> list[str]:
         *_warn_of_server(config),
         *_warn_of_store(config),
         *check_identity.warnings(config),
+        *check_apikeys.warnings(config),
         *_warn_of_issuers(config),
         *_warn_of_resources(config),
     ]

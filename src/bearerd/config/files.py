@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import ssl
 import stat
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from bearerd.errors import BearerdError
 
 MAX_SECRET_BYTES: Final = 64 * 1024
 LEAST_KEY_BYTES: Final = 32  # of a key that seals
@@ -44,6 +48,32 @@ def open_own(path: Path) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def own_key(file: Path) -> bytes:
+    """A random key that bearerd keeps in a file of its own, drawn where there is none yet.
+
+    Raises OSError, and BearerdError for a file that somebody else could have written, or that holds no key.
+    """
+    if not file.exists():
+        # Linked into place whole: of two processes that start at once, one wins and neither reads half a key.
+        drawn = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(secrets.token_bytes(LEAST_KEY_BYTES))
+            target.flush()
+            os.fsync(target.fileno())
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(drawn)
+        drawn.unlink()
+    try:
+        with open_own(file) as source:
+            key = source.read(LEAST_KEY_BYTES + 1)
+    except ValueError as error:
+        raise BearerdError(f"{file.name}: {error}") from None
+    if len(key) != LEAST_KEY_BYTES:
+        raise BearerdError(f"{file.name} holds no key: remove it")
+    return key
 
 
 def trouble(path: Path) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import (
+    check_apikeys,
     check_cacheable,
     check_discovery,
     check_grpc,
@@ -29,6 +30,7 @@ from bearerd.config import (
     tables,
 )
 from bearerd.config.model import (
+    ApiKeys,
     Caller,
     Config,
     Identity,
@@ -139,6 +141,7 @@ class _Draft:
         self.store = self._table(Store, tree.get("store", {}), "store") or Store()
         self.trust = self._table(Trust, tree.get("trust", {}), "trust") or Trust()
         self.limits = self._table(Limits, tree.get("limits", {}), "limits") or Limits()
+        self.apikeys = self._table(ApiKeys, tree.get("apikeys", {}), "apikeys") or ApiKeys()
         self.identity = self._table(Identity, tree["identity"], "identity") if "identity" in tree else None
         self.has_identity = "identity" in tree  # be it one with a fault
         self.keys: tuple[str, ...] = ()
@@ -168,6 +171,8 @@ class _Draft:
         check_cacheable.check_cacheable(self.resources, self.store, problems)
         check_scopes.check_scopes(self.resources, problems)
         self.reviewed = check_mcp.check_mcp(self.resources, problems)
+        check_apikeys.check_apikeys(self.apikeys, self.resources, self.store, self.server, problems)
+        check_apikeys.check_place(self.apikeys, _data_dir(self.server, self._folder), problems)
         self._check_identity()
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
@@ -187,6 +192,7 @@ class _Draft:
             store=self.store,
             trust=self.trust,
             limits=self.limits,
+            apikeys=self.apikeys,
             identity=None if self.identity is None else Signing(**dict(self.identity), keys=self.keys),
             issuer=tuple(issuer for issuer in self.issuers if issuer is not None),
             caller=tuple(caller for caller in self.callers if caller is not None),

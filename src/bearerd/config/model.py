@@ -149,6 +149,14 @@ class Signing(Identity):
     keys: tuple[str, ...] = Field(min_length=1, repr=False)  # PEM; the first is private
 
 
+class ApiKeys(Table):
+    """``[apikeys]``: how API keys are kept, where a resource takes them (``credentials``)."""
+
+    pepper_file: Path | None = None  # None: derived from the fleet key; in development one is kept in data_dir
+    lifetime: Duration = 90 * 86400.0  # of a key for which nothing else was said
+    max_lifetime: Duration = 366 * 86400.0
+
+
 class Issuer(Table):
     """``[[issuer]]``"""
 
@@ -247,6 +255,7 @@ class Resource(Table):
     enforce: Literal[True, "shadow"] = True
     login_redirect: str | None = None
     login_return_parameter: str | None = None
+    credentials: tuple[Literal["jwt", "apikey"], ...] = ("jwt",)  # what may be shown as a bearer token
     client_headers: tuple[str, ...] = ()
     identity: dict[str, str] = Field(default_factory=lambda: dict(IDENTITY))
     forward_identity: Literal["headers", "jwt", "both"] = "headers"
@@ -288,6 +297,7 @@ class Config(Table):
     trust: Trust = Field(default_factory=Trust)
     limits: Limits = Field(default_factory=Limits)
     identity: Signing | None = None  # None: identity goes in plain headers only
+    apikeys: ApiKeys = Field(default_factory=ApiKeys)
     issuer: tuple[Issuer, ...] = ()
     caller: tuple[Caller, ...] = ()
     resource: dict[Name, Resource] = Field(default_factory=dict)

@@ -115,11 +115,12 @@ class Clients:
         writer, name = self._service.writer, asked.caller.name if asked.caller else ""
         if writer is None:
             return self._refused(asked, _AWAY)
-        if revoke.done(writer, found):
+        keys = self._service.apikeys
+        if revoke.done(writer, found) and revoke.marked(keys, found):
             self._service.recorder.revocation(revoke.STORED, name, fields)
             return answer.empty((revoke.HEADER, revoke.STORED))
         try:
-            written = await revoke.write(writer, found, leeway)
+            written = await revoke.write(writer, keys, found, leeway)
         except StoreFull as full:
             self._service.recorder.revocation("full", name, fields)
             return answer.oauth_error(revoke.FULL, self._record(asked, _refusal(full.refusal, "")))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from bearerd.faces.answer import Answer, json_answer
 from bearerd.policy.resource import METADATA_PATH
+from bearerd.store.entries import API_KEYS
 
 if TYPE_CHECKING:
     from bearerd.policy.resource import Policy, Resource
@@ -73,7 +74,7 @@ def document(resource: Resource) -> dict[str, Any]:
     """The metadata document (RFC 9728 section 2)."""
     described: dict[str, Any] = {
         "resource": resource.identifier,
-        "authorization_servers": list(resource.issuers),
+        "authorization_servers": [iss for iss in resource.issuers if iss != API_KEYS],
         "bearer_methods_supported": ["header"],
     }
     if scopes := _scopes(resource):

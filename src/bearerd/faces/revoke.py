@@ -10,12 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bearerd._native.revocations import FOREVER
+from bearerd.apikeys import acts
+from bearerd.errors import StoreError
 from bearerd.refusals import Code, Outcome
-from bearerd.store.entries import Kind
+from bearerd.store.entries import API_KEYS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bearerd.apikeys.ring import Ring
     from bearerd.policy.resource import Resource
     from bearerd.refusals import Refusal
     from bearerd.store.revocations import Writer, Written
@@ -30,7 +33,7 @@ FULL: Final = 507
 def concerns(verified: Verified, resources: Iterable[Resource]) -> Resource | None:
     """The first of the caller's resources that the token is for; None: it is not the caller's to revoke."""
     for resource in resources:
-        if verified.issuer in resource.issuers and not resource.audience.isdisjoint(verified.audience):
+        if verified.issuer in resource.issuers and resource.is_meant_by(verified):
             return resource
     return None
 
@@ -45,10 +48,29 @@ def done(writer: Writer, verified: Verified) -> bool:
     return writer.in_force(Kind.TOKEN, verified.issuer, _value(verified)) == FOREVER
 
 
-async def write(writer: Writer, verified: Verified, leeway: float) -> Written:
-    """Revoke this one token, until it expires.  Raises StoreFull, StoreError."""
+def marked(ring: Ring, verified: Verified) -> bool:
+    """Whether there is no record beside the entry, or it says so, too: an API key's does, and for good."""
+    return verified.issuer != API_KEYS or ring.revoked(verified.client or "")
+
+
+async def write(writer: Writer, ring: Ring, verified: Verified, leeway: float) -> Written:
+    """Revoke this one token, until it expires; or an API key, whichever of its secrets was shown.
+
+    Raises StoreFull, StoreError.
+    """
+    if verified.issuer == API_KEYS:
+        return await _key(writer, ring, verified.client or "")
     value = _value(verified)
     return await writer.revoke(Kind.TOKEN, verified.issuer, value, until=verified.expires_at + leeway)
+
+
+async def _key(writer: Writer, ring: Ring, key_id: str) -> Written:
+    try:
+        record, written = await acts.revoke(ring, writer, key_id)
+    except (acts.NotFound, ValueError) as error:  # it was there a moment ago
+        raise StoreError("the API key is changed at the same time: try again") from error
+    ring.adopt(record)
+    return written
 
 
 def _value(verified: Verified) -> str:

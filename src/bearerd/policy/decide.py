@@ -27,6 +27,7 @@ from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
 from bearerd.policy import cacheable, scopes, staleness
 from bearerd.policy.rules import Selected
 from bearerd.refusals import Code, Outcome, Refusal
+from bearerd.store.entries import API_KEYS
 from bearerd.verify import hints, paths
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def judge_for_introspection(resource: Resource, verified: Verified, now: Now, st
 
     Rules do not count, and a ``cnf`` is passed on to the caller, who can ask for the proof (RFC 9449 section 7.2).
     """
-    return _judge_token(resource, verified) or _judge_view(resource, now, state)
+    return _judge_token(resource, verified) or _judge_view(resource, verified, now, state)
 
 
 # ---- the enforced decision ----
@@ -133,7 +134,7 @@ def _enforced(
     refusal = (
         _judge_token(resource, subject)
         or _judge_proof(subject)
-        or _judge_view(resource, now, state)
+        or _judge_view(resource, subject, now, state)
         or selected.refusal
         or _judge_use(resource, selected.rule, subject)
     )
@@ -236,8 +237,10 @@ def _judge_token(resource: Resource, verified: Verified) -> Refusal | None:
     """Whether a good token is one for this resource."""
     if verified.issuer not in resource.issuers:
         return Refusal(Code.UNKNOWN_ISSUER, f"the resource does not accept issuer {hints.quoted(verified.issuer)}")
-    if resource.audience.isdisjoint(verified.audience):
+    if not resource.is_meant_by(verified):
         return Refusal(Code.WRONG_AUDIENCE, _audience_detail(verified), _near_audiences(resource, verified))
+    if verified.issuer == API_KEYS:
+        return None  # an API key lives for months
     if resource.max_lifetime is not None and not verified.lifetime <= resource.max_lifetime:
         limit = f"exp - iat is {verified.lifetime:.0f} s, more than the resource's {resource.max_lifetime:.0f} s"
         return Refusal(Code.TOO_LONG_LIVED, limit)
@@ -249,9 +252,9 @@ def _judge_proof(verified: Verified) -> Refusal | None:
     return Refusal(Code.PROOF_REQUIRED, "the token has a cnf claim") if verified.confirmed else None
 
 
-def _judge_view(resource: Resource, now: Now, state: State) -> Refusal | None:
-    """Whether the view is fresh enough to know that the token is not revoked (G2)."""
-    age, limit = staleness.age(resource, now, state), staleness.limit(resource, state)
+def _judge_view(resource: Resource, verified: Verified, now: Now, state: State) -> Refusal | None:
+    """Whether the view is fresh enough to know that the token is not revoked (G2); an API key's record, too."""
+    age, limit = staleness.age_for(resource, verified, now, state), staleness.limit(resource, state)
     if age <= limit:  # also false for what is not a number
         return None
     return Refusal(Code.STALE_STATE, f"the view is {age:.1f} s old, more than {limit:.0f} s")
@@ -334,12 +337,13 @@ def _reuse(
     """Only an allow that follows from (resource, rule, token) alone, and no longer than token, keys, view and what the
     upstream is told are good.
     """
-    age = staleness.age(resource, now, state)
     if not selected.plain or (selected.rule is not None and selected.rule.settles):
         return None
-    if age < state.view_age(now):  # by a snapshot, which is as old as any clock says: ask each time
+    if staleness.age(resource, now, state) < state.view_age(
+        now
+    ):  # by a snapshot, which is as old as any clock says: ask each time
         return None
-    fresh = now.boot + staleness.limit(resource, state) - age
+    fresh = now.boot + staleness.limit(resource, state) - staleness.age_for(resource, verified, now, state)
     keys_latest, keys_boot = state.keys_until(verified.issuer)
     reuse = Reuse(
         resource.name,

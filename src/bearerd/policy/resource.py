@@ -14,12 +14,15 @@ from bearerd.mcp import globs
 from bearerd.policy import login, operations, origin, scopes
 from bearerd.policy.identity import Identity, claim_paths
 from bearerd.policy.signed import Signatory, Upstream
+from bearerd.request import API_KEY
+from bearerd.store.entries import API_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bearerd.config import model
     from bearerd.policy.operations import Guard
+    from bearerd.verify.verified import Verified
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 
@@ -106,6 +109,17 @@ class Resource:
     body_at: frozenset[str]  # the gateways that show what is asked in the body
     constrained: bool  # an enforced rule selects by method or path
     has_paths: bool  # an enforced rule selects by path
+    credentials: frozenset[str] = frozenset({"jwt"})  # "jwt", "apikey"
+
+    def takes(self, credential: bytes) -> bool:
+        """Whether it is of a kind that may be shown here: asked before anything is looked up or verified for it."""
+        return ("apikey" if credential.startswith(API_KEY) else "jwt") in self.credentials
+
+    def is_meant_by(self, verified: Verified) -> bool:
+        """Whether that is for this resource.  A token says so by ``aud``; an API key by our own name for the resource."""
+        if verified.issuer == API_KEYS:
+            return self.name in verified.audience
+        return not self.audience.isdisjoint(verified.audience)
 
     @property
     def reads_operations(self) -> bool:
@@ -176,7 +190,7 @@ def _resource(
         identifier=table.identifier,
         audience=audience.accepted(configured),
         spoken_audience=table.identifier or next(iter(configured), None),
-        issuers=MappingProxyType(_accepted(table.issuers, issuers)),
+        issuers=MappingProxyType(_accepted(table, issuers)),
         scopes=tuple(dict.fromkeys(table.scopes)),
         implied=scopes.implied_by(table.scope_implies),
         origins=origin.allowed(table),
@@ -198,6 +212,7 @@ def _resource(
         body_at=frozenset({"envoy", "grpc"} if table.mcp_body == "required" else ()),
         constrained=any(rule.constrained for rule in enforced),
         has_paths=any(rule.path is not None for rule in enforced),
+        credentials=frozenset(table.credentials),
     )
 
 
@@ -250,10 +265,15 @@ def _server(table: model.Resource, issuers: Sequence[model.Issuer]) -> str | Non
     return next((issuer.issuer for issuer in issuers if named in (issuer.issuer, issuer.name)), None)
 
 
-def _accepted(named: Sequence[str] | None, issuers: Sequence[model.Issuer]) -> dict[str, float]:
-    """``iss`` and leeway of the issuers that a resource names, by URL or by name; all, where it names none."""
-    return {
+def _accepted(table: model.Resource, issuers: Sequence[model.Issuer]) -> dict[str, float]:
+    """``iss`` and leeway of the issuers that a resource names, by URL or by name; all, where it names none.
+
+    None of them where it takes no tokens; and where it takes API keys, us.
+    """
+    named = table.issuers if "jwt" in table.credentials else ()
+    accepted = {
         issuer.issuer: issuer.leeway
         for issuer in issuers
         if named is None or issuer.issuer in named or issuer.name in named
     }
+    return accepted | ({API_KEYS: 0.0} if "apikey" in table.credentials else {})

@@ -9,9 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from bearerd.store.entries import API_KEYS
+
 if TYPE_CHECKING:
     from bearerd.decision import Now
     from bearerd.policy.resource import Resource
+    from bearerd.verify.verified import Verified
 
 
 class State(Protocol):
@@ -31,6 +34,9 @@ class State(Protocol):
     def known_age(self, now: Now) -> float:
         """The same, or by the snapshot that it started from."""
 
+    def record_age(self, key_id: str, now: Now) -> float:
+        """Seconds since this process read that API key's record; infinite if it never did."""
+
 
 class Serving(StrEnum):
     """How a resource is served: a label of the metrics (``metrics.SERVING``)."""
@@ -43,6 +49,14 @@ class Serving(StrEnum):
 def age(resource: Resource, now: Now, state: State) -> float:
     """The age (seconds) that counts for a resource."""
     return state.view_age(now) if resource.strict else state.known_age(now)
+
+
+def age_for(resource: Resource, verified: Verified, now: Now, state: State) -> float:
+    """The same for a token or an API key: of what is known of it, its record too, the oldest counts."""
+    view = age(resource, now, state)
+    if verified.issuer != API_KEYS or verified.client is None:
+        return view
+    return max(view, state.record_age(verified.client, now))
 
 
 def limit(resource: Resource, state: State) -> float:

@@ -21,6 +21,7 @@ from bearerd.serve import bodies
 from bearerd.serve.channel import ChannelClosed, NotDone
 from bearerd.serve.desk import report
 from bearerd.serve.http import json_answer, problems_as_json
+from bearerd.serve.key_admin import KeyAdmin
 from bearerd.store.names import DEFAULT_FLEET
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def app(desk: Desk, token: str) -> web.Application:
         ("POST", "/v1/revocations/reset", api.reset),
         ("POST", "/v1/reload", api.reload),
         ("POST", "/v1/restart", api.restart),
+        *KeyAdmin(api.outcome, _json).routes(),
     ):
         made.router.add_route(method, path, handler)
     return made
@@ -144,15 +146,15 @@ class _Admin:
     async def revocations(self, request: web.Request) -> web.Response:
         """The store's revocations, paged by sequence."""
         after, most = (bodies.number(request.query, name, low, high, default) for name, low, high, default in _PAGING)
-        return await self._outcome("list", after=after, most=most)
+        return await self.outcome("list", after=after, most=most)
 
     async def revoke(self, request: web.Request) -> web.Response:
         """Revoke."""
-        return await self._outcome("revoke", **bodies.revoke(await _json(request)))
+        return await self.outcome("revoke", **bodies.revoke(await _json(request)))
 
     async def lift(self, request: web.Request) -> web.Response:
         """Undo."""
-        return await self._outcome("lift", **bodies.lift(await _json(request)))
+        return await self.outcome("lift", **bodies.lift(await _json(request)))
 
     async def reset(self, request: web.Request) -> web.Response:
         """Undo everything; whoever asks must have typed which fleet it is about."""
@@ -160,7 +162,7 @@ class _Admin:
         fleet = self._desk.config.store.fleet or DEFAULT_FLEET
         if body.pop("fleet") != fleet:
             return json_answer({"error": f"this is fleet {fleet}: type its name to reset it"}, 400)
-        return await self._outcome("reset", **body)
+        return await self.outcome("reset", **body)
 
     async def reload(self, request: web.Request) -> web.Response:
         """Read the configuration again, as SIGHUP does."""
@@ -175,7 +177,8 @@ class _Admin:
         done = await self._desk.roll()
         return json_answer({"restarted": done}, 200 if done else 409)
 
-    async def _outcome(self, what: str, **fields: Any) -> web.Response:
+    async def outcome(self, what: str, **fields: Any) -> web.Response:
+        """What a worker says to an errand."""
         found = await self._desk.crew.ask_any(what, PATIENCE, **fields)
         return json_answer(found["body"], found["status"])
 

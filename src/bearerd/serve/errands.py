@@ -17,14 +17,16 @@ from bearerd.explain import explain
 from bearerd.faces import revoke
 from bearerd.flow import Flow
 from bearerd.refusals import Refusal
+from bearerd.serve import key_errands
 from bearerd.store import entries
-from bearerd.store.entries import Kind
+from bearerd.store.entries import API_KEYS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bearerd.service import Service
     from bearerd.store.revocations import Listed, Writer, Written
+    from bearerd.verify.verified import Verified
 
     Errand = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -93,6 +95,8 @@ async def _written(service: Service, act: str, fields: dict[str, Any]) -> dict[s
         found = await Flow(service).verify(fields["token"].encode("ascii", "replace"), to_revoke=True)
         if isinstance(found, Refusal):
             return _unverified(found)
+        if found.issuer == API_KEYS:
+            return await _of_key(service, act, found, fields)
         subject = {"kind": "token", "issuer": found.issuer, "value": found.jti or found.token_id}
         issuer = service.current.issuers.find(found.issuer)
         until = found.expires_at + (0.0 if issuer is None else issuer.config.leeway)
@@ -108,6 +112,15 @@ async def _written(service: Service, act: str, fields: dict[str, Any]) -> dict[s
         return _refused(400, str(error))
     _tell(act, subject, written)
     return {"status": 201 if written.complete else 202, "body": _outcome(written) | subject}
+
+
+async def _of_key(service: Service, act: str, found: Verified, fields: dict[str, Any]) -> dict[str, Any]:
+    """An API key instead of a token: all of it is revoked, for good, and not only this secret of it."""
+    if act != "revoke":
+        return _refused(400, "a revoked API key stays revoked: create another")
+    subject = {"kind": "token", "issuer": API_KEYS, "value": found.client}
+    told: dict[str, Any] = await ERRANDS["apikey_revoke"](service, {"id": found.client, "ack": fields["ack"]})
+    return told if "error" in told["body"] else {"status": told["status"], "body": told["body"] | subject}
 
 
 async def _write(
@@ -175,4 +188,5 @@ ERRANDS: Final[dict[str, Errand]] = {
     "lift": lifted,
     "reset": reset,
     "list": listed,
+    **key_errands.ERRANDS,
 }

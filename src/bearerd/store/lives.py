@@ -54,7 +54,7 @@ def expiry(
     """When an entry may be forgotten.
 
     A token's: ``until`` (its ``exp`` plus leeway) if known, else the retention; a dated cut-off: the retention; infinity
-    on any other kind: until lifted, except API keys with a known ``until``.  ``expires_in`` (seconds) may lengthen it,
+    on any other kind, and any entry about API keys: until lifted, except API keys with a known ``until``.  ``expires_in`` (seconds) may lengthen it,
     never shorten: a revocation that lapses before its tokens do is none.  Raises ValueError.
     """
     least = _least(kind, issuer, now, cut, retention, until)
@@ -64,18 +64,18 @@ def expiry(
     if not asked >= least:
         shortest = "it lasts until lifted" if least == FOREVER else f"at least {math.ceil(least - now)} seconds"
         raise ValueError(f"expires_in: may lengthen a revocation, never shorten it ({shortest})")
-    if asked >= FOREVER or (kind is Kind.TOKEN and asked > now + _TOKEN_LIVES * retention + 1):
+    if asked >= FOREVER or (_brief(kind, issuer) and asked > now + _TOKEN_LIVES * retention + 1):
         raise ValueError("expires_in: longer than such a revocation can live")
     return asked
 
 
 def _least(kind: Kind, issuer: str, now: float, cut: int, retention: float, until: float | None) -> int:
     if until is not None and (kind is Kind.TOKEN or issuer == API_KEYS):
-        if kind is Kind.TOKEN and until > now + _TOKEN_LIVES * retention:
+        if _brief(kind, issuer) and until > now + _TOKEN_LIVES * retention:
             raise ValueError("until: the token outlives the retention; is revocation_retention too short?")
         return math.ceil(until)
-    if kind is not Kind.TOKEN and cut == FOREVER:
-        return FOREVER
+    if issuer == API_KEYS or (kind is not Kind.TOKEN and cut == FOREVER):
+        return FOREVER  # of API keys even a dated one: they live for longer than any retention
     start = now if cut == FOREVER else max(now, cut)
     last = math.ceil(start + retention)
     if last >= FOREVER or (kind is Kind.TOKEN and last > now + _TOKEN_LIVES * retention + 1):
@@ -83,9 +83,14 @@ def _least(kind: Kind, issuer: str, now: float, cut: int, retention: float, unti
     return last
 
 
-def tombstone(kind: Kind, now: float, retention: float) -> Terms:
-    """A lift.  It lives as long as that kind's entries can: else one that was lost and is put back would rise again."""
-    last = math.ceil(now + _TOKEN_LIVES * retention) + 1 if kind is Kind.TOKEN else FOREVER
+def _brief(kind: Kind, issuer: str) -> bool:
+    """Whether such an entry lives for two retentions at the most."""
+    return kind is Kind.TOKEN and issuer != API_KEYS
+
+
+def tombstone(kind: Kind, issuer: str, now: float, retention: float) -> Terms:
+    """A lift.  It lives as long as such entries can: else one that was lost and is put back would rise again."""
+    last = math.ceil(now + _TOKEN_LIVES * retention) + 1 if _brief(kind, issuer) else FOREVER
     return Terms(TOMBSTONE, last)
 
 

@@ -59,6 +59,20 @@ class Names:
         """The fetch lease of an issuer's key set."""
         return f"{self.prefix}fetch:{_digest(issuer)}"
 
+    @property
+    def api_keys(self) -> str:
+        """The index of the API keys that have not expired: a sorted set of their ids by their end."""
+        return self.prefix + "apikeys"
+
+    @property
+    def api_keys_revoked(self) -> str:
+        """Those of them that are revoked."""
+        return self.prefix + "apikeys-revoked"
+
+    def api_key(self, key_id: str) -> str:
+        """The hash that holds an API key's record."""
+        return f"{self.prefix}apikey:{key_id}"
+
 
 def _digest(issuer: str) -> str:
     """An issuer as part of a key name: a URL may hold braces or blanks, a digest does not."""

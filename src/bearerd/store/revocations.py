@@ -110,7 +110,7 @@ class Writer:
         """Undo every earlier revocation of this key, known here or not.  Raises as ``revoke``."""
         key = _key(kind, issuer, value)
         return await self._write(
-            key, lambda now: lives.tombstone(kind, now, self._retention), self._limit + RESERVE, ack
+            key, lambda now: lives.tombstone(kind, issuer, now, self._retention), self._limit + RESERVE, ack
         )
 
     async def reset(self, ack: Ack = "enforced") -> Written:

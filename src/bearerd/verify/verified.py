@@ -73,7 +73,7 @@ class Verified(NamedTuple):
     issued_at: float
     expires_at: float
     token_id: str  # SHA-256 of the signing input, lower-case hex: names the token in logs, and in a revocation
-    thumbprint: str  # of the key that verified it (RFC 7638)
+    thumbprint: str | None  # of the key that verified it (RFC 7638); None: it is an API key
     alg: str
     kid: str | None
     confirmed: bool  # it has a cnf claim: proof of possession is due (RFC 7800, RFC 9449)

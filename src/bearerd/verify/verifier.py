@@ -13,6 +13,7 @@ from bearerd._native.tokens import Found
 from bearerd.jws.algorithms import ALGORITHMS
 from bearerd.jws.keys import Key
 from bearerd.refusals import TABLE, Code, Refusal
+from bearerd.request import API_KEY
 from bearerd.verify.examine import Examiner, Observer, Silent
 from bearerd.verify.verified import Verified, token_name
 
@@ -41,6 +42,14 @@ class View(Protocol):
         """The table, the same one for good: each cached token keeps the ``sequence`` that it was last probed at."""
 
 
+class Keys(Protocol):
+    """Who judges API keys (``apikeys.checker``), in the three steps in which tokens are judged here."""
+
+    def recall(self, key: bytes, now: Now) -> Verified | Refusal | Pending | None: ...
+    def examine(self, key: bytes, now: Now, *, revoked_too: bool = False) -> Verified | Refusal | Pending: ...
+    def keep(self, key: bytes, verified: Verified, probes: bytes, now: Now) -> None: ...
+
+
 class TokenVerifier:
     """Verifies tokens of these issuers.  Synchronous: one thread, one worker."""
 
@@ -55,7 +64,9 @@ class TokenVerifier:
         limits: Limits,
         observer: Observer | None = None,
         budget: Budget | None = None,
+        keys: Keys | None = None,
     ) -> None:
+        """``keys``: None where no resource takes API keys; one is then a token that is none."""
         self._issuers = issuers
         self._generations = generations
         self._cache = cache
@@ -63,23 +74,25 @@ class TokenVerifier:
         self._table = view.table
         self._most_bytes = limits.max_token_bytes
         self._refused_seconds = limits.refused_seconds
+        self._keys = keys
         self._examiner = Examiner(issuers, limits, observer or Silent(), budget)
 
     def verify_now(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
-        """Verify a bearer token.  Pending: resolve it (await), then ask again."""
+        """Verify a bearer token, or an API key.  Pending: resolve it (await), then ask again."""
         if len(token) > self._most_bytes:
             return self._examiner.examine(token, now)
-        known = self._recall(token, now)
+        keys = self._keys if token.startswith(API_KEY) else None
+        known = self._recall(token, now) if keys is None else keys.recall(token, now)
         if known is not None:
             return known
         generation = self._generations.total
         remembered = self._refused.find(token, now.boot, generation)
         if remembered >= 0:
             return AGAIN[remembered]
-        found = self._examiner.examine(token, now)
+        found = (keys or self._examiner).examine(token, now)
         if isinstance(found, Verified):
             probes = found.probes()
-            self._keep(token, found, probes, now)
+            (self._keep if keys is None else keys.keep)(token, found, probes, now)
             return self._unless_revoked(found, probes, now)
         if isinstance(found, Refusal) and found.code in REMEMBERED:
             until = now.boot + self._refused_seconds
@@ -91,7 +104,10 @@ class TokenVerifier:
 
         ``revoked_too``: a revoked token is what it says, too (for whoever revokes it again).
         """
-        found = self._examiner.examine(token, now)
+        if self._keys is not None and token.startswith(API_KEY):
+            found = self._keys.examine(token, now, revoked_too=revoked_too)
+        else:
+            found = self._examiner.examine(token, now)
         if revoked_too:
             return found
         return self._unless_revoked(found, found.probes(), now) if isinstance(found, Verified) else found
