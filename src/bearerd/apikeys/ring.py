@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
+from bearerd import log
 from bearerd._native import clock
 from bearerd.apikeys.vault import MOST_AT_ONCE, Vault
 from bearerd.decision import Pending, Wait
@@ -162,10 +163,14 @@ class Ring:
                 await self._refresh(self.vault)
 
     async def close(self) -> None:
-        """Stop reading."""
+        """Stop reading; whoever still waits is told."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        asked, self._asked = self._asked, {}
+        for waiter in asked.values():
+            if not waiter.done():
+                waiter.set_result(StoreError("closing"))
 
     # ---- within
 
@@ -201,10 +206,10 @@ class Ring:
             if vault is None:
                 raise StoreError("there is no store here")
             found = await vault.read(ids)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: nobody may wait for ever
             self._retry = clock.boot() + RETRY_SECONDS
             self._observer.apikey_lookups("failed", len(ids))
-            return error
+            return error if isinstance(error, StoreError) else StoreError(f"API keys: {log.told(error)}")
         if vault is self.vault:  # else another pepper has come meanwhile
             for key_id, stored in found.keys.items():
                 self._put(key_id, None if stored is None else stored.record, began)
@@ -222,6 +227,7 @@ class Ring:
             self._changed()
         if record is None:
             self._known.pop(key_id, None)
+            self._unknown.pop(key_id, None)
             self._forget_one(self._unknown, MOST_UNKNOWN)
             self._unknown[key_id] = read + UNKNOWN_SECONDS
             return

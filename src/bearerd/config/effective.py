@@ -233,7 +233,7 @@ def _in_the_clear(url: str) -> bool:
 
 
 def _warn_of_issuers(config: Config) -> Iterator[str]:
-    if not config.issuer:
+    if not config.issuer and not check_apikeys.taken(config.resource):
         yield "issuer: none: every token is refused"
     for number, issuer in enumerate(config.issuer):
         key = f"issuer[{number}]"

@@ -343,7 +343,7 @@ def _reuse(
         now
     ):  # by a snapshot, which is as old as any clock says: ask each time
         return None
-    fresh = now.boot + staleness.limit(resource, state) - staleness.age_for(resource, verified, now, state)
+    fresh = now.boot + staleness.left(resource, verified, now, state)
     keys_latest, keys_boot = state.keys_until(verified.issuer)
     reuse = Reuse(
         resource.name,

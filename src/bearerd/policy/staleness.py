@@ -38,6 +38,17 @@ class State(Protocol):
         """Seconds since this process read that API key's record; infinite if it never did."""
 
 
+def left(resource: Resource, verified: Verified, now: Now, state: State) -> float:
+    """For how long (seconds) an allow may be given again without a look at all of this.
+
+    An API key's record is read again while somebody asks for it: whatever the resource puts up with, it is asked for in time.
+    """
+    view = limit(resource, state) - age(resource, now, state)
+    if verified.issuer != API_KEYS or verified.client is None:
+        return view
+    return min(view, state.max_staleness - state.record_age(verified.client, now))
+
+
 class Serving(StrEnum):
     """How a resource is served: a label of the metrics (``metrics.SERVING``)."""
 

@@ -1,0 +1,126 @@
+"""A store that was restored from an old dump: what it brings back to life does not work where anybody knows better."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.house import API, House, config
+
+from bearerd.apikeys import acts
+from bearerd.apikeys.acts import Wish
+from bearerd.errors import StoreError
+from bearerd.flow import Flow
+from bearerd.refusals import Code
+from bearerd.verify.verified import Verified
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from support.valkey import Valkey
+
+    from bearerd.service import Service
+
+WISH = Wish("n", "ci", (), (), ("api",), 3600.0)
+RESOURCE = {"api": {"identifier": API, "credentials": ["apikey"]}}
+PATIENCE = 40.0
+
+
+@contextlib.asynccontextmanager
+async def worker(server: Valkey, fleet: str, tmp_path: Path, name: str) -> AsyncIterator[Service]:
+    """A process of the fleet, as far as store and verification go."""
+    pepper = tmp_path / "pepper"
+    pepper.write_bytes(b"p" * 40)
+    home = tmp_path / name
+    home.mkdir()
+    store = {"url": server.url, "fleet": fleet, "max_staleness": "3s"}
+    made = config(tmp_path, store=store, apikeys={"pepper_file": pepper}, resource=RESOURCE)
+    service = House(made, home, fresh=False).service
+    await service.start()
+    try:
+        await until(lambda: service.health()["fresh"] and service.writer is not None)
+        yield service
+    finally:
+        await service.close()
+
+
+async def until(claim: Any) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not claim():
+            await asyncio.sleep(0.02)
+
+
+async def why(service: Service, key: bytes) -> Code | None:
+    found = await Flow(service).verify(key)
+    return None if isinstance(found, Verified) else found.code
+
+
+def dump(server: Valkey, fleet: str) -> dict[bytes, bytes]:
+    return {name: server.call("DUMP", name) for name in server.call("KEYS", f"bearerd:{{{fleet}}}:*")}
+
+
+def restore(server: Valkey, fleet: str, dumped: dict[bytes, bytes]) -> None:
+    gone = server.call("KEYS", f"bearerd:{{{fleet}}}:*")
+    server.call("DEL", *gone)
+    for name, content in dumped.items():
+        server.call("RESTORE", name, 0, content, "REPLACE")
+
+
+async def test_a_revoked_key_that_an_old_dump_brings_back_stays_revoked_for_old_workers_and_new(
+    shared_server: Valkey, fleet: str, tmp_path: Path
+) -> None:
+    async with worker(shared_server, fleet, tmp_path, "old") as old:
+        assert old.writer is not None
+        record, key = await acts.create(old.apikeys, WISH, 100)
+        assert await why(old, key) is None
+        before = dump(shared_server, fleet)
+        _, written = await acts.revoke(old.apikeys, old.writer, record.id, "stored")
+        assert written.acknowledged == "stored"
+        assert await why(old, key) is Code.REVOKED
+        restore(shared_server, fleet, before)
+        vault = old.apikeys.vault
+        assert vault is not None
+        stored = await vault.find(record.id)
+        assert stored is not None
+        assert stored.record.revoked is None  # the record has risen again …
+        async with worker(shared_server, fleet, tmp_path, "new") as new:
+            assert await why(new, key) is Code.REVOKED  # … and who never knew of it is told by who did
+        assert await why(old, key) is Code.REVOKED
+
+
+async def test_a_key_whose_record_is_gone_stops_working_within_max_staleness_without_any_revocation(
+    shared_server: Valkey, fleet: str, tmp_path: Path
+) -> None:
+    async with worker(shared_server, fleet, tmp_path, "one") as one:
+        record, key = await acts.create(one.apikeys, WISH, 100)
+        assert await why(one, key) is None
+        shared_server.call("DEL", f"bearerd:{{{fleet}}}:apikey:{record.id}")
+        async with asyncio.timeout(PATIENCE):
+            while await why(one, key) is None:
+                assert one.apikeys.age(record.id, one.time.now()) <= one.current.max_staleness
+                await asyncio.sleep(0.05)
+        assert await why(one, key) is Code.UNKNOWN_KEY
+
+
+async def test_a_revocation_whose_record_could_not_be_written_is_finished_by_repeating_it(
+    shared_server: Valkey, fleet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with worker(shared_server, fleet, tmp_path, "one") as one:
+        assert one.writer is not None
+        assert one.apikeys.vault is not None
+        record, key = await acts.create(one.apikeys, WISH, 100)
+        assert await why(one, key) is None
+
+        async def broken(*_: object) -> None:
+            raise StoreError("cut")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(one.apikeys.vault), "change", broken)
+            with pytest.raises(StoreError):
+                await acts.revoke(one.apikeys, one.writer, record.id, "stored")
+        assert await why(one, key) is Code.REVOKED  # the entry came first
+        again, _ = await acts.revoke(one.apikeys, one.writer, record.id, "stored")
+        assert again.revoked is not None
