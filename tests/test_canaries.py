@@ -10,6 +10,8 @@ from urllib.parse import quote
 import pytest
 from support.canaries import Canaries
 
+from bearerd.apikeys import form
+
 
 @pytest.mark.parametrize(
     "spell",
@@ -37,6 +39,17 @@ def test_a_canary_is_seen(spell: object) -> None:
     found = canaries.leaks(f'{{"level": "info", "words": "{spell(secret)}"}}\n')
     assert [line.partition(":")[0] for line in found] == ["secret"]
     assert other not in str(found)
+
+
+@pytest.mark.parametrize(
+    "show", [str, str.upper, lambda key: key[:30], lambda key: key[40:], lambda key: f"id {key[4:16]}, {key[17:25]}"]
+)
+def test_a_piece_of_an_api_keys_secret_is_seen_and_its_id_is_none(show: object) -> None:
+    canaries, key = Canaries(), form.new(form.new_id()).decode()
+    canaries.watch("API key", key.rpartition("_")[2])
+    assert callable(show)
+    assert canaries.leaks(f'{{"event": "{show(key)}"}}') != []
+    assert canaries.leaks(f'{{"client": "{key[4:16]}"}}') == []
 
 
 def test_noise_is_no_canary() -> None:

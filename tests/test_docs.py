@@ -105,6 +105,7 @@ def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
         ("[store]", model.Store),
         ("[trust]", model.Trust),
         ("[identity]", model.Identity),
+        ("[apikeys]", model.ApiKeys),
         ("[[issuer]]", model.Issuer),
         ("[[caller]]", model.Caller),
         ("[resource.NAME]", model.Resource),

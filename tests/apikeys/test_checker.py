@@ -11,12 +11,14 @@ import pytest
 from support.house import API, House, config, token
 from support.wire import Wire
 
+from bearerd import request as view
 from bearerd._native import clock
 from bearerd._native.revocations import FOREVER, pack
 from bearerd.apikeys import form
 from bearerd.apikeys.record import Record, Secret
 from bearerd.apikeys.vault import Found, Stored
 from bearerd.errors import StoreError
+from bearerd.flow import Flow
 from bearerd.store import entries
 from bearerd.store.entries import API_KEYS, Kind
 
@@ -193,6 +195,18 @@ async def test_an_available_resource_goes_on_by_an_old_record_as_long_as_it_says
             house.service.cache.clear()
             assert (await house.asked(wire)).status == status
         await wire.close()
+
+
+@pytest.mark.parametrize("staleness", ["strict", "available"])
+async def test_no_answer_is_given_again_for_longer_than_its_record_may_go_unread(
+    tmp_path: Path, staleness: str
+) -> None:
+    async with Keys(tmp_path, resource={"api": BOTH | {"staleness": staleness}}) as house:
+        headers = [(b"Authorization", b"Bearer " + house.key.encode())]
+        decision = await Flow(house.service).decide("api", view.of("GET", b"/", headers=headers, trusted=True))
+        assert decision.reuse is not None
+        read = house.service.apikeys._known[house.key[4:16]].read
+        assert decision.reuse.until_boot <= read + house.service.current.max_staleness
 
 
 async def test_where_no_resource_takes_keys_one_is_no_credential_and_no_pepper_is_made(tmp_path: Path) -> None:

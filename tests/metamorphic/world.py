@@ -324,7 +324,7 @@ class World:
         """The same undone."""
         token = self.draw.choice(self.tokens)
         kind, value = self._named(token)
-        self._write(entries.key(kind, token.iss, value), lives.tombstone(kind, self.true, RETENTION))
+        self._write(entries.key(kind, token.iss, value), lives.tombstone(kind, token.iss, self.true, RETENTION))
         return f"{kind.name} {token.iss} {value}"
 
     def reset(self) -> None:

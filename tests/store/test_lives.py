@@ -75,9 +75,13 @@ def test_for_ever_on_anything_but_a_token_lasts_until_lifted(kind: Kind) -> None
     assert expiry(kind, FOREVER, until=NOW + 5) == FOREVER
 
 
-def test_an_api_key_is_kept_until_its_own_end() -> None:
-    assert expiry(Kind.KEY, FOREVER, API_KEYS, until=NOW + 5) == math.ceil(NOW + 5)
-    assert expiry(Kind.KEY, FOREVER, API_KEYS) == FOREVER
+@pytest.mark.parametrize("kind", Kind)
+def test_an_api_key_is_kept_until_its_own_end_however_late_else_until_lifted(kind: Kind) -> None:
+    for end in (NOW + 5, NOW + 90 * DAY):
+        assert expiry(kind, FOREVER, API_KEYS, until=end) == math.ceil(end)
+    for cut in (FOREVER, 1_700_000_000):
+        assert expiry(kind, cut, API_KEYS) == FOREVER
+    assert lives.tombstone(kind, API_KEYS, NOW, DAY) == (TOMBSTONE, FOREVER)
 
 
 def test_expires_in_lengthens() -> None:
@@ -121,6 +125,7 @@ def test_a_cut_off_too_far_in_the_future_is_refused(kind: Kind) -> None:
 
 @given(
     kind=st.sampled_from(Kind),
+    issuer=st.sampled_from([ISSUER, API_KEYS]),
     now=times,
     cut=st.one_of(st.just(FOREVER), st.integers(1, 2_600_000_000)),
     until=st.none() | times,
@@ -128,18 +133,18 @@ def test_a_cut_off_too_far_in_the_future_is_refused(kind: Kind) -> None:
     later=st.floats(0, 1e6),
 )
 def test_a_tombstone_outlives_every_entry_that_it_lifts(
-    kind: Kind, now: float, cut: int, until: float | None, expires_in: float | None, later: float
+    kind: Kind, issuer: str, now: float, cut: int, until: float | None, expires_in: float | None, later: float
 ) -> None:
     try:
-        end = lives.expiry(kind, ISSUER, now, cut, retention=DAY, until=until, expires_in=expires_in)
+        end = lives.expiry(kind, issuer, now, cut, retention=DAY, until=until, expires_in=expires_in)
     except ValueError:
         return
-    assert lives.tombstone(kind, now + later, DAY).expiry >= end
+    assert lives.tombstone(kind, issuer, now + later, DAY).expiry >= end
 
 
 def test_lifts_and_resets_are_tombstones() -> None:
-    assert lives.tombstone(Kind.TOKEN, NOW, DAY) == (TOMBSTONE, math.ceil(NOW + 2 * DAY) + 1)
-    assert lives.tombstone(Kind.SUBJECT, NOW, DAY) == (TOMBSTONE, FOREVER)
+    assert lives.tombstone(Kind.TOKEN, ISSUER, NOW, DAY) == (TOMBSTONE, math.ceil(NOW + 2 * DAY) + 1)
+    assert lives.tombstone(Kind.SUBJECT, ISSUER, NOW, DAY) == (TOMBSTONE, FOREVER)
     assert lives.reset() == (TOMBSTONE, FOREVER)
 
 

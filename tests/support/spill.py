@@ -63,6 +63,7 @@ may = ["introspect", "revoke"]
 
 [resource.api]
 identifier = "https://api.example/"
+credentials = ["jwt", "apikey"]
 gateway = ["forwarded", "envoy"]
 
 [[resource.api.rule]]
@@ -184,6 +185,13 @@ class Scene:
         payload, signature = made.split(".")[1:]
         self.canaries.watch(name, payload)
         self.canaries.watch(name, signature)
+        return made
+
+    def api_key(self, name: str) -> str:
+        """A good API key, watched."""
+        body = {"owner": "ci", "scopes": ["read"], "resources": ["api"]}
+        made: str = self.bearerd.api("POST", "/v1/apikeys", body).json()["key"]
+        self.canaries.watch(name, made.rpartition("_")[2])
         return made
 
     def send(self, name: str, listener: str, data: bytes, *, cut: bool = False) -> bytes:

@@ -267,6 +267,41 @@ def test_secrets_through_the_command_line(scene: Scene) -> None:
     assert scene.leaks() == []
 
 
+# What may become of a key on its way here.
+SPOILT: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "with another checksum": lambda key: key[:-6] + "000000",
+    "cut": lambda key: key[:40],
+    "in upper case": str.upper,
+    "percent-encoded": lambda key: key.replace("_", "%5f"),
+    "with more behind it": lambda key: key + "." + key,
+    "where functions fail": lambda key: MARKER + key,
+}
+
+
+def test_secrets_of_api_keys(scene: Scene) -> None:
+    key = scene.api_key("API key")
+    for name, spoil in SPOILT.items():
+        for target in ("/auth/api", "/auth/web", "/ext_authz/api/x", f"/auth/api?access_token={spoil(key)}"):
+            line = f"GET {target} HTTP/1.1\r\n".encode()
+            scene.send(f"API key {name}", "public", line + HOST + ASKED + bearer(spoil(key)) + b"\r\n")
+        form = urlencode({"token": spoil(key), "client_id": "svc", "client_secret": scene.secrets["caller secret"]})
+        head = field("Content-Type", "application/x-www-form-urlencoded") + field("Content-Length", str(len(form)))
+        for path in ("/introspect", "/revoke") if name != "as it is" else ("/introspect",):
+            scene.send(
+                f"API key {name}",
+                "public",
+                f"POST {path} HTTP/1.1\r\n".encode() + HOST + head + b"\r\n" + form.encode(),
+            )
+        scene.cli("explain", "-r", "api", given=spoil(key))
+        scene.cli("explain", "-r", "api", "-o", "json", given=spoil(key))
+    assert any(
+        answer.startswith(b"HTTP/1.1 200") for name, answer in scene.answers if name == "public: API key as it is"
+    )
+    assert scene.cli("revoke", given=key) == 0
+    assert scene.leaks() == []
+
+
 def test_secrets_of_issuers_and_proxies_that_repeat_them(scene: Scene) -> None:
     names = {"echoing", "failing", "proxied", "tunnelled", "unreached"}
     wait_for(lambda: names <= {event["issuer"] for event in scene.bearerd.events("key_set_fetch_failed")})

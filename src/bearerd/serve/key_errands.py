@@ -56,7 +56,7 @@ async def _create(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
     lists = {name: tuple(fields[name]) for name in ("scopes", "roles", "resources")}
     wish = Wish(name=fields["name"], owner=fields["owner"], lifetime=lifetime, **lists)
     record, key = await acts.create(service.apikeys, wish, config.limits.max_apikeys)
-    _tell("create", record)
+    _tell(service, "create", record)
     return {"status": 201, "body": {**_shown(record), "key": key.decode()}}
 
 
@@ -65,7 +65,7 @@ async def _rotate(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
         service.apikeys, _writer(service), fields["id"], fields["overlap"], fields["ack"]
     )
     service.apikeys.adopt(record)
-    _tell("rotate", record)
+    _tell(service, "rotate", record)
     complete = written is None or written.complete
     body = {**_shown(record), "key": key.decode(), **({} if written is None else _written(written))}
     return {"status": 201 if complete else 202, "body": body}
@@ -74,7 +74,7 @@ async def _rotate(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
 async def _revoke(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
     record, written = await acts.revoke(service.apikeys, _writer(service), fields["id"], fields["ack"])
     service.apikeys.adopt(record)
-    _tell("revoke", record)
+    _tell(service, "revoke", record)
     return {"status": 201 if written.complete else 202, "body": {**_shown(record), **_written(written)}}
 
 
@@ -138,9 +138,10 @@ def _written(written: Written) -> dict[str, Any]:
     return body if written.complete else body | {"missing": list(written.missing), "enforced_by": written.enforced_by}
 
 
-def _tell(act: str, record: Record) -> None:
+def _tell(service: Service, act: str, record: Record) -> None:
     """An act of an operator is always logged; never with the key."""
-    fields = {"act": act, "via": "admin", "id": record.id, "owner": record.owner, "resources": list(record.resources)}
+    owner = service.recorder.subject(record.owner)
+    fields = {"act": act, "via": "admin", "id": record.id, "owner": owner, "resources": list(record.resources)}
     log.event(_LOGGER, logging.INFO, "apikey", fields)
 
 
