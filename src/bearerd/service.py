@@ -270,6 +270,7 @@ class Service:
         return now
 
     def _assembled(self, config: Config, policy: Policy, callers: Callers, issuers: Issuers) -> Current:
+        keys = KeyChecker(self.apikeys, generations=self.generations, cache=self.cache, table=self.view.table)
         verifier = TokenVerifier(
             issuers,
             generations=self.generations,
@@ -279,9 +280,7 @@ class Service:
             limits=config.limits,
             observer=self.watch,
             budget=self.budget,
-            keys=KeyChecker(self.apikeys, generations=self.generations, cache=self.cache, table=self.view.table)
-            if self.apikeys.on
-            else None,
+            keys=keys if self.apikeys.on else None,
         )
         return Current(config, policy, issuers, verifier, callers, self.view, self.apikeys)
 
