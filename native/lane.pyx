@@ -202,7 +202,7 @@ cdef class Lane:
         if route.operations is not None:
             if asked.method_size != 4 or memcmp(asked.method, b"POST", 4) != 0:
                 return False
-            rule[0] = route.operations.of_head(p, head, route.sees_all, self.path, &asked.said)
+            rule[0] = route.operations.of_head(p, head, True, self.path, &asked.said)
             return rule[0] >= FREE
         if route.in_body or route.count == 0:
             return not route.in_body

@@ -16,6 +16,8 @@ cdef enum:
     ELSEWHERE = -2  # Python has to look
 
 cdef struct Said:  # of a head; nothing is copied
+    const unsigned char* version
+    size_t version_size
     const unsigned char* method
     size_t method_size
     const unsigned char* name  # NULL: none is needed

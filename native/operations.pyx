@@ -154,15 +154,14 @@ cdef class Operations:
 
     cdef int read(self, const unsigned char* p, const Head* head, bint joined, unsigned char* room, Said* said) except -2:
         """The kind of what is named, and its name, with its folded twin in ``room``; -1 where Python has to look."""
-        cdef const unsigned char* version
-        cdef size_t size, i
+        cdef size_t i
         cdef int kind
         if head.twice & (bit(MCP_METHOD) | bit(MCP_NAME) | bit(MCP_VERSION)) or head.known[MCP_METHOD] < 0:
             return -1
         if head.known[MCP_VERSION] < 0 or has_lookalike(p, head):
             return -1
-        version = value_of(p, head, head.known[MCP_VERSION], &size)
-        if version[:size] not in self.versions:
+        said.version = value_of(p, head, head.known[MCP_VERSION], &said.version_size)
+        if said.version[:said.version_size] not in self.versions:
             return -1
         said.method = value_of(p, head, head.known[MCP_METHOD], &said.method_size)
         said.name, said.name_size = NULL, 0

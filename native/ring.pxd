@@ -10,7 +10,11 @@ cdef enum:
     METHOD = 16  # bytes; longer than any that is known, so that what is cut off a longer one is none either
     PEER = 46
     TRACE = 55
-    ASKED = 160  # of an MCP method, and an item's name behind a NUL; what is longer is cut
+    # Of what is asked of an MCP server, as audit.operations has it; each with a NUL behind it.
+    VERSION_SHOWN = 32
+    METHOD_SHOWN = 64
+    NAME_SHOWN = 128
+    ASKED = 227
 
 cdef struct Note:
     double at  # wall time (seconds)
@@ -34,19 +38,20 @@ cdef struct Note:
     unsigned char[ASKED] asked
 
 
+cdef inline void note_part(Note* note, const unsigned char* text, size_t size, size_t most) noexcept nogil:
+    """One more part of what is asked, as much of it as lines show, behind a NUL."""
+    if size > most:
+        size = most
+    memcpy(note.asked + note.asked_size, text, size)
+    note.asked_size += <uint8_t>(size + 1)
+
+
 cdef inline void note_asked(Note* note, const Said* said) noexcept nogil:
-    """Method, and behind a NUL the item's name, as much of both as there is room for."""
-    cdef size_t room = ASKED - 1
-    cdef size_t size = said.method_size if said.method_size < room else room
-    memcpy(note.asked, said.method, size)
-    note.asked_size = <uint8_t>size
+    """Version, method, and the item's name; the note is zeroed."""
+    note_part(note, said.version, said.version_size, VERSION_SHOWN)
+    note_part(note, said.method, said.method_size, METHOD_SHOWN)
     if said.name != NULL:
-        size += 1  # over the NUL that is there
-        room = ASKED - size
-        if said.name_size < room:
-            room = said.name_size
-        memcpy(note.asked + size, said.name, room)
-        note.asked_size = <uint8_t>(size + room)
+        note_part(note, said.name, said.name_size, NAME_SHOWN)
 
 
 @cython.final

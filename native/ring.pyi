@@ -4,7 +4,7 @@ from typing import Self, TypeAlias, final
 
 Noted: TypeAlias = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes]
 """Wall time, seconds, generation of the configuration, route, rule's place (-1: none), refusal's place (-1: allowed), method, peer, traceparent, request id,
-token's name in logs, its keyed digest, its length, and of an MCP server's the method and, behind a NUL, the item that is asked for."""
+token's name in logs, its keyed digest, its length, and of an MCP server's what is asked: version, method and, if there is one, the item's name, each with a NUL behind it."""
 
 @final
 class Burst:

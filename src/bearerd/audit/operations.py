@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from bearerd.mcp.operation import Misread, Operation
 
 _ITEMS: Final = {"tool": "gen_ai.tool.name", "prompt": "gen_ai.prompt.name", "resource": "mcp.resource.uri"}
-_LONGEST: Final = 256
+_METHOD_SHOWN: Final = 64  # characters, as native.ring has them
+_NAME_SHOWN: Final = 128
 
 
 def fields(operation: Operation | None, misread: Misread | None) -> dict[str, Any]:
@@ -17,9 +18,9 @@ def fields(operation: Operation | None, misread: Misread | None) -> dict[str, An
         return {} if misread is None else {"mcp.mode": misread.mode}
     found: dict[str, Any] = {
         "mcp.mode": operation.mode,
-        "mcp.method.name": operation.method[:_LONGEST],
+        "mcp.method.name": operation.method[:_METHOD_SHOWN],
         "mcp.protocol.version": operation.version,
     }
     if operation.item is not None and operation.name is not None:
-        found[_ITEMS[operation.item]] = operation.name[:_LONGEST]
+        found[_ITEMS[operation.item]] = operation.name[:_NAME_SHOWN]
     return found

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bearerd.refusals import Refusal
     from bearerd.request import Request
 
-_JOINS: Final = frozenset({"envoy", "grpc"})  # one field, with a comma, of two that have one name
+JOINED: Final = (
+    True  # gateways make one field, with a comma, of two that have one name: Envoy, and nginx's $http_mcp_name
+)
 
 
 def needs_body(resource: Resource, dialect: str) -> bool:
@@ -34,12 +36,11 @@ def read(resource: Resource, dialect: str, request: Request, sent: bytes | None,
     """
     if not resource.reads_operations or not request.trusted or request.method is None:
         return request
-    joined = dialect in _JOINS
     found: Operation | Misread | None
     if not needs_body(resource, dialect):
-        found = headers.read(request.method, request.headers, joined=joined)
+        found = headers.read(request.method, request.headers, joined=JOINED)
     elif isinstance(view.bearer_token(request.headers), bytes):
-        found = body.read(request.method, request.headers, sent, limits, joined=joined)
+        found = body.read(request.method, request.headers, sent, limits, joined=JOINED)
     else:
         return request
     if isinstance(found, Misread):

@@ -57,8 +57,8 @@ def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verif
 
 
 def _operation(said: bytes) -> Operation | None:
-    """What was asked of an MCP server; the version was not noted."""
+    """What was asked of an MCP server: header mode, as the lane knows no other."""
     if not said:
         return None
-    method, named, name = said.partition(b"\0")
-    return Operation(method.decode(), name.decode() if named else None, "header")
+    version, method, *name = said.decode().split("\0")[:-1]
+    return Operation(method, name[0] if name else None, "header", version)

@@ -40,8 +40,8 @@ def ambiguous(uri: str) -> str | None:
         code = escape[1]
         if code is None or int(code, 16) < 0x20 or int(code, 16) == 0x7F or chr(int(code, 16)) in _STRUCTURE:
             return f'"{escape[0]}" in it'
-    scheme, _, rest = uri.partition(":")
-    if not scheme or not _SCHEME.fullmatch(scheme):
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not _SCHEME.fullmatch(scheme):
         return "it does not begin with a scheme"
     authority, slash, path = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "", rest)
     whole = slash + path.partition("?")[0]

@@ -1,0 +1,166 @@
+"""MCP servers behind real gateways: by headers behind nginx, by the body behind Envoy, and what clients try with both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stage import Stage
+
+from gateways.conftest import ONE_WORKER, Gateway
+
+pytestmark = pytest.mark.timeout(300)
+
+RULES = """
+[resource.api]
+kind = "mcp"
+identifier = "{identifier}"
+scopes = ["api"]
+{keys}
+
+[[resource.api.rule]]
+tool = "get_*"
+
+[[resource.api.rule]]
+tool = "*"
+scopes = ["orders:write"]
+"""
+VERSION = "MCP-Protocol-Version: 2026-07-28"
+CALL = "Mcp-Method: tools/call"
+JSON = "Content-Type: application/json"
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+
+
+def start(name: str, folder: Path, keys: str, changes: dict[str, str]) -> Iterator[Gateway]:
+    with Stage.on_free_ports(folder) as stage:
+        stage.changes |= ONE_WORKER | changes
+        stage.start_issuer()
+        stage.start_upstream()
+        config = stage.copy(name) / "bearerd.toml"
+        before = config.read_text().partition("[resource.api]")[0]
+        config.write_text(before + RULES.format(identifier=stage.url(name, "/"), keys=keys))
+        stage.start_bearerd(config)
+        stage.start_gateway(name)
+        yield Gateway(name, stage, config)
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    changes = {"#proxy_set_header M": "proxy_set_header M"}
+    yield from start("nginx", tmp_path_factory.mktemp("nginx"), 'gateway = "nginx"\nmcp_headers = "checked"', changes)
+
+
+@pytest.fixture(scope="module")
+def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    changes = {"#with_request_body": "with_request_body", "#- { safe_regex": "- { safe_regex"}
+    yield from start("envoy", tmp_path_factory.mktemp("envoy"), 'gateway = "envoy"', changes)
+
+
+def bearer(gateway: Gateway) -> str:
+    return f"Authorization: Bearer {gateway.token(scope='api')}"
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def posted(gateway: Gateway, *lines: str, body: str = "{}") -> bytes:
+    return gateway.say("/mcp", bearer(gateway), f"Content-Length: {len(body)}", *lines, method="POST", body=body)
+
+
+def test_nginx_passes_on_a_call_that_a_rule_allows(nginx: Gateway) -> None:
+    answer = posted(nginx, VERSION, CALL, "Mcp-Name: get_x")
+    assert status(answer) == 200
+    assert b"get_x" in answer  # the upstream saw it
+
+
+def test_nginx_asks_for_all_scopes_that_a_call_needs(nginx: Gateway) -> None:
+    answer = posted(nginx, VERSION, CALL, "Mcp-Name: drop")
+    assert status(answer) == 403
+    assert b'scope="api orders:write"' in answer
+    assert status(posted(nginx, VERSION, CALL, "Mcp-Name: =?base64?ZHJvcA==?=")) == 403
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [CALL, "Mcp-Name: get_x"],
+        [VERSION, "Mcp-Name: get_x"],
+        [VERSION, CALL],
+        ["MCP-Protocol-Version: 2025-11-25", CALL, "Mcp-Name: get_x"],
+        [VERSION, CALL, "Mcp-Name: get_x", "Mcp-Name: get_y"],
+        [VERSION, CALL, "Mcp-Name: get_x", "mcp-name: drop"],
+        [VERSION, CALL, "Mcp-Method: tools/list", "Mcp-Name: get_x"],
+        [VERSION, VERSION, CALL, "Mcp-Name: get_x"],
+        [VERSION, CALL, "Mcp-Name: =?base64?ZHJvcA?="],
+        [],
+    ],
+    ids=str,
+)
+def test_nginx_refuses_what_is_missing_doubled_or_malformed(nginx: Gateway, lines: list[str]) -> None:
+    assert status(posted(nginx, *lines)) == 400
+
+
+def test_nginx_shows_the_server_no_field_that_bearerd_was_not_shown(nginx: Gateway) -> None:
+    answer = posted(nginx, VERSION, CALL, "Mcp-Name: get_x", "Mcp_Name: drop")
+    assert status(answer) == 200
+    assert b"drop" not in answer
+
+
+def test_nginx_asks_for_a_token_before_anything_else(nginx: Gateway) -> None:
+    answer = nginx.say("/mcp", "Content-Length: 2", method="POST", body="{}")
+    assert status(answer) == 401
+    assert b"resource_metadata=" in answer
+
+
+def message(name: str, **more: object) -> str:
+    params = {"name": name, "arguments": {"id": 7}, "_meta": META}
+    return json.dumps({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params} | more)
+
+
+def error(answer: bytes) -> dict[str, object]:
+    found: dict[str, object] = json.loads(answer[answer.index(b'{"jsonrpc') : answer.rindex(b"}") + 1])
+    return found
+
+
+def test_envoy_passes_on_a_call_that_headers_and_body_agree_on(envoy: Gateway) -> None:
+    assert status(posted(envoy, JSON, VERSION, CALL, "Mcp-Name: get_x", body=message("get_x"))) == 200
+    old = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_x"}})
+    assert status(posted(envoy, JSON, "MCP-Protocol-Version: 2025-11-25", body=old)) == 200
+    assert status(posted(envoy, JSON, "Transfer-Encoding: chunked", body=old)) in (200, 400)  # beside a length
+
+
+@pytest.mark.parametrize("said", ["get_x", "drop, get_x", "=?base64?Z2V0X3g=?="])
+def test_envoy_refuses_a_body_that_calls_another_tool_than_the_headers(envoy: Gateway, said: str) -> None:
+    answer = posted(envoy, JSON, VERSION, CALL, f"Mcp-Name: {said}", body=message("drop"))
+    assert status(answer) == 400
+    told = error(answer)
+    assert (told["id"], told["error"]["code"]) == (5, -32020)  # type: ignore[index]
+
+
+def test_envoy_refuses_by_the_scopes_that_the_body_needs(envoy: Gateway) -> None:
+    answer = posted(envoy, JSON, VERSION, CALL, "Mcp-Name: drop", body=message("drop"))
+    assert status(answer) == 403
+    assert b'scope="api orders:write"' in answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        f"[{message('get_x')}]",
+        message("get_x")[:-1] + ', "method": "tools/list"}',
+        message("get_x", Method="x"),
+    ],
+    ids=str,
+)
+def test_envoy_refuses_what_is_not_one_message(envoy: Gateway, body: str) -> None:
+    assert status(posted(envoy, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) == 400
+
+
+def test_envoy_refuses_a_body_that_is_too_large_for_it(envoy: Gateway) -> None:
+    body = message("get_x" + "x" * 1_100_000)
+    assert status(posted(envoy, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) in (400, 413)
