@@ -38,8 +38,9 @@ def start(name: str, folder: Path, keys: str, changes: dict[str, str]) -> Iterat
         stage.changes |= ONE_WORKER | changes
         stage.start_issuer()
         stage.start_upstream()
-        config = stage.copy(name) / "bearerd.toml"
-        before = config.read_text().partition("[resource.api]")[0]
+        example = stage.copy(name) / "bearerd.toml"
+        before = example.read_text().partition("[resource.api]")[0]
+        config = example.with_name("mcp.toml")  # the gateway's start writes the example anew
         config.write_text(before + RULES.format(identifier=stage.url(name, "/"), keys=keys))
         stage.start_bearerd(config)
         stage.start_gateway(name)
