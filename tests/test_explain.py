@@ -229,3 +229,18 @@ async def test_without_a_resource_the_host_chooses_one(
     if not ok:
         assert found.steps[0].hints == ("configured: api.test, one.test",)
         assert not found.decision.allowed
+
+
+async def test_what_a_token_may_call_is_told(tmp_path: Path) -> None:
+    table = {"identifier": API, "kind": "mcp", "rule": [{"tool": "get_*"}, {"tool": "drop", "scopes": ["admin"]}]}
+    service = made(tmp_path, resource={"api": table})
+    for mcp, name, code in (
+        ("tools/call", "get_x", None),
+        ("tools/call", "drop", "insufficient_scope"),
+        ("tools/call", "put", "forbidden"),
+        ("tools/list", None, None),
+        ("GET", None, None),
+    ):
+        found = await explain(service, token().encode(), "api", None, None, None, mcp, name)
+        assert found.decision.code == code, (mcp, name)
+    assert at(found, "rule") == (True, "none needed")

@@ -16,6 +16,8 @@ from bearerd.config.model import SIGNED
 from bearerd.decision import Decision, Now, Pending
 from bearerd.flow import NOT_TAKEN, ROUNDS, rule_step
 from bearerd.log import REDACTED, redact
+from bearerd.mcp import versions
+from bearerd.mcp.operation import Operation
 from bearerd.policy import decide, rules
 from bearerd.refusals import Code, Refusal
 from bearerd.store.entries import API_KEYS
@@ -102,16 +104,21 @@ async def explain(
     method: str | None,
     path: str | None,
     host: str | None = None,
+    mcp: str | None = None,
+    name: str | None = None,
 ) -> Explanation:
     """Tell what would become of this request; nothing is counted, cached or remembered.
 
     ``token``: None for a request without an Authorization field.  ``resource``: None where the host chooses it, as at
-    ``/auth``.  ``path``: the raw target, with its query if it has one.  A key set that is lacking is waited for, as a
+    ``/auth``.  ``path``: the raw target, with its query if it has one.
+    ``mcp``: the method that is asked of an MCP server, and ``name`` the item that it names.  A key set that is lacking is waited for, as a
     request would.
     """
     headers = () if token is None else ((b"Authorization", b"Bearer " + token),)
     target = None if path is None else path.encode("utf-8", "surrogateescape")
     request = view.of(method, target, host, headers, trusted=True, peer="explain")
+    if mcp is not None:
+        request = request._replace(operation=Operation(mcp, name, "header", versions.speaking(mcp)))
     before: tuple[Told, ...] = ()
     if resource is None:
         chosen, step = _of_host(service.current, host, target)

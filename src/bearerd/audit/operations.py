@@ -22,5 +22,5 @@ def fields(operation: Operation | None, misread: Misread | None) -> dict[str, An
         "mcp.protocol.version": operation.version,
     }
     if operation.item is not None and operation.name is not None:
-        found[_ITEMS[operation.item]] = operation.name[:_NAME_SHOWN]
+        found[_ITEMS[operation.item]] = operation.name.partition("?")[0][:_NAME_SHOWN]  # queries hold secrets
     return found

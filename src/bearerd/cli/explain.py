@@ -12,6 +12,7 @@ from bearerd.cli.ask import admin, expect
 from bearerd.cli.output import Failure, Unreachable, config_option, emit, format_option, plain, table
 
 READY_SECONDS = 10.0
+_ITEMS = {"tool": "tools/call", "uri": "resources/read", "prompt": "prompts/get"}
 
 
 @click.command()
@@ -22,6 +23,10 @@ READY_SECONDS = 10.0
 )
 @click.option("--path", "target", metavar="PATH", help="Its raw path, with its query if it has one; needed likewise.")
 @click.option("--host", metavar="HOST", help="Its Host.")
+@click.option("--tool", metavar="NAME", help="The tool that is called, of an MCP server.")
+@click.option("--uri", metavar="URI", help="The resource that is read, of an MCP server.")
+@click.option("--prompt", metavar="NAME", help="The prompt that is got, of an MCP server.")
+@click.option("--mcp", metavar="METHOD", help='The method that is asked for, of an MCP server: "tools/list", "GET".')
 @tokens.token_file_option
 @click.option("--no-token", is_flag=True, help="Judge a request without credentials.")
 @click.option("--request", "request_id", metavar="ID", help="Tell of a refusal instead, by its X-Auth-Request-Id.")
@@ -36,6 +41,7 @@ def command(path: str, request_id: str | None, no_token: bool, token_file: str, 
     \b
     bearerd explain -c FILE -r orders -X GET --path /orders/7 < token.jwt
     bearerd explain -c FILE --host api.example.com -X GET --path /orders/7 < token.jwt
+    bearerd explain -c FILE -r notes --tool delete_note < token.jwt
     bearerd explain -c FILE --request ID
     """
     offline, resource = asked["offline"], asked["resource"]
@@ -53,11 +59,22 @@ def command(path: str, request_id: str | None, no_token: bool, token_file: str, 
         "method": asked["method"],
         "path": asked["target"],
         "host": asked["host"],
+        **_operation(asked),
     }
     explained, where = (_offline(path, question), "FILE alone") if offline else _anywhere(path, question)
     explained["judged_by"] = where
     emit(form, explained, _show)
     raise click.exceptions.Exit(0 if explained["allowed"] else 1)
+
+
+def _operation(asked: dict[str, Any]) -> dict[str, str]:
+    """What is asked of an MCP server; nothing where none was named."""
+    given = [(kind, asked[kind]) for kind in (*_ITEMS, "mcp") if asked[kind] is not None]
+    if len(given) > 1:
+        raise click.UsageError("one of --tool, --uri, --prompt and --mcp: a request asks for one thing")
+    for kind, name in given:
+        return {"mcp": name} if kind == "mcp" else {"mcp": _ITEMS[kind], "name": name}
+    return {}
 
 
 def _anywhere(path: str, question: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -94,6 +111,8 @@ async def _judge(config: Any, data_dir: Any, question: dict[str, Any]) -> dict[s
             question["method"],
             question["path"],
             question["host"],
+            question.get("mcp"),
+            question.get("name"),
         )
         return told.as_dict()
     finally:
@@ -118,7 +137,7 @@ _MARKS = {True: "ok", False: "NO", None: "-"}
 def _show(explained: dict[str, Any]) -> None:
     _show_steps(explained["steps"])
     if explained["code"] == "untrusted_peer":  # from here, only ever because the question named no request
-        click.echo("hint: the rules of this resource look at the request: name it with --method and --path")
+        click.echo("hint: the rules of this resource look at the request: name it with --method and --path, or --tool")
     if explained["headers"]:
         click.echo("\nheaders for the upstream")
         table([(f"  {name}:", value) for name, value in explained["headers"].items()])

@@ -68,6 +68,11 @@ if not set(METHODS) == set(KNOWN) or any(NAMED.keys() & known for known in METHO
     raise AssertionError("versions.METHODS must hold each revision once, and no method that names an item")
 
 
+def speaking(method: str) -> str:
+    """The newest revision that has a method; the newest of all, where none has."""
+    return next((version for version in reversed(KNOWN) if knows(version, method)), KNOWN[-1])
+
+
 def knows(version: str | None, method: str) -> bool:
     """Whether a method that names no item is one of its revision's, or of its transport's."""
     spoken = version or UNSAID

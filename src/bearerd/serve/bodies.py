@@ -43,8 +43,8 @@ def reset(body: Any) -> dict[str, Any]:
 
 
 def explain(body: Any) -> dict[str, Any]:
-    """``POST /v1/explain``: resource, or host; token, method, path, host as far as they are to be looked at."""
-    known = ("resource", "token", "method", "path", "host")
+    """``POST /v1/explain``: resource, or host; the others as far as they are to be looked at."""
+    known = ("resource", "token", "method", "path", "host", "mcp", "name")
     fields = _members(body, known)
     found = {name: _text(fields, name, needed=False) for name in known}
     if found["resource"] is None and found["host"] is None:

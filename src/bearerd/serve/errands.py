@@ -54,6 +54,8 @@ async def explained(service: Service, fields: dict[str, Any]) -> dict[str, Any]:
         fields["method"],
         fields["path"],
         fields["host"],
+        fields["mcp"],
+        fields["name"],
     )
     return told.as_dict()
 
