@@ -11,7 +11,7 @@ COPY native ./native
 COPY src ./src
 COPY examples ./examples
 RUN python -m venv /opt/bearerd \
- && /opt/bearerd/bin/pip install --no-cache-dir ".[embedded,grpc]"
+ && /opt/bearerd/bin/pip install --no-cache-dir ".[embedded,grpc,mcp]"
 
 # Last stage: a numeric user, no compiler, no shell needed, and a root file system that may be read-only.
 # Writable: /var/lib/bearerd (data_dir; give it a volume) and /tmp (runtime sockets; a tmpfs will do).

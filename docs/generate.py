@@ -11,6 +11,7 @@ import tricks_tables
 
 from bearerd.issuers.faults import MEANING
 from bearerd.limits import Limits
+from bearerd.mcp.detectors import BUILT_IN
 from bearerd.metrics import markdown
 from bearerd.refusals import TABLE
 
@@ -43,10 +44,17 @@ def faults() -> str:
     return "\n".join([*lines, *(f"| `{reason}` | {meaning} |" for reason, meaning in MEANING.items())])
 
 
+def patterns() -> str:
+    """The patterns that are built in."""
+    lines = ["| pattern | what it finds |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{name}` | {known.about} |" for name, known in BUILT_IN.items())])
+
+
 TABLES = {
     "refusals": ("refusals.md", refusals),
     "limits": ("operations.md", limits),
     "metrics": ("metrics.md", markdown),
+    "detectors": ("arguments.md", patterns),
     "faults": ("keys.md", faults),
     "results": ("gateway-tricks.md", tricks_tables.results),
     "weaknesses": ("gateway-tricks.md", tricks_tables.weaknesses),

@@ -108,6 +108,7 @@ def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
         ("[apikeys]", model.ApiKeys),
         ("[[issuer]]", model.Issuer),
         ("[[caller]]", model.Caller),
+        ("[[sensitive]]", model.Pattern),
         ("[resource.NAME]", model.Resource),
         ("[[resource.NAME.rule]]", model.Rule),
     ],
@@ -116,7 +117,8 @@ def test_the_page_on_the_configuration_has_each_key_with_its_default(head: str, 
     page = (ROOT / "docs" / "configuration.md").read_text()
     section = page.partition(f"\n## `{head}`\n")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
-    fields = {key: field for key, field in table.model_fields.items() if (table, key) != (model.Resource, "rule")}
+    named = {field.alias or key: field for key, field in table.model_fields.items()}
+    fields = {key: field for key, field in named.items() if (table, key) != (model.Resource, "rule")}
     assert list(rows) == list(fields)
     for key, field in fields.items():
         shown, default = rows[key], field.get_default(call_default_factory=True)

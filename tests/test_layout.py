@@ -33,6 +33,7 @@ FLOORS = (
     ("verify",),
     ("apikeys",),
     ("policy",),
+    ("rates",),
     ("audit", "callers"),
     ("callers",),
     ("loops",),

@@ -83,7 +83,7 @@ def test_every_series_of_a_closed_set_is_there_at_zero() -> None:
 
 def test_what_no_request_can_meet_yet_has_no_series() -> None:
     codes = {dict(labels).get("code") for name, labels in samples(made()) if name == "bearerd_decisions_total"}
-    assert {"confirmation_required", "unknown_resource", "invalid_client", "rate_limited"}.isdisjoint(codes)
+    assert {"bad_proof", "replayed", "unknown_resource", "invalid_client"}.isdisjoint(codes)
     assert "expired" in codes
 
 

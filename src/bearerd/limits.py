@@ -53,6 +53,9 @@ class Limits(BaseModel):
     refused_tokens: int = _limit(16_384, "tokens per worker", "the oldest refusal is forgotten")
     refused_seconds: int = _limit(60, "seconds", "a remembered refusal is judged anew", most=3600)
     identity_tokens: int = _limit(10_000, "tokens per worker", "the oldest is signed anew once it is asked for")
+    rate_buckets: int = _limit(
+        100_000, "budgets per worker", "further principals under a rule with rate: overloaded, until one is full again"
+    )
     max_revocations: int = _limit(
         2_000_000, "entries", "507, and nothing more is acknowledged; never evicted", least=1000, most=50_000_000
     )

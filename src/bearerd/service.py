@@ -38,6 +38,7 @@ from bearerd.issuers.refresh import Refresher
 from bearerd.issuers.registry import Issuers
 from bearerd.loops import Loops
 from bearerd.policy.resource import Policy
+from bearerd.rates.settler import Rates
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store.archive import Archive
@@ -181,7 +182,8 @@ class Service:
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.documents: Final = Documents(self._passed_on, limits)
-        self.settlers: tuple[Settler, ...] = ()  # asked in this order
+        self.rates: Final = Rates(limits.rate_buckets, limits.max_waiting)
+        self.settlers: tuple[Settler, ...] = (self.rates,)  # asked in this order
         self.writer: Writer | None = None
         self.writer_problem = "the store has not been reached yet"  # while there is none
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
@@ -323,6 +325,7 @@ class Service:
         self.apikeys.join(client)
         self._loops.at_the_end(self.apikeys.close)
         self._loops.begin("apikeys", self.apikeys.run)
+        self._loops.begin("rates", lambda: self.rates.follow(client))
         self._loops.begin("writer", lambda: self._find_writer(client, sync))
         return Shared(client, config.limits.max_key_set_bytes)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bearerd.config import files
 from bearerd.config.problems import dotted
-from bearerd.mcp import globs, reviewed
+from bearerd.mcp import condition, globs, reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 NEEDS_ARGUMENTS: Final[dict[str, Callable[[Rule], bool]]] = {
     "confirm": lambda rule: bool(rule.confirm),
+    "when": lambda rule: rule.when is not None and condition.reads_arguments(rule.when),
+    "schema": lambda rule: rule.arguments_schema is not None and rule.schema_file is None,
+    "schema_file": lambda rule: rule.schema_file is not None,
+    "sensitive": lambda rule: rule.sensitive is not None and bool(rule.sensitive.block),
 }
 """The keys of a rule that ask for the arguments of a call, and whether one does."""
 

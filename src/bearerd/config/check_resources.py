@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3, scope-token
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 9.1
+_REQUIREMENTS: Final = ("scopes", "roles", "claims", "when", "arguments_schema", "schema_file", "sensitive", "rate")
+_SPOKEN: Final = {"arguments_schema": "schema"}
 _COMMON_METHODS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"])
 # RFC 3986: an absolute URI in its own characters; it stands between quotes in challenges.
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
@@ -134,7 +136,8 @@ def _check_rule(key: str, rule: Rule, problems: Problems) -> None:
             problems.add(f"{key}.claims", "an empty claim path", "name a claim")
         if isinstance(value, float) and not math.isfinite(value):
             problems.add(f"{key}.claims", f'"{path}" can never equal {value}', "write a finite number")
-    asked = [field for field in ("scopes", "roles", "claims") if getattr(rule, field)]
+    asked = [field for field in _REQUIREMENTS if getattr(rule, field)]
+    asked = [_SPOKEN.get(field, field) for field in asked]
     if rule.preflight:
         others = [*asked, *(["methods"] if rule.methods is not None else [])]
         others += [field for field in ("auth", "enforce") if field in rule.model_fields_set]

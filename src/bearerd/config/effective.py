@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bearerd.config.model import Config, Issuer, Resource
 
 MASK: Final = "***"
+_ON_ONE_LINE: Final = frozenset({"identity", "claims", "jwks", "scope_implies", "schema", "sensitive", "rate"})
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
 
 RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects", "server.tls"})
@@ -62,6 +63,9 @@ def effective(config: Config) -> dict[str, Any]:
     for resource in tree["resource"].values():
         if resource["kind"] != "mcp":
             resource.pop("mcp_body")  # it would be refused
+        for rule in resource.get("rule", ()):
+            if "schema_file" in rule:
+                rule.pop("schema", None)  # what stands in the file
     store = tree["store"]
     if "url_file" in store:
         store.pop("url", None)
@@ -82,7 +86,7 @@ def _plain(model: BaseModel) -> dict[str, Any]:
         value = getattr(model, name)
         if value is None or (brief and value == field.get_default(call_default_factory=True)):
             continue  # TOML has no null: absent
-        found[name] = spelled(value) if is_duration(name, value) else _plain_value(value)
+        found[field.alias or name] = spelled(value) if is_duration(name, value) else _plain_value(value)
     return found
 
 
@@ -131,8 +135,8 @@ def _lines(table: dict[str, Any], name: str) -> Iterator[str]:
 def _is_table(key: str, value: Any) -> bool:
     """Whether a value gets a head of its own; the small tables (identity, claims, a JWK Set) stay on one line."""
     if isinstance(value, list):
-        return key in ("issuer", "caller", "rule") and bool(value) and isinstance(value[0], dict)
-    return isinstance(value, dict) and key not in ("identity", "claims", "jwks", "scope_implies")
+        return key in ("issuer", "caller", "sensitive", "rule") and bool(value) and isinstance(value[0], dict)
+    return isinstance(value, dict) and key not in _ON_ONE_LINE
 
 
 def _toml(value: Any) -> str:

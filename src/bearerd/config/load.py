@@ -17,6 +17,7 @@ from bearerd.config import (
     check_hosts,
     check_identity,
     check_issuers,
+    check_limits,
     check_login,
     check_mcp,
     check_origins,
@@ -35,6 +36,7 @@ from bearerd.config.model import (
     Config,
     Identity,
     Issuer,
+    Pattern,
     Resource,
     Rule,
     Server,
@@ -148,6 +150,7 @@ class _Draft:
         self.reviewed: dict[str, dict[str, bool]] = {}
         self.issuers = _named(self._tables(Issuer, tree, "issuer"))
         self.callers = self._tables(Caller, tree, "caller")
+        self.patterns = self._tables(Pattern, tree, "sensitive")
         self.resources = self._resources(tree)
 
     def cross_check(self) -> None:
@@ -173,6 +176,7 @@ class _Draft:
         self.reviewed = check_mcp.check_mcp(self.resources, problems)
         check_apikeys.check_apikeys(self.apikeys, self.resources, self.store, self.server, problems)
         check_apikeys.check_place(self.apikeys, _data_dir(self.server, self._folder), problems)
+        check_limits.check_limits(self.resources, self.patterns, problems)
         self._check_identity()
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
@@ -196,6 +200,7 @@ class _Draft:
             identity=None if self.identity is None else Signing(**dict(self.identity), keys=self.keys),
             issuer=tuple(issuer for issuer in self.issuers if issuer is not None),
             caller=tuple(caller for caller in self.callers if caller is not None),
+            sensitive=tuple(pattern for pattern in self.patterns if pattern is not None),
             resource={name: resource for name, resource in self.resources.items() if resource is not None},
             reviewed=self.reviewed,
         )
@@ -227,12 +232,16 @@ class _Draft:
         if not isinstance(data, dict):
             return self._table(Resource, data, key)
         rules = tables.list_of(data, "rule", f"{key}.rule", self._problems)
-        read = [self._table(Rule, rule, f"{key}.rule[{number}]") for number, rule in enumerate(rules)]
+        read = [self._rule(rule, f"{key}.rule[{number}]") for number, rule in enumerate(rules)]
         resource = self._table(Resource, {name: value for name, value in data.items() if name != "rule"}, key)
         if resource is None:
             return None
         # A rule that is no table keeps its place in the numbering; the problem it left stops the whole anyway.
         return resource.model_copy(update={"rule": tuple(rule or Rule() for rule in read)})
+
+    def _rule(self, data: Any, key: str) -> Rule | None:
+        rule = self._table(Rule, data, key)
+        return None if rule is None else check_limits.with_schema(rule, key, self._problems)
 
     def _at_home(self, table: Model, key: str) -> Model:
         """The table with every path absolute, and every file that it names looked at."""

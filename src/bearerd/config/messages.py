@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bearerd.config.model import TcpListener, Tls, UnixListener
+from bearerd.config.model import Rate, Sensitive, TcpListener, Tls, UnixListener
 from bearerd.config.problems import meant
 from bearerd.config.units import is_duration, spelled
 
@@ -24,6 +24,7 @@ _UNIONS: Final = {  # places of more than one type (field, whether inside it): w
     },
     ("scope_implies", True): ("a scope or a list of scopes", 'write { admin = ["write"], write = ["read"] }'),
     ("confirm", False): ('true, false or "other"', "write it so"),
+    ("rate", False): ("a limit or a table", 'write "30/m", or { limit = "30/m", burst = 10 }'),
     ("claims", True): ("a string, a number or a boolean", "name one value: a list in the token is searched for it"),
 }
 _TYPES: Final = {
@@ -47,6 +48,7 @@ _REMEDIES: Final = {
     "tuple_type": "write it in brackets: [ … ]",
     "dict_type": "write { key = value }, or a table of its own",
 }
+_INNER: Final[Mapping[str, type[BaseModel]]] = {"tls": Tls, "sensitive": Sensitive, "rate": Rate}
 _BOUNDS: Final = {
     "greater_than_equal": ("ge", "at least"),
     "less_than_equal": ("le", "at most"),
@@ -136,9 +138,10 @@ def _keys(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseMo
     """The known keys of the table in which an unknown one was found."""
     if len(path) > 1 and path[0] == "listen":
         return [*(TcpListener if "tcp" in details["loc"] else UnixListener).model_fields]
-    if len(path) > 1 and path[0] == "tls":
-        return [*Tls.model_fields]
-    return [*model.model_fields]
+    inner = _INNER.get(str(path[0]))
+    if len(path) > 1 and inner is not None:
+        return [*inner.model_fields]
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _not_one_of(details: ErrorDetails, path: tuple[str | int, ...], expected: str) -> Fault:

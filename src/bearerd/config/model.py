@@ -193,6 +193,35 @@ class Caller(Table):
     may: tuple[Literal["introspect", "revoke"], ...] = Field(min_length=1)
 
 
+class Pattern(Table):
+    """``[[sensitive]]``: a pattern of one's own, beside those that are built in."""
+
+    name: Name
+    pattern: str  # of RE2
+
+
+class Sensitive(Table):
+    """``sensitive`` of a resource or a rule: what is done where a pattern is found in the arguments."""
+
+    flag: tuple[Name, ...] = ()  # told by name
+    redact: tuple[Name, ...] = ()  # told, and kept out of the audit record
+    block: tuple[Name, ...] = ()  # refused, and kept out of the audit record
+    names: tuple[str, ...] | None = None  # arguments whose values are never told; None: ``mcp.redact.NAMES``
+
+
+class Rate(Table):
+    """``rate`` of a rule; ``"30/m"`` alone is its limit."""
+
+    limit: str  # "30/m": so many in a second (s), minute (m), hour (h) or day (d)
+    burst: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)  # None: as many as the limit names
+    exact: Flag = False  # one count for the fleet, asked each time
+    unreachable: Literal["refuse", "local"] = "refuse"  # exact, and the store does not answer
+
+
+def _limit_alone(given: Any) -> Any:
+    return {"limit": given} if isinstance(given, str) else given
+
+
 class Rule(Table):
     """``[[resource.NAME.rule]]``: selectors, then requirements."""
 
@@ -207,6 +236,11 @@ class Rule(Table):
     roles: tuple[str, ...] = ()
     claims: dict[str, str | int | float | bool] = Field(default_factory=dict)
     confirm: Flag | Literal["other"] | None = None  # None: as the reviewed list of tools has it
+    when: str | None = None  # CEL (``mcp.condition``)
+    arguments_schema: dict[str, Any] | None = Field(default=None, alias="schema")  # JSON Schema 2020-12
+    schema_file: Path | None = None  # the same; ``load`` puts its content into ``schema``
+    sensitive: Sensitive | None = None  # adds to the resource's
+    rate: Annotated[Rate, BeforeValidator(_limit_alone)] | None = None
     auth: Literal["required", "optional", "none"] = "required"
     enforce: Literal[True, "shadow"] = True
 
@@ -260,6 +294,7 @@ class Resource(Table):
     identity: dict[str, str] = Field(default_factory=lambda: dict(IDENTITY))
     forward_identity: Literal["headers", "jwt", "both"] = "headers"
     identity_audience: str | None = None  # of the jwt; None: the identifier
+    sensitive: Sensitive | None = None  # what is looked for in arguments, under every rule
     rule: tuple[Rule, ...] = ()
 
     @model_validator(mode="before")
@@ -300,6 +335,7 @@ class Config(Table):
     apikeys: ApiKeys = Field(default_factory=ApiKeys)
     issuer: tuple[Issuer, ...] = ()
     caller: tuple[Caller, ...] = ()
+    sensitive: tuple[Pattern, ...] = ()
     resource: dict[Name, Resource] = Field(default_factory=dict)
     reviewed: dict[Name, dict[str, bool]] = Field(
         default_factory=dict

@@ -18,7 +18,6 @@ _KEYS: Final = {
     ("issuer", "*", "preset"): "set algorithms, scope_claims, role_claims and typ yourself",
     ("caller", "*", "client_cert"): "use secret_file",
     ("resource", "*", "upstream"): _GUARD,
-    ("resource", "*", "rule", "*", "when"): "use scopes, roles and claims",
 }
 
 

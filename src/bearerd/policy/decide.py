@@ -10,7 +10,7 @@ Which refusal comes first is a question of who learns what (contracts, section 4
 4. 401 for a good token that is not for this resource: issuer, audience, lifetime, proof of possession.
 5. 503 where the view of the revocations is too old: the token may be revoked, so its bearer is not yet to be told more.
 6. 403, only now, for the holder of a good token: no rule or a narrowly missed one, a spoofed identity header, scopes
-   (all that are needed in one challenge), then roles and claims.
+   (all that are needed in one challenge), then roles and claims, then what is asked of the call itself (``demands``).
 
 ``access_token`` in the query is judged here (3), and not by the faces, so that no face forgets it, ``none`` rules are
 exempt, and the answer says nothing of whether the token in the header is good.
@@ -24,7 +24,7 @@ import math
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
-from bearerd.policy import cacheable, scopes, staleness
+from bearerd.policy import cacheable, demands, scopes, staleness
 from bearerd.policy.rules import Selected
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.store.entries import API_KEYS
@@ -123,20 +123,20 @@ def _enforced(
     if isinstance(selected, Refusal):
         return _refuse(resource, selected)
     if not selected.needs_credential:
-        return _open(resource, selected, request, state)
+        return _open(resource, selected, request, now, state)
     if selected.token_in_query:
         in_query = Refusal(Code.AMBIGUOUS_CREDENTIALS, "access_token in the query (RFC 6750 section 2.3)")
         return _refuse(resource, in_query, selected.rule)
     if isinstance(subject, Refusal):
         return _refuse(resource, subject, selected.rule)
     if subject is None:
-        return _nobody(resource, selected, request)
+        return _nobody(resource, selected, request, now)
     refusal = (
         _judge_token(resource, subject)
         or _judge_proof(subject)
         or _judge_view(resource, subject, now, state)
         or selected.refusal
-        or _judge_use(resource, selected.rule, subject)
+        or _judge_use(resource, selected.rule, subject, request, now)
     )
     if refusal is not None:
         return _refuse(resource, refusal, selected.rule)
@@ -152,25 +152,25 @@ def _enforced(
         claims=subject.claims.apart(),
         headers_add=told.headers,
         headers_remove=resource.identity.names,
-        would_refuse=_would_refuse(resource, selected, subject),
+        would_refuse=_would_refuse(resource, selected, subject, request, now),
         reuse=_reuse(resource, selected, subject, now, state, end, told),
     )
 
 
-def _open(resource: Resource, selected: Selected, request: Request, state: State) -> Decision:
+def _open(resource: Resource, selected: Selected, request: Request, now: Now, state: State) -> Decision:
     """A ``none`` rule or a preflight.  The same answer for every request that comes here, unless shadows have a say."""
     if selected.refusal is not None:
         return _refuse(resource, selected.refusal, selected.rule)
     counted: tuple[WouldRefuse, ...] = ()
     if not _has_authorization(request):  # with one, nobody knows: it is not looked at
-        counted = _would_refuse(resource, selected, None)
+        counted = _would_refuse(resource, selected, None, request, now)
     forever = Reuse(
         resource.name, selected.index, resource.generation, 0, state.revocation_sequence, -math.inf, math.inf, math.inf
     )
     return _allow_nobody(resource, selected.rule, counted, forever if selected.plain else None)
 
 
-def _nobody(resource: Resource, selected: Selected, request: Request) -> Decision:
+def _nobody(resource: Resource, selected: Selected, request: Request, now: Now) -> Decision:
     """No Authorization field: anonymous under an ``optional`` rule, else challenged."""
     rule = selected.rule
     if _has_authorization(request):  # a mistake of the caller's: there is a credential, and nobody verified it
@@ -179,7 +179,7 @@ def _nobody(resource: Resource, selected: Selected, request: Request) -> Decisio
         return _refuse(resource, Refusal(Code.MISSING_TOKEN), rule)
     if selected.refusal is not None:
         return _refuse(resource, selected.refusal, rule)
-    return _allow_nobody(resource, rule, _would_refuse(resource, selected, None), None)
+    return _allow_nobody(resource, rule, _would_refuse(resource, selected, None, request, now), None)
 
 
 def _allow_nobody(
@@ -260,20 +260,20 @@ def _judge_view(resource: Resource, verified: Verified, now: Now, state: State) 
     return Refusal(Code.STALE_STATE, f"the view is {age:.1f} s old, more than {limit:.0f} s")
 
 
-def _judge_use(resource: Resource, rule: Rule | None, verified: Verified) -> Refusal | None:
+def _judge_use(resource: Resource, rule: Rule | None, verified: Verified, request: Request, now: Now) -> Refusal | None:
     """The requirements: scopes first, for they can be mended by asking for another token."""
     needed = resource.scopes if rule is None else rule.scopes
     missing = scopes.missing(needed, verified.scopes, resource.implied)
     if missing:
         return Refusal(Code.INSUFFICIENT_SCOPE, f"missing: {' '.join(missing)}")
     if rule is None:
-        return None
+        return demands.unmet(resource, rule, request, verified, now)
     if rule.roles and rule.roles.isdisjoint(verified.roles):
         return Refusal(Code.FORBIDDEN, f"none of the roles {', '.join(sorted(rule.roles))}")
     for path, wanted in rule.claims:
         if not _holds(paths.at(verified.claims, path), wanted):
             return Refusal(Code.FORBIDDEN, f"the claim {path} does not hold what the rule asks for")
-    return None
+    return demands.unmet(resource, rule, request, verified, now)
 
 
 def _holds(value: object, wanted: str | float | bool) -> bool:
@@ -293,13 +293,15 @@ def _equal(value: object, wanted: str | float | bool) -> bool:
 # ---- shadow ----
 
 
-def _would_refuse(resource: Resource, selected: Selected, verified: Verified | None) -> tuple[WouldRefuse, ...]:
+def _would_refuse(
+    resource: Resource, selected: Selected, verified: Verified | None, request: Request, now: Now
+) -> tuple[WouldRefuse, ...]:
     """What the shadow rules in front of an allow would have refused: what enforcing them would break."""
     found = []
     for rule in selected.shadows:
         refusal: Refusal | None = None
         if verified is not None and not rule.open:
-            refusal = _judge_use(resource, rule, verified)
+            refusal = _judge_use(resource, rule, verified, request, now)
         elif verified is None and rule.auth == "required" and not rule.open:
             refusal = Refusal(Code.MISSING_TOKEN)
         if refusal is not None:
@@ -337,7 +339,8 @@ def _reuse(
     """Only an allow that follows from (resource, rule, token) alone, and no longer than token, keys, view and what the
     upstream is told are good.
     """
-    if not selected.plain or (selected.rule is not None and selected.rule.settles):
+    rule = selected.rule
+    if not selected.plain or (resource.sensitive.blocks if rule is None else rule.settles):
         return None
     if staleness.age(resource, now, state) < state.view_age(
         now

@@ -11,7 +11,7 @@ from bearerd._native import rules as native
 from bearerd._native.hosts import Hosts
 from bearerd.config import audience
 from bearerd.mcp import globs
-from bearerd.policy import login, operations, origin, scopes
+from bearerd.policy import login, operations, origin, scopes, terms
 from bearerd.policy.identity import Identity, claim_paths
 from bearerd.policy.signed import Signatory, Upstream
 from bearerd.request import API_KEY
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bearerd.config import model
+    from bearerd.mcp.condition import Condition
+    from bearerd.mcp.detectors import Detector
+    from bearerd.mcp.redact import Watched
+    from bearerd.mcp.schema import Schema
     from bearerd.policy.operations import Guard
+    from bearerd.policy.terms import Budget
     from bearerd.verify.verified import Verified
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
@@ -44,6 +49,10 @@ class Rule:
     prompt: tuple[str, ...] | None = None
     mcp: tuple[str, ...] | None = None
     confirm: bool | Literal["other"] = False  # by the rule, or by the reviewed list of tools
+    when: Condition | None = None
+    schema: Schema | None = None  # of a tool's arguments
+    rate: Budget | None = None
+    sensitive: Watched = terms.NOTHING  # the resource's and its own
 
     @property
     def open(self) -> bool:
@@ -53,7 +62,7 @@ class Rule:
     @property
     def settles(self) -> bool:
         """Whether an allow has to be settled first (``policy.settle``); then no answer may be given again."""
-        return bool(self.confirm)
+        return bool(self.confirm) or self.rate is not None
 
     @property
     def of_operations(self) -> bool:
@@ -61,9 +70,20 @@ class Rule:
         return any(patterns is not None for patterns in (self.tool, self.resource, self.prompt, self.mcp))
 
     @property
+    def particular(self) -> bool:
+        """Whether a decision depends on more of the request than that this rule matches it: none is given again."""
+        return self.when is not None or self.schema is not None or self.sensitive.blocks
+
+    @property
+    def reads_request(self) -> bool:
+        """Whether its condition reads method, path or host."""
+        return self.when is not None and self.when.reads_request
+
+    @property
     def constrained(self) -> bool:
         """Whether it depends on method or path of the request, or on what it asks of an MCP server."""
-        return self.methods is not None or self.path is not None or self.preflight or self.of_operations
+        selects = self.methods is not None or self.path is not None or self.preflight or self.of_operations
+        return selects or self.reads_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +127,10 @@ class Resource:
     guard: Guard | None  # over ``enforced``, where these select what is asked of an MCP server
     shadow_guards: tuple[Guard | None, ...]  # over ``shadows``, each by itself
     body_at: frozenset[str]  # the gateways that show what is asked in the body
-    constrained: bool  # an enforced rule selects by method or path
-    has_paths: bool  # an enforced rule selects by path
+    constrained: bool  # an enforced rule selects by method or path, or asks for them
+    has_paths: bool  # an enforced rule selects by path, or asks for it
     credentials: frozenset[str] = frozenset({"jwt"})  # "jwt", "apikey"
+    sensitive: Watched = terms.NOTHING  # looked for in arguments, also where there are no rules
 
     def takes(self, credential: bytes) -> bool:
         """Whether it is of a kind that may be shown here: asked before anything is looked up or verified for it."""
@@ -136,9 +157,10 @@ class Policy:
         self.generation = generation
         self.limits = config.limits
         self.signatory = None if told is None else Signatory(told, config.limits.identity_tokens)
+        own = terms.detectors(config.sensitive)
         self.resources: Mapping[str, Resource] = MappingProxyType(
             {
-                name: _resource(name, table, config.issuer, generation, self.signatory, config.reviewed.get(name))
+                name: _resource(name, table, config, generation, self.signatory, own)
                 for name, table in config.resource.items()
             }
         )
@@ -171,13 +193,13 @@ def metadata_url(identifier: str | None) -> str | None:
 def _resource(
     name: str,
     table: model.Resource,
-    issuers: Sequence[model.Issuer],
+    config: model.Config,
     generation: int,
     signatory: Signatory | None,
-    reviewed: Mapping[str, bool] | None = None,
+    own: Mapping[str, Detector],
 ) -> Resource:
-    configured = table.audiences
-    rules = tuple(_rule(index, rule, table.scopes) for index, rule in enumerate(table.rule))
+    configured, reviewed = table.audiences, config.reviewed.get(name)
+    rules = tuple(_rule(index, rule, name, table, own) for index, rule in enumerate(table.rule))
     told = tuple(zip(rules, table.rule, strict=True))
     enforced = tuple(
         part for rule, said in told if said.enforce != "shadow" for part in _parts(rule, reviewed, said.confirm)
@@ -190,7 +212,7 @@ def _resource(
         identifier=table.identifier,
         audience=audience.accepted(configured),
         spoken_audience=table.identifier or next(iter(configured), None),
-        issuers=MappingProxyType(_accepted(table, issuers)),
+        issuers=MappingProxyType(_accepted(table, config.issuer)),
         scopes=tuple(dict.fromkeys(table.scopes)),
         implied=scopes.implied_by(table.scope_implies),
         origins=origin.allowed(table),
@@ -200,7 +222,7 @@ def _resource(
         shadow=table.enforce == "shadow",
         gateways=frozenset(table.gateways),
         metadata_url=metadata_url(table.identifier),
-        described=Described(table.title, table.documentation, _server(table, issuers)),
+        described=Described(table.title, table.documentation, _server(table, config.issuer)),
         login=login.made(table),
         identity=_identity(name, table, signatory),
         rules=rules,
@@ -211,8 +233,9 @@ def _resource(
         shadow_guards=tuple(operations.guard([rule]) for rule in shadows),
         body_at=frozenset({"envoy", "grpc"} if table.mcp_body == "required" else ()),
         constrained=any(rule.constrained for rule in enforced),
-        has_paths=any(rule.path is not None for rule in enforced),
         credentials=frozenset(table.credentials),
+        has_paths=any(rule.path is not None or rule.reads_request for rule in enforced),
+        sensitive=terms.watched(table.sensitive, own=own),
     )
 
 
@@ -226,14 +249,14 @@ def _identity(name: str, table: model.Resource, signatory: Signatory | None) -> 
     return Identity(table.identity, table.client_headers, upstream, plain=table.forward_identity == "both")
 
 
-def _rule(index: int, rule: model.Rule, scopes: Sequence[str]) -> Rule:
+def _rule(index: int, rule: model.Rule, name: str, table: model.Resource, own: Mapping[str, Detector]) -> Rule:
     return Rule(
         index=index,
         methods=rule.methods,
         path=rule.path,
         preflight=rule.preflight,
         auth=rule.auth,
-        scopes=tuple(dict.fromkeys((*scopes, *rule.scopes))),
+        scopes=tuple(dict.fromkeys((*table.scopes, *rule.scopes))),
         roles=frozenset(rule.roles),
         claims=tuple(rule.claims.items()),
         tool=rule.tool,
@@ -241,6 +264,10 @@ def _rule(index: int, rule: model.Rule, scopes: Sequence[str]) -> Rule:
         prompt=rule.prompt,
         mcp=rule.mcp,
         confirm=rule.confirm or False,
+        when=terms.condition_of(rule, table),
+        schema=terms.schema_of(rule),
+        rate=terms.budget_of(rule, name),
+        sensitive=terms.watched(table.sensitive, rule.sensitive, own=own),
     )
 
 

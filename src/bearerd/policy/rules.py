@@ -58,7 +58,8 @@ class Selected(NamedTuple):
 
         Only then does a decision carry ``reuse``, and only for a request that is plain, too, may it be used again.
         """
-        return not (self.shadows or self.refusal or self.spoofed or self.token_in_query)
+        particular = self.rule is not None and self.rule.particular
+        return not (particular or self.shadows or self.refusal or self.spoofed or self.token_in_query)
 
 
 def select_rule(resource: Resource, request: Request) -> Selected | Refusal:

@@ -57,7 +57,7 @@ class Terms:
 
 def dump(config: Config) -> dict[str, Any]:
     """A configuration as it goes over a channel; ``Config.model_validate`` reads it back."""
-    return config.model_dump(mode="json")
+    return config.model_dump(mode="json", by_alias=True)
 
 
 def launch(page: Page, listeners: Listeners, profile: str) -> tuple[subprocess.Popen[bytes], socket.socket]:

@@ -55,6 +55,10 @@ class Names:
         """The hash that holds an issuer's shared key set."""
         return f"{self.prefix}keys:{_digest(issuer)}"
 
+    def rate(self, digest: str) -> str:
+        """The hash that holds a fleet's budget of one principal under one rule."""
+        return f"{self.prefix}rate:{digest}"
+
     def fetch(self, issuer: str) -> str:
         """The fetch lease of an issuer's key set."""
         return f"{self.prefix}fetch:{_digest(issuer)}"
