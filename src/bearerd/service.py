@@ -38,7 +38,7 @@ from bearerd.issuers.refresh import Refresher
 from bearerd.issuers.registry import Issuers
 from bearerd.loops import Loops
 from bearerd.policy.resource import Policy
-from bearerd.rates.settler import Rates
+from bearerd.rates.settler import Rates, follow_all
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store.archive import Archive
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS: Final = 1.0  # how often gauges are brought up to date
 READY_SECONDS: Final = 0.02  # between two looks at whether this process is ready
 RESTART_SECONDS: Final = 1.0  # between two looks at what the store can do
-
 _LOGGER: Final = logging.getLogger("bearerd.service")
 
 
@@ -182,8 +181,7 @@ class Service:
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.documents: Final = Documents(self._passed_on, limits)
-        self.rates: Final = Rates(limits.rate_buckets, limits.max_waiting)
-        self.settlers: tuple[Settler, ...] = (self.rates,)  # asked in this order
+        self.settlers: tuple[Settler, ...] = (Rates(limits.rate_buckets, limits.max_waiting),)  # asked in this order
         self.writer: Writer | None = None
         self.writer_problem = "the store has not been reached yet"  # while there is none
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
@@ -306,7 +304,6 @@ class Service:
             store_is_ours=self._store_is_ours,
             observe=lambda seconds: self.metrics.observe(seconds, "bearerd_revocation_propagation_seconds"),
         )
-
         self.lease = sync.lease
 
         async def leave() -> None:
@@ -325,7 +322,7 @@ class Service:
         self.apikeys.join(client)
         self._loops.at_the_end(self.apikeys.close)
         self._loops.begin("apikeys", self.apikeys.run)
-        self._loops.begin("rates", lambda: self.rates.follow(client))
+        self._loops.begin("rates", lambda: follow_all(self.settlers, client))
         self._loops.begin("writer", lambda: self._find_writer(client, sync))
         return Shared(client, config.limits.max_key_set_bytes)
 

@@ -20,7 +20,7 @@ from bearerd.rates.fleet import AT_ONCE, Ask, Fleet
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bearerd.decision import Now
     from bearerd.policy.resource import Resource, Rule
@@ -128,3 +128,8 @@ def _principal(verified: Verified) -> tuple[str, ...]:
     if verified.subject:
         return verified.issuer, "sub", verified.subject
     return verified.issuer, "client", verified.client or ""
+
+
+async def follow_all(settlers: Iterable[object], client: Client) -> None:
+    """Whichever of them keeps budgets; for ever."""
+    await asyncio.gather(*(settler.follow(client) for settler in settlers if isinstance(settler, Rates)))
