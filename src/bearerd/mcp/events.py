@@ -1,0 +1,68 @@
+"""Server-sent events: a stream of bytes cut into whole events, which can be read, changed and written again.
+
+MCP servers may answer a POST with such a stream, and what a client resumes is one (WHATWG HTML, section 9.2.6).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MEDIA_TYPE: Final = "text/event-stream"
+
+_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r(?!\n)|\r\n\n|\n\r\n|\n\r(?!\n)|\r\n\r(?=[^\n])")
+_LINE: Final = re.compile(rb"\r\n|\n|\r")
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class TooLong(Exception):
+    """An event without an end, or one that is longer than may be kept."""
+
+
+class Events:
+    """Cuts a stream: each call of ``feed`` returns the events that are whole by then, as bytes with their end."""
+
+    def __init__(self, most: int) -> None:
+        """``most``: bytes of one event."""
+        self._most = most
+        self._kept = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Raises TooLong."""
+        self._kept += data
+        whole, start = [], 0
+        for end in _END.finditer(self._kept):
+            if end.end() == len(self._kept) and end.group().endswith(b"\r"):
+                break  # a line feed may yet belong to it
+            whole.append(self._kept[start : end.end()])
+            start = end.end()
+        self._kept = self._kept[start:]
+        if len(self._kept) > self._most or any(len(event) > self._most for event in whole):
+            raise TooLong
+        return whole
+
+    def rest(self) -> bytes:
+        """What was begun and not ended; a client ignores it, for it is no event."""
+        kept, self._kept = self._kept, b""
+        return kept
+
+
+def data_of(event: bytes) -> bytes | None:
+    """The event's data, its lines joined; None where it has none (a comment, a bare ``id``)."""
+    lines = [value for name, value in _fields(event) if name == b"data"]
+    return b"\n".join(lines) if lines else None
+
+
+def with_data(event: bytes, data: bytes) -> bytes:
+    """The same event with other data; its id, type and retry stay, so that a client can resume from it as before."""
+    kept = [name + b": " + value for name, value in _fields(event) if name in (b"id", b"event", b"retry")]
+    return b"\n".join([*kept, *(b"data: " + line for line in _LINE.split(data))]) + b"\n\n"
+
+
+def _fields(event: bytes) -> list[tuple[bytes, bytes]]:
+    found = []
+    for line in _LINE.split(event.removeprefix(_BOM)):
+        name, _, value = line.partition(b":")
+        if name:
+            found.append((name, value.removeprefix(b" ")))
+    return found

@@ -1,0 +1,56 @@
+"""Server-sent events: however a stream is cut, the same events come out, and what is not changed goes on as it came."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bearerd.mcp.events import Events, TooLong, data_of, with_data
+
+STREAM = b": hello\n\nid: 1\nevent: message\ndata: {\ndata: }\n\ndata:x\r\n\r\ndata: y\r\rid\n\n"
+WHOLE = [b": hello\n\n", b"id: 1\nevent: message\ndata: {\ndata: }\n\n", b"data:x\r\n\r\n", b"data: y\r\r", b"id\n\n"]
+
+
+def cut(stream: bytes, places: list[int], most: int = 1000) -> list[bytes]:
+    events, found, edges = Events(most), [], [0, *sorted(places), len(stream)]
+    for start, end in zip(edges, edges[1:], strict=False):
+        found += events.feed(stream[start:end])
+    assert events.rest() == b""
+    return found
+
+
+@given(st.lists(st.integers(0, len(STREAM))))
+def test_however_it_arrives_the_same_events_come_out(places: list[int]) -> None:
+    assert cut(STREAM, places) == WHOLE
+
+
+@given(st.lists(st.integers(0, 26)))
+def test_a_line_ends_in_three_ways_and_two_of_them_end_an_event(places: list[int]) -> None:
+    stream = b"data: a\r\n\ndata: b\n\r\ndata: c"
+    events, found, edges = Events(100), [], [0, *sorted(places), len(stream)]
+    for start, end in zip(edges, edges[1:], strict=False):
+        found += events.feed(stream[start:end])
+    assert found == [b"data: a\r\n\n", b"data: b\n\r\n"]
+    assert events.rest() == b"data: c"
+
+
+def test_data_is_its_lines_joined() -> None:
+    assert [data_of(event) for event in WHOLE] == [None, b"{\n}", b"x", b"y", None]
+    assert data_of(b"\xef\xbb\xbfdata: z\n\n") == b"z"
+    assert data_of(b"data\n\n") == b""
+    assert data_of(b"data:  two\n\n") == b" two"  # one space is the separator's
+
+
+def test_other_data_stands_under_the_same_id() -> None:
+    assert with_data(WHOLE[1], b"[]") == b"id: 1\nevent: message\ndata: []\n\n"
+    assert with_data(b"retry: 5\r\ndata: a\r\nother: b\r\n\r\n", b"1\n2") == b"retry: 5\ndata: 1\ndata: 2\n\n"
+    assert data_of(with_data(WHOLE[1], b"a\r\nb")) == b"a\nb"
+
+
+def test_an_event_that_is_too_long_ends_it_whether_it_has_ended_or_not() -> None:
+    assert Events(10).feed(b"data: 12\n\n") == [b"data: 12\n\n"]
+    with pytest.raises(TooLong):
+        Events(10).feed(b"data: 123\n\n")
+    with pytest.raises(TooLong):
+        Events(10).feed(b"data: 123456")
