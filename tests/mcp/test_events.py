@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ WHOLE = [b": hello\n\n", b"id: 1\nevent: message\ndata: {\ndata: }\n\n", b"data:
 
 def cut(stream: bytes, places: list[int], most: int = 1000) -> list[bytes]:
     events, found, edges = Events(most), [], [0, *sorted(places), len(stream)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         found += events.feed(stream[start:end])
     assert events.rest() == b""
     return found
@@ -29,7 +31,7 @@ def test_however_it_arrives_the_same_events_come_out(places: list[int]) -> None:
 def test_a_line_ends_in_three_ways_and_two_of_them_end_an_event(places: list[int]) -> None:
     stream = b"data: a\r\n\ndata: b\n\r\ndata: c"
     events, found, edges = Events(100), [], [0, *sorted(places), len(stream)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         found += events.feed(stream[start:end])
     assert found == [b"data: a\r\n\n", b"data: b\n\r\n"]
     assert events.rest() == b"data: c"

@@ -48,8 +48,9 @@ class Unreadable(Exception):
 
 
 def shown(message: bytes, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> bytes:
-    """A message of the server's, with only those of its listed tools that ``keep`` returns; any other as it came.
+    """A message of the server's, with only those of its listed tools that ``keep`` returns; one without tools as it came.
 
+    A list is written anew also where all of it is kept: of a member that stands there twice, a client might read the other.
     Raises Unreadable for what is no JSON, and for a list of tools that cannot be read.
     """
     try:

@@ -23,8 +23,7 @@ PATIENCE: Final = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, soc
 """A tool may take as long as it takes, and a stream may be silent for hours; the client's leaving ends both."""
 
 _HOP: Final = frozenset(
-    [b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"]
-    + [b"trailer", b"transfer-encoding", b"upgrade"]
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
 )  # RFC 9110 section 7.6.1
 _OURS: Final = frozenset([b"host", b"content-length", b"authorization", b"accept-encoding", b"expect"])
 # A challenge of the server's own would send the client to an authorization server that nobody here has named.
