@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bearerd.mcp.events import Events, TooLong, data_of, with_data
+from bearerd.mcp.events import Events, TooLong, message_of, with_data
 
 STREAM = b": hello\n\nid: 1\nevent: message\ndata: {\ndata: }\n\ndata:x\r\n\r\ndata: y\r\rid\n\n"
 WHOLE = [b": hello\n\n", b"id: 1\nevent: message\ndata: {\ndata: }\n\n", b"data:x\r\n\r\n", b"data: y\r\r", b"id\n\n"]
@@ -38,16 +38,19 @@ def test_a_line_ends_in_three_ways_and_two_of_them_end_an_event(places: list[int
 
 
 def test_data_is_its_lines_joined() -> None:
-    assert [data_of(event) for event in WHOLE] == [None, b"{\n}", b"x", b"y", None]
-    assert data_of(b"\xef\xbb\xbfdata: z\n\n") == b"z"
-    assert data_of(b"data\n\n") == b""
-    assert data_of(b"data:  two\n\n") == b" two"  # one space is the separator's
+    assert [message_of(event) for event in WHOLE] == [None, b"{\n}", b"x", b"y", None]
+    assert message_of(b"\xef\xbb\xbfdata: z\n\n") == b"z"
+    assert message_of(b"data\n\n") == b""
+    assert message_of(b"event: endpoint\ndata: /messages\n\n") is None
+    assert message_of(b"event: endpoint\nevent: message\ndata: 1\n\n") == b"1"  # the last one counts
+    assert message_of(b"event:\ndata: 1\n\n") == b"1"
+    assert message_of(b"data:  two\n\n") == b" two"  # one space is the separator's
 
 
 def test_other_data_stands_under_the_same_id() -> None:
     assert with_data(WHOLE[1], b"[]") == b"id: 1\nevent: message\ndata: []\n\n"
     assert with_data(b"retry: 5\r\ndata: a\r\nother: b\r\n\r\n", b"1\n2") == b"retry: 5\ndata: 1\ndata: 2\n\n"
-    assert data_of(with_data(WHOLE[1], b"a\r\nb")) == b"a\nb"
+    assert message_of(with_data(WHOLE[1], b"a\r\nb")) == b"a\nb"
 
 
 def test_an_event_that_is_too_long_ends_it_whether_it_has_ended_or_not() -> None:

@@ -47,10 +47,15 @@ class Events:
         return kept
 
 
-def data_of(event: bytes) -> bytes | None:
-    """The event's data, its lines joined; None where it has none (a comment, a bare ``id``)."""
-    lines = [value for name, value in _fields(event) if name == b"data"]
-    return b"\n".join(lines) if lines else None
+def message_of(event: bytes) -> bytes | None:
+    """The data of an event of type ``message``, its lines joined; None for any other, a comment, a bare ``id``.
+
+    Messages of the protocol are of that type, which is an event's unless it says otherwise.
+    """
+    fields = _fields(event)
+    lines = [value for name, value in fields if name == b"data"]
+    types = [value for name, value in fields if name == b"event"]
+    return b"\n".join(lines) if lines and (types[-1:] or [b"message"])[0] in (b"message", b"") else None
 
 
 def with_data(event: bytes, data: bytes) -> bytes:

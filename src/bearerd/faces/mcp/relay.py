@@ -1,0 +1,127 @@
+"""A server's answer on its way to the client: passed on as it comes, or looked into where it may list tools.
+
+Nothing is kept that need not be: a stream goes on event by event.  A client that leaves ends the server's work with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from bearerd.faces.mcp.upstream import back
+from bearerd.mcp import events, listing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from bearerd.mcp.listing import Tool
+
+T = TypeVar("T")
+
+LOOK_SECONDS: Final = 1.0  # between two looks at whether the client is still there
+
+_JSON: Final = "application/json"
+_NO_BODY: Final = frozenset({202, 204, 304})
+
+
+class Gone(Exception):
+    """The client has left."""
+
+
+class Unfit(Exception):
+    """The server's answer cannot be passed on."""
+
+
+async def unless_gone(request: web.BaseRequest, awaited: Awaitable[T]) -> T:
+    """Wait for something, as long as the client does.  Raises Gone."""
+    task = asyncio.ensure_future(awaited)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=LOOK_SECONDS)
+            if not task.done() and (request.transport is None or request.transport.is_closing()):
+                raise Gone
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def relay(
+    request: web.BaseRequest,
+    answer: aiohttp.ClientResponse,
+    keep: Callable[[Iterable[Tool]], Iterable[Tool]] | None,
+    most: int,
+) -> web.StreamResponse:
+    """Pass an answer on.  ``keep``: of listed tools, those to be shown; None: this answer lists none.
+
+    ``most``: bytes of a message that is looked into.  Raises Gone, and Unfit while nothing was sent yet.
+    """
+    headers = back(answer.raw_headers)
+    if keep is None or answer.status in _NO_BODY:
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        response.content_length = answer.content_length
+        return await _send(request, response, answer, _as_it_comes(request, answer))
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Unfit("a compressed answer, which was not asked for")
+    if answer.content_type == events.MEDIA_TYPE:
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        return await _send(request, response, answer, _by_event(request, answer, keep, most))
+    if answer.content_type != _JSON:
+        raise Unfit("neither JSON nor a stream of events")
+    message = await unless_gone(request, _whole(answer, most))
+    try:
+        return web.Response(status=answer.status, headers=headers, body=listing.shown(message, keep))
+    except listing.Unreadable as error:
+        raise Unfit(str(error)) from None
+
+
+async def _send(
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    answer: aiohttp.ClientResponse,
+    pieces: AsyncIterator[bytes],
+) -> web.StreamResponse:
+    """From the first byte on there is no other answer: whatever fails then ends the connection, so that it is seen."""
+    if response.content_length is None and answer.status not in _NO_BODY:
+        response.enable_chunked_encoding()
+    await response.prepare(request)
+    try:
+        async for piece in pieces:
+            await response.write(piece)
+        await response.write_eof()
+    except (aiohttp.ClientError, TimeoutError, ConnectionError, events.TooLong, listing.Unreadable):
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _as_it_comes(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    while piece := await unless_gone(request, answer.content.readany()):
+        yield piece
+
+
+async def _by_event(
+    request: web.BaseRequest,
+    answer: aiohttp.ClientResponse,
+    keep: Callable[[Iterable[Tool]], Iterable[Tool]],
+    most: int,
+) -> AsyncIterator[bytes]:
+    cut = events.Events(most)
+    async for piece in _as_it_comes(request, answer):
+        for event in cut.feed(piece):
+            data = events.message_of(event)
+            if not data or (shown := listing.shown(data, keep)) is data:
+                yield event
+            else:
+                yield events.with_data(event, shown)
+
+
+async def _whole(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    read = bytearray()
+    while piece := await answer.content.readany():
+        read += piece
+        if len(read) > most:
+            raise Unfit("an answer longer than may be looked into")
+    return bytes(read)
