@@ -77,6 +77,10 @@ class Names:
         """The hash that holds an API key's record."""
         return f"{self.prefix}apikey:{key_id}"
 
+    def marks(self, review: str) -> str:
+        """The hash of the tools that are not what this review says (``review``: hexadecimal digits)."""
+        return f"{self.prefix}tools:{review}"
+
 
 def _digest(issuer: str) -> str:
     """An issuer as part of a key name: a URL may hold braces or blanks, a digest does not."""
