@@ -36,7 +36,7 @@ FLOORS = (
     ("rates",),
     ("audit", "callers"),
     ("callers",),
-    ("loops",),
+    ("loops", "reviews"),
     ("service",),
     ("flow",),
     ("explain", "api"),

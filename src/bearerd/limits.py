@@ -39,6 +39,13 @@ class Limits(BaseModel):
     max_mcp_body_bytes: int = _limit(
         1024 * 1024, "bytes", "a longer message to an MCP server is bad_request", least=1024, most=1 << 24
     )
+    max_mcp_answer_bytes: int = _limit(
+        4 * 1024 * 1024,
+        "bytes",
+        "a longer list of tools, or event beside one, is not passed on",
+        least=1024,
+        most=1 << 28,
+    )
     max_mcp_depth: int = _limit(32, "levels", "a deeper message to an MCP server is bad_request", least=8, most=256)
     max_grpc_message_bytes: int = _limit(
         256 * 1024, "bytes", "a longer gRPC message ends its call: RESOURCE_EXHAUSTED", least=16 * 1024, most=1 << 24

@@ -27,7 +27,7 @@ NO_RESOURCE: Final = "-"  # no name of a resource begins so
 NO_FACE: Final = "-"  # refused before it came to a face
 NO_CODE: Final = "none"  # the code label of an allow
 
-FACES: Final = ("forward_auth", "ext_authz", "grpc", "introspect", "revoke", "python")
+FACES: Final = ("forward_auth", "ext_authz", "grpc", "mcp", "introspect", "revoke", "python")
 """The ``face`` label.  A resource's decisions are pre-created for the faces that it answers."""
 
 SNAPSHOT_REASONS: Final = (

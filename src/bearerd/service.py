@@ -12,7 +12,7 @@ import logging
 import math
 import platform
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import __version__, log, metrics
@@ -39,6 +39,7 @@ from bearerd.issuers.registry import Issuers
 from bearerd.loops import Loops
 from bearerd.policy.resource import Policy
 from bearerd.rates.settler import Rates, follow_all
+from bearerd.reviews import Reviews
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store.archive import Archive
@@ -167,6 +168,8 @@ class Service:
         self.refused: Final = RefusedTokens(limits.refused_tokens)
         self.view: Final = (OfflineView if offline else View)(limits.max_revocations, self.time)
         self.archive: Final = None if offline else Archive.of(config.store, self.view, data_dir, self._told_snapshot)
+        self.reviews: Final = Reviews(self._renew_policy)
+        self.reviews.follow_those_of(config)
         self.apikeys: Final = Ring(
             self.watch,
             self.generations,
@@ -175,7 +178,7 @@ class Service:
             most_waiting=limits.max_waiting // 4,
         )
         self.apikeys.take(pepper.of(config, data_dir), len(config.issuer))
-        callers, policy = Callers(config), Policy(config, self.generations.config + 1)
+        callers, policy = Callers(config), self._policy(config)
         issuers = Issuers(config, self.generations, self.watch, now=self.time.now)
         self.current = self._assembled(config, policy, callers, issuers)
         self.generations.config = policy.generation
@@ -213,7 +216,7 @@ class Service:
         config = _reloadable(before.config, config)
         try:
             key = _subject_key(config, self.data_dir)
-            policy, callers = Policy(config, self.generations.config + 1), Callers(config)
+            policy, callers = self._policy(config), Callers(config)
             spice = pepper.of(config, self.data_dir)
             issuers = before.issuers.reloaded(config)
             self.apikeys.take(spice, len(issuers))
@@ -222,6 +225,7 @@ class Service:
             self._told_reload(good=False)
             raise
         self.generations.config, self.current = policy.generation, current
+        self.reviews.follow_those_of(config)
         before.policy.forget()
         self.time.hold = clock_hold(config)
         if self._refresher is not None:
@@ -284,6 +288,16 @@ class Service:
         )
         return Current(config, policy, issuers, verifier, callers, self.view, self.apikeys)
 
+    def _policy(self, config: Config) -> Policy:
+        return Policy(self.reviews.reduced(config), self.generations.config + 1)
+
+    def _renew_policy(self) -> None:
+        """The configuration is the same, but something that it named is not (``reviews``)."""
+        before = self.current
+        self.current = replace(before, policy=self._policy(before.config))
+        self.generations.config = self.current.policy.generation
+        before.policy.forget()
+
     def _told_reload(self, *, good: bool) -> None:
         self.metrics.set(float(good), "bearerd_config_last_reload_successful")
         if good:
@@ -323,6 +337,7 @@ class Service:
         self._loops.at_the_end(self.apikeys.close)
         self._loops.begin("apikeys", self.apikeys.run)
         self._loops.begin("rates", lambda: follow_all(self.settlers, client))
+        self._loops.begin("tools", lambda: self.reviews.follow(client))
         self._loops.begin("writer", lambda: self._find_writer(client, sync))
         return Shared(client, config.limits.max_key_set_bytes)
 

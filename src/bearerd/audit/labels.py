@@ -18,6 +18,7 @@ def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...],
         faces = [] if set(resource.gateways).isdisjoint({"nginx", "forwarded"}) else ["forward_auth"]
         faces += ["ext_authz"] if "envoy" in resource.gateways else []
         faces += ["grpc"] if "grpc" in resource.gateways else []
+        faces += ["mcp"] if resource.upstream is not None else []
         faces += ["introspect"] if name in asked else []
         resources[name] = tuple(faces)
     return resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason)

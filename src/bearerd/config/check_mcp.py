@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bearerd.config.model import Resource, Rule
     from bearerd.config.problems import Problems
+    from bearerd.mcp.reviewed import Review
 
 NEEDS_ARGUMENTS: Final[dict[str, Callable[[Rule], bool]]] = {
     "confirm": lambda rule: bool(rule.confirm),
@@ -27,14 +28,14 @@ NEEDS_ARGUMENTS: Final[dict[str, Callable[[Rule], bool]]] = {
 }
 """The keys of a rule that ask for the arguments of a call, and whether one does."""
 
-_OF_MCP: Final = ("mcp_headers", "mcp_body", "tools_file")
+_OF_MCP: Final = ("mcp_headers", "mcp_body", "tools_file", "upstream")
 _BODILESS: Final = ("nginx", "forwarded")
 _BY_CHOICE: Final = ("envoy", "grpc")
 
 
-def check_mcp(resources: Mapping[str, Resource | None], problems: Problems) -> dict[str, dict[str, bool]]:
+def check_mcp(resources: Mapping[str, Resource | None], problems: Problems) -> dict[str, Review]:
     """Each resource by itself.  Returns what the reviewed lists of tools hold, by resource."""
-    found: dict[str, dict[str, bool]] = {}
+    found: dict[str, Review] = {}
     for name, resource in resources.items():
         if resource is None:
             continue
@@ -48,7 +49,7 @@ def check_mcp(resources: Mapping[str, Resource | None], problems: Problems) -> d
         tools = _tools(key, resource, problems)
         if tools is not None:
             found[name] = tools
-        _check_headers(key, resource, tools or {}, problems)
+        _check_headers(key, resource, {} if tools is None else tools.tools, problems)
     return found
 
 
@@ -118,7 +119,7 @@ def _check_places(key: str, resource: Resource, problems: Problems) -> None:
         problems.add(f"{key}.cacheable_for", 'stands beside rules of kind = "mcp"', remedy)
 
 
-def _tools(key: str, resource: Resource, problems: Problems) -> dict[str, bool] | None:
+def _tools(key: str, resource: Resource, problems: Problems) -> Review | None:
     """The reviewed list; None where there is none, or it cannot be used."""
     if resource.tools_file is None:
         return None

@@ -25,6 +25,7 @@ from bearerd.config import (
     check_scopes,
     check_server,
     check_tls,
+    check_upstream,
     environment,
     files,
     reserved,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
     from bearerd.config.model import Listener
     from bearerd.config.tables import Model
+    from bearerd.mcp.reviewed import Review
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 PRODUCTION_DATA_DIR: Final = Path("/var/lib/bearerd")
@@ -147,7 +149,7 @@ class _Draft:
         self.identity = self._table(Identity, tree["identity"], "identity") if "identity" in tree else None
         self.has_identity = "identity" in tree  # be it one with a fault
         self.keys: tuple[str, ...] = ()
-        self.reviewed: dict[str, dict[str, bool]] = {}
+        self.reviewed: dict[str, Review] = {}
         self.issuers = _named(self._tables(Issuer, tree, "issuer"))
         self.callers = self._tables(Caller, tree, "caller")
         self.patterns = self._tables(Pattern, tree, "sensitive")
@@ -173,6 +175,7 @@ class _Draft:
         check_origins.check_origins(self.resources, problems)
         check_cacheable.check_cacheable(self.resources, self.store, problems)
         check_scopes.check_scopes(self.resources, problems)
+        check_upstream.check_upstreams(self.resources, problems)
         self.reviewed = check_mcp.check_mcp(self.resources, problems)
         check_apikeys.check_apikeys(self.apikeys, self.resources, self.store, self.server, problems)
         check_apikeys.check_place(self.apikeys, _data_dir(self.server, self._folder), problems)

@@ -21,6 +21,7 @@ from pydantic import (
 
 from bearerd.config.units import Duration, Span
 from bearerd.limits import Limits
+from bearerd.mcp.reviewed import Review
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -280,6 +281,7 @@ class Resource(Table):
     max_lifetime: Duration | None = None
     mcp_headers: Literal["checked"] | None = None  # the server compares Mcp-* with the body
     mcp_body: Literal["required", "unread"] = "required"  # at Envoy: by what an operation is decided
+    upstream: str | None = None  # where ``/mcp/NAME`` passes on to; None: it is not answered
     tools_file: Path | None = None  # a reviewed answer to tools/list
     gateway: Gateway | tuple[Gateway, ...] | None = None
     hosts: tuple[str, ...] = ()  # whom ``/auth`` chooses it for; without them only its name does
@@ -337,9 +339,7 @@ class Config(Table):
     caller: tuple[Caller, ...] = ()
     sensitive: tuple[Pattern, ...] = ()
     resource: dict[Name, Resource] = Field(default_factory=dict)
-    reviewed: dict[Name, dict[str, bool]] = Field(
-        default_factory=dict
-    )  # what each ``tools_file`` held; no table of the file
+    reviewed: dict[Name, Review] = Field(default_factory=dict)  # what each ``tools_file`` held; no table of the file
 
     @field_validator("issuer", mode="after")
     @classmethod

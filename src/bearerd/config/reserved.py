@@ -17,7 +17,6 @@ _KEYS: Final = {
     ("approvals",): _GUARD,
     ("issuer", "*", "preset"): "set algorithms, scope_claims, role_claims and typ yourself",
     ("caller", "*", "client_cert"): "use secret_file",
-    ("resource", "*", "upstream"): _GUARD,
 }
 
 

@@ -23,6 +23,7 @@ from bearerd.faces import (
 )
 from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
+from bearerd.faces.mcp import proxy
 from bearerd.faces.reply import reply
 from bearerd.flow import Flow
 from bearerd.metrics import NO_FACE
@@ -49,26 +50,33 @@ class Faces:
         self._service = service
         self._flow = Flow(service)
         self._clients = Clients(service, self._flow)
+        self._proxy = proxy.Proxy(service, self._flow)
         self._made_for: Current | None = None
         self._trust = peer.Trust(())
         self._metadata = metadata.Metadata(service.current.policy)
         self._servers = server_metadata.Servers(service.current.policy)
         self._identity_keys = identity_keys.IdentityKeys(service.current.policy)
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def close(self) -> None:
+        """Let go of whatever requests are passed on to."""
+        await self._proxy.close()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises but for cancellation."""
         try:
             made = await self._dispatch(request)
         except Exception as error:  # noqa: BLE001 - fail closed, and without a word of it to the client
             self._service.recorder.fault("a face failed", error)
             made = answer.oauth_error(503, self._unjudged(Code.INTERNAL_ERROR, ""))
+        if isinstance(made, web.StreamResponse):
+            return made
         return web.Response(status=made.status, headers=CIMultiDict(made.headers), body=made.body or None)
 
     def unparsed(self, code: Code, transport: asyncio.Transport | None) -> str:
         """A request that the parser refused: counted and told like any other; returns its id."""
         return self._unjudged(code, peer.of(transport).name)
 
-    async def _dispatch(self, request: web.BaseRequest) -> Answer:
+    async def _dispatch(self, request: web.BaseRequest) -> Answer | web.StreamResponse:
         current = self._current()
         if server.head_size(request) > current.config.limits.max_head_bytes:
             request_id = self._unjudged(Code.HEAD_TOO_LARGE, peer.of_request(request).name)
@@ -77,6 +85,8 @@ class Faces:
         if target.startswith((forward_auth.PREFIX, ext_authz.PREFIX)) or by_host.is_asked(target):
             question = asked.read(await self._seen(request, target, current), current.policy)
             return answer.plain(404) if question is None else await self._decide(question)
+        if target.startswith(proxy.PREFIX):
+            return await self._proxy.answer(request, target)
         bare = target.partition(b"?")[0]
         if (act := _CALLERS.get(bare)) is not None:
             if request.method != "POST":
@@ -167,4 +177,16 @@ def public_runner(service: Service, **more: Any) -> web.ServerRunner:
     faces = Faces(service)
     made = server.Server(faces.handle, **server.settings(service.current.config.limits))
     made.refused = faces.unparsed
-    return web.ServerRunner(made, **more)
+    return _Runner(made, faces, **more)
+
+
+class _Runner(web.ServerRunner):
+    __slots__ = ("_faces",)
+
+    def __init__(self, made: server.Server, faces: Faces, **more: Any) -> None:
+        super().__init__(made, **more)
+        self._faces = faces
+
+    async def cleanup(self) -> None:
+        await super().cleanup()
+        await self._faces.close()

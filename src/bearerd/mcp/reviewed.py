@@ -7,15 +7,33 @@ changes may be lost unless it denies ``destructiveHint``.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import hashlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
+
+from bearerd.mcp import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 
 
-def read(text: bytes) -> dict[str, bool]:
-    """Each tool's name, and whether it is destructive.  Raises ValueError with what is wrong.
+class Review(NamedTuple):
+    """One list, as it was reviewed."""
+
+    tools: dict[str, bool]  # whether each is destructive
+    digests: dict[str, str]  # of all that each says of itself (``mcp.listing``)
+    id: str  # of the file's bytes: whatever is found out about tools since is found out about this review
+
+    def without(self, changed: Container[str]) -> Review:
+        """The same, as if some had never been reviewed."""
+        return self._replace(tools={name: risky for name, risky in self.tools.items() if name not in changed})
+
+
+def read(text: bytes) -> Review:
+    """Raises ValueError with what is wrong.
 
     The text is the whole JSON-RPC response, its result, or the bare list of tools.
     """
@@ -31,12 +49,13 @@ def read(text: bytes) -> dict[str, bool]:
     if not isinstance(tools, list) or not tools:
         raise ValueError('it is no answer to tools/list: {"tools": […]}')
     reviewed: dict[str, bool] = {}
+    digests: dict[str, str] = {}
     for tool in tools:
         name, destructive = _tool(tool)
         if name in reviewed:
             raise ValueError(f'the tool "{name}" is listed twice')
-        reviewed[name] = destructive
-    return reviewed
+        reviewed[name], digests[name] = destructive, canonical.digest(tool)
+    return Review(reviewed, digests, hashlib.sha256(text).hexdigest()[:32])
 
 
 def _tool(tool: Any) -> tuple[str, bool]:

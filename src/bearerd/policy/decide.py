@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
 from bearerd.policy import cacheable, demands, scopes, staleness
-from bearerd.policy.rules import Selected
+from bearerd.policy.rules import Selected, select_rule
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.store.entries import API_KEYS
 from bearerd.verify import hints, paths
@@ -75,6 +75,17 @@ def decide_now(
 def refused(resource: Resource, refusal: Refusal, request: Request, rule: Rule | None = None) -> Decision:
     """The decision for a refusal that arose elsewhere (``overloaded``, ``internal_error``, a settlement under a rule)."""
     return _in_shadow(resource, _refuse(resource, refusal, rule), request)
+
+
+def may_ask(resource: Resource, request: Request, verified: Verified) -> bool:
+    """Whether a good token's holder may ask this as far as its rule's selectors and what the token says go.
+
+    What a call says itself, what it costs, and whether a human must confirm it, is left to the call.
+    """
+    selected = select_rule(resource, request)
+    if isinstance(selected, Refusal) or selected.refusal is not None:
+        return resource.shadow
+    return resource.shadow or _judge_holder(resource, selected.rule, verified) is None
 
 
 def unknown_resource(name: str) -> Decision:
@@ -261,19 +272,24 @@ def _judge_view(resource: Resource, verified: Verified, now: Now, state: State) 
 
 
 def _judge_use(resource: Resource, rule: Rule | None, verified: Verified, request: Request, now: Now) -> Refusal | None:
-    """The requirements: scopes first, for they can be mended by asking for another token."""
+    """The requirements: of whoever asks, then of what is asked."""
+    return _judge_holder(resource, rule, verified) or demands.unmet(resource, rule, request, verified, now)
+
+
+def _judge_holder(resource: Resource, rule: Rule | None, verified: Verified) -> Refusal | None:
+    """Scopes first, for they can be mended by asking for another token."""
     needed = resource.scopes if rule is None else rule.scopes
     missing = scopes.missing(needed, verified.scopes, resource.implied)
     if missing:
         return Refusal(Code.INSUFFICIENT_SCOPE, f"missing: {' '.join(missing)}")
     if rule is None:
-        return demands.unmet(resource, rule, request, verified, now)
+        return None
     if rule.roles and rule.roles.isdisjoint(verified.roles):
         return Refusal(Code.FORBIDDEN, f"none of the roles {', '.join(sorted(rule.roles))}")
     for path, wanted in rule.claims:
         if not _holds(paths.at(verified.claims, path), wanted):
             return Refusal(Code.FORBIDDEN, f"the claim {path} does not hold what the rule asks for")
-    return demands.unmet(resource, rule, request, verified, now)
+    return None
 
 
 def _holds(value: object, wanted: str | float | bool) -> bool:

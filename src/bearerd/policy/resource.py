@@ -126,6 +126,7 @@ class Resource:
     shadows: tuple[tuple[Rule, native.Rules], ...]  # those that do not, each with its own selectors
     guard: Guard | None  # over ``enforced``, where these select what is asked of an MCP server
     shadow_guards: tuple[Guard | None, ...]  # over ``shadows``, each by itself
+    upstream: str | None  # where ``/mcp/NAME`` passes on to
     body_at: frozenset[str]  # the gateways that show what is asked in the body
     constrained: bool  # an enforced rule selects by method or path, or asks for them
     has_paths: bool  # an enforced rule selects by path, or asks for it
@@ -198,7 +199,8 @@ def _resource(
     signatory: Signatory | None,
     own: Mapping[str, Detector],
 ) -> Resource:
-    configured, reviewed = table.audiences, config.reviewed.get(name)
+    configured, review = table.audiences, config.reviewed.get(name)
+    reviewed = None if review is None else review.tools
     rules = tuple(_rule(index, rule, name, table, own) for index, rule in enumerate(table.rule))
     told = tuple(zip(rules, table.rule, strict=True))
     enforced = tuple(
@@ -231,6 +233,7 @@ def _resource(
         shadows=tuple((rule, _matcher(rule)) for rule in shadows),
         guard=operations.guard(enforced, reviewed),
         shadow_guards=tuple(operations.guard([rule]) for rule in shadows),
+        upstream=table.upstream,
         body_at=frozenset({"envoy", "grpc"} if table.mcp_body == "required" else ()),
         constrained=any(rule.constrained for rule in enforced),
         credentials=frozenset(table.credentials),

@@ -101,8 +101,8 @@ def _by_operation(resource: Resource, request: Request) -> tuple[int, Refusal | 
     preflight = next((place for place, rule in enumerate(resource.enforced) if rule.preflight), NONE)
     if preflight != NONE and _selectors(request)[2]:
         return preflight, None
-    if resource.guard is None:
-        return NONE, None
+    if resource.guard is None:  # whoever reads the body all the same passes on nothing that cannot be read
+        return NONE, None if request.misread is None else request.misread.refusal
     if request.misread is not None:
         return NONE, request.misread.refusal
     if request.operation is None and request.method not in (None, "POST"):

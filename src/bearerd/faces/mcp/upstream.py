@@ -13,8 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from bearerd.request import Headers
 
@@ -38,10 +37,8 @@ class Upstream:
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
-    def ask(
-        self, url: str, method: str, headers: CIMultiDict[str], body: bytes
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send a request; entering raises aiohttp.ClientError or TimeoutError.  Redirects are not followed: nobody checked them."""
+    def ask(self, url: str, method: str, headers: CIMultiDict[str], body: bytes) -> Awaitable[aiohttp.ClientResponse]:
+        """Send a request; waiting for it raises aiohttp.ClientError or TimeoutError.  Redirects are not followed: nobody checked them."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),

@@ -1,0 +1,246 @@
+"""``/mcp/NAME``: what is asked is decided by its body, and only what may be asked reaches the server, without the token."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+from support.house import API, House, config, token
+from support.mcp_server import ADD, DROP, McpServer
+
+from bearerd import metrics
+from bearerd.faces.mcp import relay
+from bearerd.mcp import listing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+RULES = [
+    {"tool": ["add", "slow", "new"], "scopes": ["read"]},
+    {"tool": "drop", "scopes": ["admin"]},
+]
+
+
+class Client:
+    """Speaks MCP of 2025-11-25 unless told otherwise."""
+
+    def __init__(self, house: House, session: aiohttp.ClientSession) -> None:
+        self.house, self.session = house, session
+
+    def ask(self, body: Any, method: str = "POST", bearer: str | None = "", **fields: str) -> Any:
+        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        if bearer is not None:
+            headers["Authorization"] = "Bearer " + (bearer or token())
+        headers |= {"MCP-Protocol-Version": "2025-11-25"} | {
+            name.replace("_", "-"): value for name, value in fields.items()
+        }
+        url = f"http://127.0.0.1:{self.house.port}/mcp/api"
+        return self.session.request(method, url, data=body, headers=headers)
+
+    def call(self, tool: str, **more: Any) -> Any:
+        return self.ask(message("tools/call", {"name": tool, "arguments": {}}), **more)
+
+
+def message(method: str, params: Any = None, number: Any = 7) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[McpServer]:
+    async with McpServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as made:
+        yield made
+
+
+def table(server: McpServer, **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "mcp",
+        "identifier": API,
+        "upstream": server.url,
+        "rule": RULES,
+        "forward_identity": "headers",
+    } | more
+
+
+@pytest.fixture
+async def client(server: McpServer, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Client]:
+    async with House(config(tmp_path, resource={"api": table(server)}), tmp_path) as house:
+        yield Client(house, session)
+
+
+async def test_what_may_be_asked_reaches_the_server_byte_for_byte_without_the_token(
+    client: Client, server: McpServer
+) -> None:
+    body = b' {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "add", "arguments": {"a": 1.0}}}\n'
+    async with client.ask(body, Mcp_Session_Id="s1", Connection="X-Drop", X_Drop="1", Cookie="c=1") as reply:
+        assert reply.status == 200
+        assert (await reply.json())["result"] == {"content": []}
+        assert reply.headers["Mcp-Session-Id"] == "s1"
+    ((method, fields, sent),) = server.seen
+    assert (method, sent) == ("POST", body)
+    assert fields["X-Auth-Subject"] == "alice"
+    assert fields["Mcp-Session-Id"] == "s1"
+    assert fields["Host"] == f"127.0.0.1:{server.port}"
+    assert fields["Accept-Encoding"] == "identity"
+    assert not {"Authorization", "X-Drop"} & fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("tool", "bearer", "status", "challenge"),
+    [
+        ("drop", "", 403, 'scope="admin"'),
+        ("other", "", 403, None),
+        ("add", None, 401, "resource_metadata="),
+        ("add", "rubbish", 401, 'error="invalid_token"'),
+    ],
+)
+async def test_what_may_not_does_not(
+    client: Client, server: McpServer, tool: str, bearer: str | None, status: int, challenge: str | None
+) -> None:
+    async with client.call(tool, bearer=bearer) as reply:
+        assert reply.status == status
+        assert (challenge or "") in reply.headers.get("WWW-Authenticate", "")
+        if tool == "other":
+            assert (await reply.json())["id"] == 7
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"{", -32700),
+        (b"[]", -32600),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","name":"drop"}}', -32700),
+        (b"", -32600),
+        (io.BytesIO(b" " * 2_000_000), -32600),
+    ],
+)
+async def test_what_can_be_read_in_two_ways_or_not_at_all_does_not_either(
+    client: Client, server: McpServer, body: Any, error: int
+) -> None:
+    async with client.ask(body) as reply:
+        assert reply.status == 400
+        assert (await reply.json())["error"]["code"] == error
+    assert server.seen == []
+
+
+async def test_also_where_no_rule_looks_at_it(
+    server: McpServer, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    async with House(config(tmp_path, resource={"api": table(server, rule=[])}), tmp_path) as house:
+        async with Client(house, session).ask(b"[]") as reply:
+            assert reply.status == 400
+        async with Client(house, session).call("anything") as reply:
+            assert reply.status == 200
+    assert len(server.seen) == 1
+
+
+async def test_an_identity_of_the_clients_own_is_refused(client: Client, server: McpServer) -> None:
+    async with client.call("add", x_auth_subject="root") as reply:
+        assert reply.status == 403
+    assert server.seen == []
+
+
+async def test_other_methods_and_targets_are_nobodys(client: Client, server: McpServer) -> None:
+    async with client.ask(None, method="PUT") as reply:
+        assert (reply.status, reply.headers["Allow"]) == (405, "POST, GET, DELETE, OPTIONS")
+    base = f"http://127.0.0.1:{client.house.port}"
+    for target, status in (
+        ("/mcp/api/more", 404),
+        ("/mcp/", 404),
+        ("/mcp/other", 401),
+        ("/mcp/api?access_token=x", 401),
+    ):
+        async with client.session.post(base + target, data=message("ping")) as reply:
+            assert reply.status == status, target
+    assert server.seen == []
+
+
+async def test_only_tools_that_may_be_called_are_shown_in_one_answer_and_in_a_stream(
+    client: Client, server: McpServer
+) -> None:
+    async with client.ask(message(listing.METHOD)) as reply:
+        assert [tool["name"] for tool in (await reply.json())["result"]["tools"]] == ["add"]
+    async with client.ask(message(listing.METHOD), bearer=token(scope="read admin")) as reply:
+        assert (await reply.json())["result"]["tools"] == [ADD, DROP]
+    server.streams = True
+    for asking in (client.ask(message(listing.METHOD)), client.ask(None, method="GET")):
+        async with asking as reply:
+            assert reply.content_type == "text/event-stream"
+            text = await reply.text()
+            assert text.startswith(": beat\n\nid: 0\ndata: {")
+            assert '"add"' in text
+            assert '"drop"' not in text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"body": b"{", "content_type": "application/json"},
+        {"body": b'{"result":{"tools":null}}', "content_type": "application/json"},
+        {"body": b"[]", "content_type": "text/html"},
+        {"body": b"[]", "content_type": "application/json", "headers": {"Content-Encoding": "gzip"}},
+        {"body": b" " * 5_000_000, "content_type": "application/json"},
+    ],
+)
+async def test_a_list_that_cannot_be_looked_into_is_not_passed_on(
+    client: Client, server: McpServer, answer: dict[str, Any]
+) -> None:
+    server.answer = web.Response(**answer)
+    async with client.ask(message(listing.METHOD)) as reply:
+        assert reply.status == 502
+
+
+async def test_an_event_that_cannot_be_looked_into_ends_the_stream(client: Client, server: McpServer) -> None:
+    server.answer = web.Response(body=b'data: {"result":{"tools":NaN}}\n\n', content_type="text/event-stream")
+    with pytest.raises(aiohttp.ClientError):
+        async with client.ask(message(listing.METHOD)) as reply:
+            await reply.read()
+
+
+async def test_a_servers_own_challenge_and_redirects_lead_nowhere(client: Client, server: McpServer) -> None:
+    server.answer = web.Response(
+        status=401, headers={"WWW-Authenticate": 'Bearer resource_metadata="https://evil.example"'}
+    )
+    async with client.call("add") as reply:
+        assert (reply.status, reply.headers.get("WWW-Authenticate")) == (401, None)
+    server.answer = web.Response(status=307, headers={"Location": "http://127.0.0.1:1/"})
+    async with client.call("add") as reply:
+        assert (reply.status, reply.headers.get("Location")) == (502, None)
+    assert len(server.seen) == 2
+
+
+async def test_a_server_that_is_not_there_is_502(server: McpServer, client: Client) -> None:
+    await server.__aexit__()
+    async with client.call("add") as reply:
+        assert reply.status == 502
+
+
+async def test_a_client_that_leaves_ends_what_it_asked_for(
+    client: Client, server: McpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "LOOK_SECONDS", 0.01)
+    asking = asyncio.ensure_future(client.call("slow").__aenter__())
+    while not server.seen:
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    await asyncio.wait_for(server.left.wait(), 10)
+
+
+async def test_each_is_counted_under_this_face(client: Client) -> None:
+    async with client.call("add"), client.call("drop"):
+        pass
+    found = metrics.gather([client.house.service.metrics.buffer])
+    assert found[("bearerd_decisions_total", "api", "mcp", "allow", "none")] == (1.0,)
+    assert found[("bearerd_decisions_total", "api", "mcp", "forbid", "insufficient_scope")] == (1.0,)
