@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,7 +83,7 @@ def _asked(upstream: str | None, token_file: str | None) -> list[dict[str, Any]]
 
 def _saved(file: str) -> list[dict[str, Any]]:
     try:
-        text: bytes = click.get_binary_stream("stdin").read() if file == "-" else Path(file).read_bytes()
+        text: bytes = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         found = orjson.loads(text)
     except (OSError, orjson.JSONDecodeError) as error:
         raise Failure(f"{file}: {error}") from None

@@ -159,7 +159,7 @@ async def test_other_methods_and_targets_are_nobodys(client: Client, server: Mcp
     for target, status in (
         ("/mcp/api/more", 404),
         ("/mcp/", 404),
-        ("/mcp/other", 401),
+        ("/mcp/other", 403),
         ("/mcp/api?access_token=x", 401),
     ):
         async with client.session.post(base + target, data=message("ping")) as reply:
