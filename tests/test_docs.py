@@ -109,6 +109,7 @@ def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
         ("[[issuer]]", model.Issuer),
         ("[[caller]]", model.Caller),
         ("[[sensitive]]", model.Pattern),
+        ("[approvals]", model.Approvals),
         ("[resource.NAME]", model.Resource),
         ("[[resource.NAME.rule]]", model.Rule),
     ],

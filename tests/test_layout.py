@@ -19,7 +19,7 @@ MOST_LINES = 400
 # docs/internals.md, from the ground up: a room imports only from floors below its own, or from its own folder.
 FLOORS = (
     ("_native",),
-    ("refusals", "limits"),
+    ("refusals", "limits", "series"),
     ("errors",),
     ("mcp",),
     ("decision", "request"),
@@ -36,7 +36,9 @@ FLOORS = (
     ("rates",),
     ("audit", "callers"),
     ("callers",),
+    ("approvals",),
     ("loops", "reviews"),
+    ("current",),
     ("service",),
     ("flow",),
     ("explain", "api"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from bearerd.refusals import Code, Outcome
+from bearerd.refusals import Approval, Code, Outcome
 
 
 class Now(NamedTuple):
@@ -113,6 +113,7 @@ class Decision:
     reuse: Reuse | None = None
     detail: str = field(default="", compare=False)  # for logs, /v1 and explain only
     hints: tuple[str, ...] = field(default=(), compare=False)  # likewise
+    approval: Approval | None = None  # what is to be waited for, or was used
 
     def __init__(
         self,
@@ -131,6 +132,7 @@ class Decision:
         reuse: Reuse | None = None,
         detail: str = "",
         hints: tuple[str, ...] = (),
+        approval: Approval | None = None,
     ) -> None:
         """What a dataclass would write, in a third of the time: it fills a frozen instance field by field."""
         self.__dict__.update(
@@ -149,4 +151,5 @@ class Decision:
             reuse=reuse,
             detail=detail,
             hints=hints,
+            approval=approval,
         )

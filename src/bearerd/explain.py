@@ -27,10 +27,11 @@ from bearerd.verify.verified import Verified
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bearerd.current import Current
     from bearerd.policy.resource import Resource
     from bearerd.policy.rules import Selected
     from bearerd.request import Request
-    from bearerd.service import Current, Service
+    from bearerd.service import Service
 
 # In the order in which the verifier looks, each with the codes that end there.
 _TOKEN: Final = (
@@ -170,6 +171,7 @@ def _told(service: Service, name: str, request: Request) -> Explanation | Pendin
     decision = decide.decide_now(resource, selected, subject, request, at, current)
     if isinstance(subject, Verified) and isinstance(decision, Decision):
         steps += _use_steps(resource, selected, subject, decision, current, at)
+        steps += _confirm_steps(selected, decision)
     return _decided(steps, decision)
 
 
@@ -190,6 +192,14 @@ def _shown(name: str, value: str) -> str:
 
 
 # ---- steps ----
+
+
+def _confirm_steps(selected: Selected, decision: Decision) -> list[Told]:
+    """What is not tried here: it would ask a human."""
+    if selected.rule is None or not selected.rule.confirm or not decision.allowed:
+        return []
+    who = "another person than the asker" if selected.rule.confirm == "other" else "a human"
+    return [Told("confirmation", None, f"not tried: {who} must approve each call first")]
 
 
 def _of_host(current: Current, host: str | None, target: bytes | None) -> tuple[str | Refusal, Told]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
@@ -19,16 +20,17 @@ from bearerd.issuers.keyset import Miss
 from bearerd.mcp import globs
 from bearerd.policy import decide, rules, settle
 from bearerd.policy.rules import Selected
-from bearerd.refusals import TABLE, Code, Outcome, Refusal
+from bearerd.refusals import TABLE, Approval, Code, Outcome, Refusal
 from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bearerd.current import Current
     from bearerd.decision import Now
     from bearerd.policy.resource import Resource, Rule
     from bearerd.request import Request
-    from bearerd.service import Current, Service
+    from bearerd.service import Service
 
 ROUNDS: Final = 3  # a token may wait for a key set, and then for its kid; nobody waits for ever
 RETRY_AFTER: Final = 1  # seconds
@@ -190,15 +192,17 @@ class Flow:
 
     async def _settled(self, found: Unsettled, request: Request, now: Now, trail: Trail) -> Decision:
         """The allow, once everybody who has a say has had it; a fault among them is the caller's to turn into a refusal."""
-        settlers = self._service.settlers
-        refusal = settle.unconfirmed(found.rule, settlers)
+        settlers, decision = self._service.settlers, found.decision
+        said: Refusal | Approval | None = settle.unconfirmed(found.rule, settlers)
         for settler in settlers:
-            if refusal is None:
-                refusal = await settler.settle(found.resource, found.rule, request, found.verified, now)
-        if refusal is None:
-            return found.decision
-        trail.steps = (Step("settlement", ok=False, detail=_said(refusal)),)
-        return decide.refused(found.resource, refusal, request, found.rule)
+            if not isinstance(said, Refusal):
+                said = await settler.settle(found.resource, found.rule, request, found.verified, now)
+            if isinstance(said, Approval):
+                decision = replace(decision, approval=said)
+        if not isinstance(said, Refusal):
+            return decision
+        trail.steps = (Step("settlement", ok=False, detail=_said(said)),)
+        return decide.refused(found.resource, said, request, found.rule)
 
     def _subject(
         self,

@@ -63,6 +63,18 @@ class Limits(BaseModel):
     rate_buckets: int = _limit(
         100_000, "budgets per worker", "further principals under a rule with rate: overloaded, until one is full again"
     )
+    max_approvals: int = _limit(
+        1_000, "approvals in the fleet", "further calls that need one are rate_limited; never evicted", most=100_000
+    )
+    max_approvals_per_principal: int = _limit(
+        20, "approvals of one subject", "its further calls that need one are rate_limited", most=10_000
+    )
+    max_approval_bytes: int = _limit(
+        32 * 1024,
+        "bytes of canonical arguments",
+        "a call with more, which nobody would read, is forbidden",
+        most=1 << 18,
+    )
     max_revocations: int = _limit(
         2_000_000, "entries", "507, and nothing more is acknowledged; never evicted", least=1000, most=50_000_000
     )

@@ -7,8 +7,6 @@ created at zero, so that a rate over it is right from the first event on.  No la
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -16,6 +14,9 @@ import orjson
 from bearerd._native import counters
 from bearerd.refusals import TABLE as REFUSALS
 from bearerd.refusals import Code, Outcome
+from bearerd.series import FAST, SLOW, Fold, Series
+from bearerd.series import counter as _counter
+from bearerd.series import gauge as _gauge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -52,38 +53,15 @@ HANDSHAKES: Final = (
 )
 """How a TLS handshake ended (``serve.handshakes``)."""
 
-FAST: Final = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
-SLOW: Final = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0)
+APPROVAL_EVENTS: Final = (
+    *("opened", "approved", "denied", "used", "expired"),
+    "repeated",  # passed once more, by the id of the gateway's retry
+    "limited",  # not opened: too many are
+)
+"""What becomes of an approval (``approvals.events``)."""
 
-
-class Fold(StrEnum):
-    """How one series of several processes becomes one."""
-
-    SUM = "sum"
-    LARGEST = "max"
-    SMALLEST = "min"
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """All that is known of one metric."""
-
-    name: str
-    kind: int  # counters.COUNTER, GAUGE or HISTOGRAM
-    help: str
-    labels: tuple[str, ...] = ()
-    fold: Fold = Fold.SUM
-    bounds: tuple[float, ...] = ()  # upper bounds of a histogram's buckets, in the unit of its name
-    hide_zero: bool = False  # an info metric: a set of labels that is no longer true is set to 0
-
-
-def _counter(name: str, about: str, *labels: str) -> Series:
-    return Series(name, counters.COUNTER, about, labels)
-
-
-def _gauge(name: str, about: str, *labels: str, fold: Fold = Fold.LARGEST, hide_zero: bool = False) -> Series:
-    return Series(name, counters.GAUGE, about, labels, fold, hide_zero=hide_zero)
-
+APPROVAL_WEBHOOKS: Final = ("delivered", "failed", "given_up", "dropped")
+"""How telling of one went (``approvals.webhook``)."""
 
 _ROWS: Final = (
     _counter(
@@ -162,6 +140,10 @@ _ROWS: Final = (
         fold=Fold.SMALLEST,
     ),
     _counter("bearerd_tls_handshakes_total", "TLS handshakes; result: ok, or why there was no connection.", "result"),
+    _counter(
+        "bearerd_approvals_total", "What became of approvals that rules with confirm opened.", "resource", "event"
+    ),
+    _counter("bearerd_approval_webhooks_total", "Attempts to tell approvers; result: failed is tried again.", "result"),
     _counter("bearerd_worker_restarts_total", "Workers that ended unasked and were replaced."),
     _counter("bearerd_log_lines_dropped_total", "Log lines that found their reader too slow."),
     _counter("bearerd_decision_lines_suppressed_total", "Refusals counted but not logged (refusal_logs_per_second)."),
@@ -201,11 +183,15 @@ def closed(
         yield "bearerd_snapshot_writes_total", result
     for result in HANDSHAKES:
         yield "bearerd_tls_handshakes_total", result
+    for result in APPROVAL_WEBHOOKS:
+        yield "bearerd_approval_webhooks_total", result
     for reason in SNAPSHOT_REASONS:
         yield "bearerd_snapshot_refused_total", reason
     for resource, faces in resources.items():
         for state in SERVING:
             yield "bearerd_resource_serving", resource, state
+        for event in APPROVAL_EVENTS:
+            yield "bearerd_approvals_total", resource, event
         for face in faces:
             yield "bearerd_decisions_total", resource, face, Outcome.ALLOW, NO_CODE
             for code in _CODES:

@@ -146,6 +146,16 @@ if len(TABLE) != len(Code) or len(_ROWS) != len(Code):  # a duplicate or missing
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Where a human confirms a call, as far as its client may know: of a refusal what to wait for, of an allow what it used."""
+
+    id: str
+    state: str  # "pending", "denied"; "used"
+    url: str | None  # of the page; None: there is none, an operator decides
+    expires_in: int  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """One refusal: its code, and what only logs, ``/v1`` and ``explain`` may show (never a client: a hint is an oracle)."""
 
@@ -153,6 +163,7 @@ class Refusal:
     detail: str = ""
     hints: tuple[str, ...] = ()
     retry_after: int | None = None  # seconds
+    approval: Approval | None = None  # the one thing beside the code that a client is always told: it is its way on
 
     @property
     def row(self) -> Row:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import platform
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import __version__, log, metrics
@@ -23,16 +22,18 @@ from bearerd._native.tokens import TokenCache
 from bearerd.apikeys import pepper
 from bearerd.apikeys.checker import KeyChecker
 from bearerd.apikeys.ring import Ring
+from bearerd.approvals.office import Office
 from bearerd.audit.freshness import Freshness
 from bearerd.audit.health import health
 from bearerd.audit.labels import labels
-from bearerd.audit.recorder import Recorder, subject_key
+from bearerd.audit.recorder import Recorder
+from bearerd.audit.subjects import subject_key_of
 from bearerd.audit.watch import Watch
 from bearerd.callers import Callers
-from bearerd.config import files
-from bearerd.config.effective import RELOADABLE, clock_hold
+from bearerd.config.effective import clock_hold, reloadable
+from bearerd.current import Current
 from bearerd.decision import Pending, Wait
-from bearerd.errors import BearerdError, ConfigError, StoreError
+from bearerd.errors import ConfigError, StoreError
 from bearerd.issuers.documents import Documents
 from bearerd.issuers.refresh import Refresher
 from bearerd.issuers.registry import Issuers
@@ -43,7 +44,6 @@ from bearerd.reviews import Reviews
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store.archive import Archive
-from bearerd.store.entries import API_KEYS
 from bearerd.store.keysets import Shared
 from bearerd.store.revocations import DEFAULT_SLACK, Writer
 from bearerd.store.sync import Sync
@@ -79,52 +79,6 @@ class OfflineView(View):
         return 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """What belongs to one configuration; also the state that ``policy.decide`` asks for."""
-
-    config: Config
-    policy: Policy
-    issuers: Issuers
-    verifier: TokenVerifier
-    callers: Callers
-    view: View
-    apikeys: Ring
-
-    @property
-    def max_staleness(self) -> float:
-        return self.config.store.max_staleness
-
-    @property
-    def available_for(self) -> float:
-        return self.config.store.available_for
-
-    @property
-    def revocation_sequence(self) -> int:
-        return self.view.table.sequence
-
-    def view_age(self, now: Now) -> float:
-        return self.view.age(now)
-
-    def known_age(self, now: Now) -> float:
-        return self.view.known_age(now)
-
-    def record_age(self, key_id: str, now: Now) -> float:
-        return self.apikeys.age(key_id, now)
-
-    def key_generation(self, issuer: str) -> int:
-        if issuer == API_KEYS:
-            return self.apikeys.generation
-        found = self.issuers.find(issuer)
-        return 0 if found is None else found.generation
-
-    def keys_until(self, issuer: str) -> tuple[float, float]:
-        if issuer == API_KEYS:
-            return math.inf, math.inf  # ``record_age`` bounds it
-        found = self.issuers.find(issuer)
-        return (-math.inf, -math.inf) if found is None else found.usable_until
-
-
 class Service:
     """See the module.  Built outside a loop or in it; ``start`` needs one."""
 
@@ -157,7 +111,7 @@ class Service:
             ring_size=limits.decision_ring,
             refusals_per_second=limits.refusal_logs_per_second,
             log_allows=config.server.log_allows,
-            subject_key=_subject_key(config, data_dir),
+            subject_key=subject_key_of(config, data_dir),
         )
         self.watch: Final = Watch(self.metrics)
         self._freshness = Freshness(self.metrics)
@@ -184,7 +138,13 @@ class Service:
         self.generations.config = policy.generation
         self.flights: Final = Flights(self._resolve, limits.max_waiting)
         self.documents: Final = Documents(self._passed_on, limits)
-        self.settlers: tuple[Settler, ...] = (Rates(limits.rate_buckets, limits.max_waiting),)  # asked in this order
+        self.approvals: Final = Office(
+            lambda: self.current.config.approvals, limits, self.metrics, self.recorder.subject, self.time.now
+        )
+        self.settlers: tuple[Settler, ...] = (  # asked in this order: a human is the last
+            Rates(limits.rate_buckets, limits.max_waiting),
+            self.approvals.settler,
+        )
         self.writer: Writer | None = None
         self.writer_problem = "the store has not been reached yet"  # while there is none
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
@@ -213,9 +173,9 @@ class Service:
         What only a restart can change (``config.effective.needs_restart``) stays as it was.
         """
         before = self.current
-        config = _reloadable(before.config, config)
+        config = reloadable(before.config, config)
         try:
-            key = _subject_key(config, self.data_dir)
+            key = subject_key_of(config, self.data_dir)
             policy, callers = self._policy(config), Callers(config)
             spice = pepper.of(config, self.data_dir)
             issuers = before.issuers.reloaded(config)
@@ -319,6 +279,7 @@ class Service:
             observe=lambda seconds: self.metrics.observe(seconds, "bearerd_revocation_propagation_seconds"),
         )
         self.lease = sync.lease
+        self.approvals.join(client, self._loops.begin)
 
         async def leave() -> None:
             with contextlib.suppress(StoreError):
@@ -353,6 +314,7 @@ class Service:
                 continue
             if warning is not None:
                 _LOGGER.warning("the store's durability", extra={"detail": warning})
+            self.approvals.durable(durability)
             self.writer = Writer(
                 sync,
                 max_revocations=self.current.config.limits.max_revocations,
@@ -395,21 +357,3 @@ class Service:
         while True:
             self.sample()
             await asyncio.sleep(SAMPLE_SECONDS)
-
-
-def _reloadable(before: Config, after: Config) -> Config:
-    """The new configuration as far as a running process can take it (``effective.RELOADABLE``)."""
-    names = [key.partition(".")[2] for key in RELOADABLE if key.startswith("server.")]
-    server = before.server.model_copy(update={name: getattr(after.server, name) for name in names})
-    return after.model_copy(update={"server": server, "store": before.store, "limits": before.limits})
-
-
-def _subject_key(config: Config, data_dir: Path) -> bytes | None:
-    if not config.server.hash_subjects:
-        return None
-    try:
-        fleet_key = files.read_secret(config.store.fleet_key_file) if config.store.fleet_key_file else None
-        return subject_key(fleet_key, data_dir)
-    except (OSError, ValueError, BearerdError) as error:
-        why = f"the key for it cannot be kept: {log.told(error)}"
-        raise ConfigError("configuration", [("server.hash_subjects", why, f"let {data_dir} be written")]) from None

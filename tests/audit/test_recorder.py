@@ -14,7 +14,8 @@ from bearerd import metrics
 from bearerd import request as view
 from bearerd.audit import recorder
 from bearerd.audit.record import Step
-from bearerd.audit.recorder import Recorder, Trail, subject_key
+from bearerd.audit.recorder import Recorder, Trail
+from bearerd.audit.subjects import subject_key
 from bearerd.decision import Decision, WouldRefuse
 from bearerd.errors import BearerdError
 from bearerd.refusals import TABLE, Code, Outcome

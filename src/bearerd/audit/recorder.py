@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 import secrets
@@ -14,14 +13,12 @@ from bearerd._native import clock
 from bearerd._native.ring import Burst
 from bearerd.audit.record import Record, Step, traceparent
 from bearerd.audit.ring import Ring
-from bearerd.config import files
 from bearerd.metrics import NO_CODE, NO_RESOURCE
 from bearerd.refusals import Code, Outcome
 from bearerd.verify.verified import token_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from bearerd.decision import Decision
     from bearerd.metrics import Metrics
@@ -167,15 +164,3 @@ class Recorder:
             level = logging.WARNING
         if _LOGGER.isEnabledFor(level):
             log.event(_LOGGER, level, "decision", record.line(self.subject))
-
-
-def subject_key(fleet_key: bytes | None, data_dir: Path) -> bytes:
-    """The key under which subjects are digested: the same for a whole fleet that has a key, else for one machine.
-
-    Without one a digest could be undone by trying every e-mail address, and so it could by whoever chose the key.  Raises
-    OSError, and BearerdError for a file that somebody else could have written, or that holds no key.
-    """
-    if fleet_key is not None:
-        return hashlib.sha256(b"bearerd-subject-1\0" + fleet_key).digest()
-    key = files.own_key(data_dir / "subject.key")
-    return hashlib.sha256(b"bearerd-subject-1\0" + key).digest()

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from bearerd.config import (
     addresses,
     check_apikeys,
+    check_approvals,
     check_cacheable,
     check_discovery,
     check_grpc,
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from bearerd.config.model import Config, Issuer, Resource
 
 MASK: Final = "***"
-_ON_ONE_LINE: Final = frozenset({"identity", "claims", "jwks", "scope_implies", "schema", "sensitive", "rate"})
+_ON_ONE_LINE: Final = frozenset(
+    {"identity", "claims", "jwks", "scope_implies", "schema", "sensitive", "rate", "approvers"}
+)
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
 
 RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects", "server.tls"})
@@ -179,6 +182,13 @@ def clock_hold(config: Config) -> float:
     return config.store.revocation_retention + max((issuer.leeway for issuer in config.issuer), default=0.0)
 
 
+def reloadable(before: Config, after: Config) -> Config:
+    """The new configuration as far as a running process can take it (``effective.RELOADABLE``)."""
+    names = [key.partition(".")[2] for key in RELOADABLE if key.startswith("server.")]
+    server = before.server.model_copy(update={name: getattr(after.server, name) for name in names})
+    return after.model_copy(update={"server": server, "store": before.store, "limits": before.limits})
+
+
 def needs_restart(old: Config, new: Config) -> list[str]:
     """The dotted keys that differ and take effect only with a restart."""
     return [
@@ -187,7 +197,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
         for field in type(getattr(old, section)).model_fields
         if f"{section}.{field}" not in RELOADABLE
         and getattr(getattr(old, section), field) != getattr(getattr(new, section), field)
-    ]
+    ] + check_approvals.needs_restart(old, new)
 
 
 def warnings(config: Config) -> list[str]:
@@ -198,6 +208,7 @@ def warnings(config: Config) -> list[str]:
         *check_identity.warnings(config),
         *check_apikeys.warnings(config),
         *_warn_of_issuers(config),
+        *check_approvals.warnings(config),
         *_warn_of_resources(config),
     ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import (
     check_apikeys,
+    check_approvals,
     check_cacheable,
     check_discovery,
     check_grpc,
@@ -33,6 +34,7 @@ from bearerd.config import (
 )
 from bearerd.config.model import (
     ApiKeys,
+    Approvals,
     Caller,
     Config,
     Identity,
@@ -153,6 +155,7 @@ class _Draft:
         self.issuers = _named(self._tables(Issuer, tree, "issuer"))
         self.callers = self._tables(Caller, tree, "caller")
         self.patterns = self._tables(Pattern, tree, "sensitive")
+        self.approvals = self._table(Approvals, tree["approvals"], "approvals") if "approvals" in tree else None
         self.resources = self._resources(tree)
 
     def cross_check(self) -> None:
@@ -180,6 +183,8 @@ class _Draft:
         check_apikeys.check_apikeys(self.apikeys, self.resources, self.store, self.server, problems)
         check_apikeys.check_place(self.apikeys, _data_dir(self.server, self._folder), problems)
         check_limits.check_limits(self.resources, self.patterns, problems)
+        check_approvals.check_approvals(self.approvals, self.server, problems)
+        check_approvals.check_rules(self.resources, self.approvals, problems)
         self._check_identity()
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
@@ -204,6 +209,7 @@ class _Draft:
             issuer=tuple(issuer for issuer in self.issuers if issuer is not None),
             caller=tuple(caller for caller in self.callers if caller is not None),
             sensitive=tuple(pattern for pattern in self.patterns if pattern is not None),
+            approvals=self.approvals,
             resource={name: resource for name, resource in self.resources.items() if resource is not None},
             reviewed=self.reviewed,
         )
@@ -256,7 +262,7 @@ class _Draft:
                     self._problems.add(f"{key}.{field}", *found)
             elif field == "key_files":
                 update[field] = tuple(self._folder / path for path in value)
-            elif field == "listen":
+            elif field == "listen" and isinstance(value, tuple):
                 update[field] = tuple(self._socket(entry) for entry in value)
             elif isinstance(value, Tls):
                 update[field] = self._at_home(value, f"{key}.{field}")

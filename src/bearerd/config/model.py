@@ -326,6 +326,34 @@ class Resource(Table):
         return (self.audience,) if isinstance(self.audience, str) else self.audience
 
 
+class Approvers(Table):
+    """``[approvals] approvers``: of those who can sign in, who may decide."""
+
+    roles: tuple[str, ...] = ()  # any one; none: no role is needed
+    claims: dict[str, str | int | float | bool] = Field(default_factory=dict)  # of the ID token: all
+
+
+class Approvals(Table):
+    """``[approvals]``: how humans confirm what rules with ``confirm`` refuse until then."""
+
+    ttl: Annotated[Duration, Field(ge=30.0, le=86400.0)] = 600.0  # from the first refusal to the latest use
+    listen: str | None = None  # of the page; None: there is none
+    url: str | None = None  # the page's origin, as browsers reach it
+    issuer: str | None = None  # where approvers sign in (OpenID Connect)
+    client_id: str | None = None
+    client_secret_file: Path | None = None  # None: a public client, by PKCE alone
+    ca_file: Path | None = None  # of the issuer: these authorities instead of the system's
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    approvers: Approvers | None = None
+    role_claims: tuple[str, ...] = ("roles", "realm_access.roles", "groups")
+    login_max_age: Annotated[Duration, Field(ge=30.0, le=3600.0)] = 300.0  # for so long a sign-in decides
+    same_person_claims: tuple[str, ...] = ("sub",)  # by which an approver is told from the asker
+    attempt_header: str = "X-Auth-Attempt"  # by which a gateway names its own retry
+    cli: Flag = False  # ``bearerd approvals``
+    webhook: str | None = None
+    webhook_secret_file: Path | None = None
+
+
 class Config(Table):
     """The whole file."""
 
@@ -338,6 +366,7 @@ class Config(Table):
     issuer: tuple[Issuer, ...] = ()
     caller: tuple[Caller, ...] = ()
     sensitive: tuple[Pattern, ...] = ()
+    approvals: Approvals | None = None
     resource: dict[Name, Resource] = Field(default_factory=dict)
     reviewed: dict[Name, Review] = Field(default_factory=dict)  # what each ``tools_file`` held; no table of the file
 

@@ -11,7 +11,7 @@ Problem = tuple[str, str, str]
 """(dotted key, what is wrong, remedy)."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_ORDER = ("server", "store", "trust", "limits", "identity", "issuer", "caller", "sensitive", "resource")
+_ORDER = ("server", "store", "trust", "limits", "identity", "issuer", "caller", "sensitive", "approvals", "resource")
 
 
 class Problems:

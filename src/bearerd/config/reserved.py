@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _GUARD: Final = "it comes with the MCP guard"
 
 _KEYS: Final = {
-    ("approvals",): _GUARD,
     ("issuer", "*", "preset"): "set algorithms, scope_claims, role_claims and typ yourself",
     ("caller", "*", "client_cert"): "use secret_file",
 }

@@ -73,7 +73,7 @@ def answer(
     if dialect == "nginx":
         headers += [(STATUS, str(meant)), (REASON, code), *([(REDIRECT, login)] if login is not None else [])]
         return Answer(403 if meant in _NGINX_LOSES else meant, tuple(headers))
-    told = Told(meant, request_id, TABLE[code].error, code if reveal else None)
+    told = Told(meant, request_id, TABLE[code].error, code if reveal else None, decision.approval)
     return Answer(meant, (*headers, *forms.headers(form), _BY_ACCEPT), forms.body(told, form))
 
 

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     import asyncio
 
     from bearerd.callers import Act
+    from bearerd.current import Current
     from bearerd.faces.answer import Answer
     from bearerd.faces.asked import Asked
-    from bearerd.service import Current, Service
+    from bearerd.service import Service
 
 _CALLERS: Final[dict[bytes, Act]] = {b"/introspect": "introspect", b"/revoke": "revoke"}
 _READS: Final = frozenset({"GET", "HEAD"})

@@ -20,7 +20,7 @@ import orjson
 from bearerd.refusals import TABLE
 
 if TYPE_CHECKING:
-    from bearerd.refusals import Code
+    from bearerd.refusals import Approval, Code
 
 
 class Form(IntEnum):
@@ -39,6 +39,7 @@ class Told:
     request_id: str | None = None
     error: str | None = None  # RFC 6750 section 3.1
     code: Code | None = None  # only where it may be known
+    approval: Approval | None = None  # what to wait for; only programs can, so it stands in the problem alone
 
     @property
     def title(self) -> str:
@@ -110,6 +111,7 @@ def _problem(told: Told) -> bytes:
         "code": told.code,
         "detail": told.meaning,
         "request_id": told.request_id,
+        "approval": told.approval,  # a dataclass: orjson writes it
     }
     return orjson.dumps({name: value for name, value in members.items() if value is not None}) + b"\n"
 

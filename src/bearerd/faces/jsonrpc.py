@@ -30,6 +30,8 @@ def told(made: Answer, request: Request | Refusal, decision: Decision, request_i
     if misread is not None and misread.refusal.code is code:
         number, requested = misread.error, misread.requested
     data: dict[str, Any] = {"request_id": request_id, **({"code": str(code)} if reveal else {})}
+    if decision.approval is not None:  # as in the problem: the client's way on
+        data["approval"] = decision.approval
     headers = tuple(field for field in made.headers if field[0].lower() not in _OF_BODIES)
     return made._replace(
         headers=(*headers, ("Content-Type", errors.CONTENT_TYPE)),

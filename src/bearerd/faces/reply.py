@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 from bearerd.faces import answer, jsonrpc, wanted
 
 if TYPE_CHECKING:
+    from bearerd.current import Current
     from bearerd.faces.answer import Answer
     from bearerd.flow import Decided
     from bearerd.refusals import Refusal
     from bearerd.request import Request
-    from bearerd.service import Current
 
 
 class Question(Protocol):

@@ -30,7 +30,7 @@ from bearerd.issuers.faults import Reason
 from bearerd.issuers.names import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from aiohttp.abc import AbstractResolver
@@ -98,6 +98,15 @@ class Fetcher:
         except TimeoutError as error:
             raise IssuerFault(Reason.TIMEOUT, f"no answer from {url[:200]} within {self._timeout:g} s") from error
 
+    async def post(self, url: str, form: Mapping[str, str], authorization: str | None = None) -> bytes:
+        """Send a form, and read the JSON that answers it; no redirect is followed.  Raises IssuerFault."""
+        target = self._checked(url)
+        try:
+            async with asyncio.timeout(self._timeout), self._opened(target, None, form, authorization) as answer:
+                return (await self._read(target, answer, conditional=False)).body
+        except TimeoutError as error:
+            raise IssuerFault(Reason.TIMEOUT, f"no answer from {_shown(target)} within {self._timeout:g} s") from error
+
     async def _follow(self, url: str, etag: str | None) -> Response:
         target = self._checked(url)
         for _ in range(MAX_REDIRECTS + 1):
@@ -145,12 +154,16 @@ class Fetcher:
             raise
 
     @asynccontextmanager
-    async def _opened(self, target: URL, etag: str | None) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request on a connection of its own, its faults named."""
+    async def _opened(
+        self, target: URL, etag: str | None, form: Mapping[str, str] | None = None, authorization: str | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request on a connection of its own, its faults named.  ``form``: what is sent, else it is fetched."""
         url, fields, server_name = self._addressed(target)
         fields |= await self._own_fields(target)
         if etag is not None:
             fields["If-None-Match"] = etag
+        if authorization is not None:
+            fields["Authorization"] = authorization
         context = await self._tls()
         guard = _Guard(anywhere=self._config.proxy is not None or _origin(target)[1] in self._named)
         with _named_faults(target, guard):
@@ -169,8 +182,14 @@ class Fetcher:
                 timeout=aiohttp.ClientTimeout(total=None),  # get() bounds it all
             )
             async with session:
-                request = session.get(
-                    url, headers=fields, allow_redirects=False, proxy=self._config.proxy, server_hostname=server_name
+                request = session.request(
+                    "GET" if form is None else "POST",
+                    url,
+                    data=form,
+                    headers=fields,
+                    allow_redirects=False,
+                    proxy=self._config.proxy,
+                    server_hostname=server_name,
                 )
                 async with request as answer:
                     yield answer

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from bearerd._native.ring import Noted
     from bearerd._native.route import Route, Routes
     from bearerd.audit.record import Record
+    from bearerd.current import Current
     from bearerd.decision import Reuse
     from bearerd.faces.asked import Asked
     from bearerd.flow import Decided
     from bearerd.policy.resource import Policy
-    from bearerd.service import Current, Service
+    from bearerd.service import Service
 
 CHECK_SECONDS: Final = 1.0  # between two looks at who is slow
 WRITE_SECONDS: Final = 0.005  # from a note to its line, so that many are written at once

@@ -227,6 +227,7 @@ def _refuse(resource: Resource, refusal: Refusal, rule: Rule | None = None) -> D
         retry_after=retry_after,
         detail=refusal.detail,
         hints=refusal.hints,
+        approval=refusal.approval,
     )
 
 
@@ -287,13 +288,13 @@ def _judge_holder(resource: Resource, rule: Rule | None, verified: Verified) -> 
     if rule.roles and rule.roles.isdisjoint(verified.roles):
         return Refusal(Code.FORBIDDEN, f"none of the roles {', '.join(sorted(rule.roles))}")
     for path, wanted in rule.claims:
-        if not _holds(paths.at(verified.claims, path), wanted):
+        if not holds(paths.at(verified.claims, path), wanted):
             return Refusal(Code.FORBIDDEN, f"the claim {path} does not hold what the rule asks for")
     return None
 
 
-def _holds(value: object, wanted: str | float | bool) -> bool:
-    """Equal, or contained in a list."""
+def holds(value: object, wanted: str | float | bool) -> bool:
+    """Whether a claim is what is asked for: equal, or a list that contains it."""
     return any(_equal(item, wanted) for item in value) if isinstance(value, list) else _equal(value, wanted)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
+
+import orjson
 
 from bearerd._native import rules as native
 from bearerd._native.hosts import Hosts
@@ -53,6 +56,7 @@ class Rule:
     schema: Schema | None = None  # of a tool's arguments
     rate: Budget | None = None
     sensitive: Watched = terms.NOTHING  # the resource's and its own
+    meaning: str = ""  # a digest of all that the rule says, and of what: what is approved beside the call
 
     @property
     def open(self) -> bool:
@@ -271,6 +275,7 @@ def _rule(index: int, rule: model.Rule, name: str, table: model.Resource, own: M
         schema=terms.schema_of(rule),
         rate=terms.budget_of(rule, name),
         sensitive=terms.watched(table.sensitive, rule.sensitive, own=own),
+        meaning=_meaning(rule, table),
     )
 
 
@@ -283,6 +288,15 @@ def _parts(rule: Rule, reviewed: Mapping[str, bool] | None, said: bool | str | N
         return [rule]
     risky = tuple(name for name, destructive in reviewed.items() if destructive and globs.any_of(rule.tool, name))
     return [replace(rule, tool=risky, confirm=True), rule] if risky else [rule]
+
+
+_BOUND: Final = frozenset({"kind", "identifier", "audience", "scopes", "issuers", "upstream"})
+
+
+def _meaning(rule: model.Rule, table: model.Resource) -> str:
+    """What a person approves beside the call: a rule, and the thing behind it.  Its place in the file is no part of it."""
+    told = {"rule": rule.model_dump(mode="json"), "resource": table.model_dump(mode="json", include=set(_BOUND))}
+    return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _matcher(*rules: Rule) -> native.Rules:

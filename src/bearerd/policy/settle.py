@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bearerd.decision import Now
     from bearerd.policy.resource import Resource, Rule
+    from bearerd.refusals import Approval
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
 
@@ -25,8 +26,11 @@ class Settler(Protocol):
 
     async def settle(
         self, resource: Resource, rule: Rule, request: Request, verified: Verified, now: Now
-    ) -> Refusal | None:
-        """None: it may pass, and what it costs is spent.  Whatever is raised is a refusal, too (internal_error)."""
+    ) -> Refusal | Approval | None:
+        """None, or the approval that it used up: it may pass, and what it costs is spent.
+
+        Whatever is raised is a refusal, too (internal_error).
+        """
 
 
 _NOBODY_CONFIRMS: Final = Refusal(Code.CONFIRMATION_REQUIRED, "the call is to be confirmed, and nobody here can")

@@ -56,6 +56,9 @@ def app(desk: Desk, token: str) -> web.Application:
         ("POST", "/v1/revocations", api.revoke),
         ("DELETE", "/v1/revocations", api.lift),
         ("POST", "/v1/revocations/reset", api.reset),
+        ("GET", "/v1/approvals", api.approvals),
+        ("GET", "/v1/approvals/{id}", api.approval),
+        ("POST", "/v1/approvals/{id}/{act:approve|deny}", api.decide),
         ("POST", "/v1/reload", api.reload),
         ("POST", "/v1/restart", api.restart),
         *KeyAdmin(api.outcome, _json).routes(),
@@ -163,6 +166,19 @@ class _Admin:
         if body.pop("fleet") != fleet:
             return json_answer({"error": f"this is fleet {fleet}: type its name to reset it"}, 400)
         return await self.outcome("reset", **body)
+
+    async def approvals(self, request: web.Request) -> web.Response:
+        """Those that wait."""
+        return await self.outcome("approvals")
+
+    async def approval(self, request: web.Request) -> web.Response:
+        """One, whole."""
+        return await self.outcome("approval", id=request.match_info["id"])
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """Yes or no, by the operator's command line: never for a rule that asks for another person."""
+        fields = {"id": request.match_info["id"], "approved": request.match_info["act"] == "approve"}
+        return await self.outcome("decide", **fields, **bodies.decide(await _json(request)))
 
     async def reload(self, request: web.Request) -> web.Response:
         """Read the configuration again, as SIGHUP does."""

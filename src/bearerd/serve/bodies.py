@@ -52,6 +52,11 @@ def explain(body: Any) -> dict[str, Any]:
     return found
 
 
+def decide(body: Any) -> dict[str, Any]:
+    """``POST /v1/approvals/ID/approve`` and ``deny``: the operating system's name of who decides."""
+    return {"user": _text(_members(body, ("user",)), "user")}
+
+
 def number(query: Mapping[str, str], name: str, least: int, most: int, default: int) -> int:
     """A number of a query.  Raises BadBody."""
     text = query.get(name)

@@ -17,7 +17,7 @@ from bearerd.explain import explain
 from bearerd.faces import revoke
 from bearerd.flow import Flow
 from bearerd.refusals import Refusal
-from bearerd.serve import key_errands
+from bearerd.serve import approvals, key_errands
 from bearerd.store import entries
 from bearerd.store.entries import API_KEYS, Kind
 
@@ -191,4 +191,5 @@ ERRANDS: Final[dict[str, Errand]] = {
     "reset": reset,
     "list": listed,
     **key_errands.ERRANDS,
+    **approvals.ERRANDS,
 }

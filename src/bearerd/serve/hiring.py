@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class Terms:
     store_is_ours: bool  # nobody knows more than the store: it was started by us and has not been lost since
     papers: Papers | None = None  # of the TLS listeners
     time: Timekeeper = field(default_factory=Timekeeper)  # what the clocks have said, for those that start late
+    session_secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)  # of the approvals page
 
     def page_size(self) -> int:
         """Bytes of a metrics page for this configuration."""
@@ -51,6 +53,8 @@ class Terms:
             unix=[sock.fileno() for sock in listeners.unix],
             dialects=[*listeners.dialects.items()],
             grpc=[name_of(sock) for sock in listeners.reserved],
+            approvals=[sock.fileno() for sock in listeners.approvals],
+            session_secret=self.session_secret if listeners.approvals else "",
             papers=None if self.papers is None else self.papers.as_dict(),
         ).as_dict()
 

@@ -40,15 +40,17 @@ class Listeners:
     dialects: dict[int, str] = field(default_factory=dict)  # by descriptor: in which ``/auth`` is asked there
     gateways: dict[str, str] = field(default_factory=dict)  # the same by name
     reserved: list[socket.socket] = field(default_factory=list)  # of ``server.grpc``: nobody listens on these, ever
+    approvals: list[socket.socket] = field(default_factory=list)  # of ``approvals.listen``: all workers accept from it
     _files: list[tuple[Path, int, int]] = field(default_factory=list)  # our socket files: path, device, inode
 
     def descriptors(self) -> list[int]:
         """Every file descriptor: each worker inherits all of them, to be able to serve a sibling's slot."""
-        return [sock.fileno() for sock in (*self.unix, *(sock for slot in self.slots for sock in slot))]
+        shared = (*self.unix, *self.approvals)
+        return [sock.fileno() for sock in (*shared, *(sock for slot in self.slots for sock in slot))]
 
     def close(self) -> None:
         """Close all sockets, and remove our socket files (never one that another process has put there since)."""
-        for sock in (*self.reserved, *self.unix, *(sock for slot in self.slots for sock in slot)):
+        for sock in (*self.reserved, *self.unix, *self.approvals, *(sock for slot in self.slots for sock in slot)):
             sock.close()
         for path, device, inode in self._files:
             with contextlib.suppress(OSError):
@@ -87,7 +89,7 @@ def reserve(bound: Listeners, address: str) -> None:
 
 
 def bind_alone(address: str) -> list[socket.socket]:
-    """The sockets of a listener that only the supervisor serves (admin, probes).  Raises NotStarted."""
+    """The sockets of a listener that has one of each, for the supervisor (admin, probes) or all workers.  Raises NotStarted."""
     found: list[socket.socket] = []
     try:
         for host, port in _hosts(address, found):

@@ -100,6 +100,8 @@ class Supervisor:
             own[name] = listeners.bind_alone(getattr(server, name))
             for sock in own[name]:
                 stack.callback(sock.close)
+        if config.approvals is not None and config.approvals.listen is not None:
+            public.approvals = listeners.bind_alone(config.approvals.listen)
         await self._start_store(held, stack)
         await self._check_store()
         stack.callback(self._cancel_tasks)
@@ -127,6 +129,7 @@ class Supervisor:
             "admin": listeners.name_of(own["admin"][0]),
             "probes": listeners.name_of(own["probes"][0]),
             "grpc": [listeners.name_of(sock) for sock in public.reserved],
+            "approvals": [listeners.name_of(sock) for sock in public.approvals],
         }
         held.tell_addresses(addresses)
         _LOGGER.info("started", extra={"version": __version__, "workers": slots, **addresses})

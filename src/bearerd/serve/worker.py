@@ -26,7 +26,7 @@ from bearerd.config.model import Config
 from bearerd.config.papers import Papers
 from bearerd.faces.app import public_runner
 from bearerd.lane.clerk import Clerk
-from bearerd.serve import errands, process
+from bearerd.serve import approvals, errands, process
 from bearerd.serve.channel import Channel
 from bearerd.serve.departure import depart
 from bearerd.serve.doors import Doors
@@ -61,6 +61,8 @@ class Orders:
     papers: dict[str, Any] | None  # what TCP connections are greeted with; None: nothing, they are plain
     dialects: Sequence[tuple[int, str]] = ()  # sockets that are asked at /auth, and in which dialect
     grpc: list[str] = field(default_factory=list)  # addresses that are reserved for gRPC
+    approvals: list[int] = field(default_factory=list)  # sockets of the approvals page
+    session_secret: str = field(default="", repr=False)  # what seals its cookies, where there is no fleet key
 
     def as_dict(self) -> dict[str, Any]:
         """As it goes over the channel."""
@@ -79,6 +81,7 @@ class Worker:
         self._doors: Doors | None = None
         self._handshakes: Handshakes | None = None
         self._rpc: Rpc | None = None
+        self._page = contextlib.AsyncExitStack()  # of the approvals
         self._open: list[int] = []  # the slots that we accept from
         self._slots: list[list[socket.socket]] = []
         self._unix: list[socket.socket] = []
@@ -172,6 +175,8 @@ class Worker:
         self._doors = Doors(clerk.connection, lambda: len(ours) + len(connections), most, handshakes, dialects)
         await service.start()
         clerk.start()
+        if orders.approvals:
+            await self._page.enter_async_context(approvals.serving(service, orders.approvals, orders.session_secret))
         self._service, self._runner, self._clerk = service, runner, clerk
         return {"lease": getattr(service, "lease", "")}
 
@@ -231,6 +236,7 @@ class Worker:
             cut += await last
         if cut:
             _LOGGER.warning("requests were cut off: drain_timeout has passed", extra={"connections": cut})
+        await self._page.aclose()
         if self._service is not None:
             await self._service.close()
 

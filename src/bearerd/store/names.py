@@ -81,6 +81,28 @@ class Names:
         """The hash of the tools that are not what this review says (``review``: hexadecimal digits)."""
         return f"{self.prefix}tools:{review}"
 
+    @property
+    def approvals(self) -> str:
+        """A sorted set: the approvals that count, by their expiry (epoch milliseconds)."""
+        return self.prefix + "approvals"
+
+    @property
+    def approval_hashes(self) -> str:
+        """What every approval's hash begins with."""
+        return self.prefix + "approval:"
+
+    def approval(self, name: str) -> str:
+        """The hash of one approval."""
+        return self.approval_hashes + name
+
+    def approval_of_call(self, digest: str) -> str:
+        """A string: the approval that stands for this call and no other."""
+        return f"{self.prefix}approval-call:{digest}"
+
+    def approvals_of(self, principal: str) -> str:
+        """A sorted set: those of one principal, which is named by a digest."""
+        return f"{self.prefix}approvals-of:{principal}"
+
 
 def _digest(issuer: str) -> str:
     """An issuer as part of a key name: a URL may hold braces or blanks, a digest does not."""

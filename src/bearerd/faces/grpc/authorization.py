@@ -26,8 +26,9 @@ from bearerd.policy import decide
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
+    from bearerd.current import Current
     from bearerd.faces.peer import Peer
-    from bearerd.service import Current, Service
+    from bearerd.service import Service
 
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
 METHOD: Final = "Check"

@@ -1,0 +1,197 @@
+"""Signing in: OpenID Connect's code flow with PKCE, ``state`` and ``nonce``, and a person who has just shown who they are."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
+
+import orjson
+
+from bearerd._native import clock
+from bearerd._native import jws as _native
+from bearerd.approvals import idtoken
+from bearerd.approvals.idtoken import Expected, NotSignedIn, UnknownKey
+from bearerd.config import files
+from bearerd.config.model import Issuer
+from bearerd.errors import IssuerFault
+from bearerd.issuers import discovery
+from bearerd.issuers.faults import Reason
+from bearerd.issuers.fetch import Fetcher
+from bearerd.issuers.remote import Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bearerd.config.model import Approvals
+    from bearerd.issuers.keyset import KeySet
+    from bearerd.limits import Limits
+
+METADATA_LIFE: Final = 600.0  # seconds
+KEYS_LIFE: Final = 300.0
+KEYS_PAUSE: Final = 10.0  # between two fetches for an unknown kid
+_MOST_MEMBERS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sign-in under way; the browser carries it, sealed."""
+
+    state: str
+    nonce: str
+    verifier: str
+    since: float  # epoch seconds
+
+    @classmethod
+    def begin(cls, now: float) -> Attempt:
+        """A new one."""
+        return cls(secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48), now)
+
+    @property
+    def challenge(self) -> str:
+        """Of the verifier, by S256 (RFC 7636 section 4.2)."""
+        return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """As much of the provider's metadata as is used."""
+
+    authorize: str
+    token: str
+    by_post: bool  # the client's secret goes into the form
+    names_itself: bool  # RFC 9207: the answer holds ``iss``
+    pairwise: bool  # each client knows a person by another subject
+
+
+class Login:
+    """Of one ``[approvals]`` table."""
+
+    def __init__(self, settings: Approvals, limits: Limits) -> None:
+        self.settings: Final = settings
+        self._limits = limits
+        self._issuer = settings.issuer or ""
+        config = Issuer(
+            issuer=self._issuer,
+            name="approvals",
+            ca_file=settings.ca_file,
+            algorithms=idtoken.ALGORITHMS,
+            insecure_issuer=self._issuer.startswith("http:"),  # which the production profile has refused at load
+        )
+        self._fetcher = Fetcher(config, limits.max_key_set_bytes)
+        self._remote = Remote(config, limits)
+        self._turn = asyncio.Lock()
+        self._provider: tuple[float, Provider] | None = None
+        self._keys: tuple[float, KeySet] | None = None
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the provider sends the browser back to."""
+        return f"{(self.settings.url or '').rstrip('/')}/callback"
+
+    async def provider(self) -> Provider:
+        """Its metadata.  Raises IssuerFault."""
+        async with self._turn:
+            if self._provider is None or clock.boot() - self._provider[0] > METADATA_LIFE:
+                place, _ = discovery.locations(self._issuer)
+                self._provider = clock.boot(), self._read((await self._fetcher.get(place)).body)
+            return self._provider[1]
+
+    async def place(self, attempt: Attempt) -> str:
+        """Where the browser goes to sign in.  Raises IssuerFault.
+
+        ``prompt=login`` and ``max_age=0`` say the same, for the sake of providers that know but one of them: the person is
+        asked again, and ``auth_time`` is told.
+        """
+        asked = {
+            "response_type": "code",
+            "client_id": self.settings.client_id or "",
+            "redirect_uri": self.redirect_uri,
+            "scope": " ".join(self.settings.scopes),
+            "state": attempt.state,
+            "nonce": attempt.nonce,
+            "code_challenge": attempt.challenge,
+            "code_challenge_method": "S256",
+            "prompt": "login",
+            "max_age": "0",
+        }
+        parts = urlsplit((await self.provider()).authorize)
+        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *asked.items()])
+        return urlunsplit(parts._replace(query=query, fragment=""))
+
+    async def finish(self, attempt: Attempt, code: str, now: float) -> dict[str, Any]:
+        """The claims of whoever signed in.  Raises NotSignedIn, IssuerFault."""
+        answer = await self._exchange(await self.provider(), attempt, code)
+        token = answer.get("id_token")
+        if not isinstance(token, str):
+            raise NotSignedIn("the provider gave no ID token")
+        expected = Expected(self._issuer, self.settings.client_id or "", attempt.nonce, attempt.since)
+        try:
+            return idtoken.read(token, await self._key_set(KEYS_LIFE), expected, now, self._limits)
+        except UnknownKey:
+            return idtoken.read(token, await self._key_set(KEYS_PAUSE), expected, now, self._limits)
+
+    async def _exchange(self, provider: Provider, attempt: Attempt, code: str) -> Mapping[str, Any]:
+        """The code for tokens (RFC 6749 section 4.1.3).  Nothing of the answer but the ID token is kept."""
+        name = self.settings.client_id or ""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.redirect_uri,
+            "code_verifier": attempt.verifier,
+        }
+        authorization = None
+        secret = await asyncio.to_thread(self._secret)
+        if secret is None:
+            form["client_id"] = name
+        elif provider.by_post:
+            form |= {"client_id": name, "client_secret": secret}
+        else:
+            pair = f"{quote_plus(name)}:{quote_plus(secret)}"
+            authorization = "Basic " + base64.b64encode(pair.encode()).decode()
+        return self._parsed(await self._fetcher.post(provider.token, form, authorization))
+
+    async def _key_set(self, life: float) -> KeySet:
+        async with self._turn:
+            if self._keys is None or clock.boot() - self._keys[0] > life:
+                known = None if self._keys is None else self._keys[1]
+                self._keys = clock.boot(), await self._remote.fetch(known)
+            return self._keys[1]
+
+    def _secret(self) -> str | None:
+        path = self.settings.client_secret_file
+        try:
+            return None if path is None else files.read_secret(path).decode()
+        except (OSError, ValueError):
+            raise IssuerFault(Reason.LOCAL_FILE, "approvals.client_secret_file cannot be read") from None
+
+    def _read(self, document: bytes) -> Provider:
+        said = self._parsed(document)
+        if said.get("issuer") != self._issuer:
+            raise IssuerFault(Reason.WRONG_ISSUER, "the metadata is another issuer's")
+        authorize, token = said.get("authorization_endpoint"), said.get("token_endpoint")
+        schemes = ("https://", "http://") if self._issuer.startswith("http:") else ("https://",)
+        for place in (authorize, token):
+            if not isinstance(place, str) or not place.startswith(schemes):
+                raise IssuerFault(Reason.BAD_DOCUMENT, "the metadata has no usable endpoints for a sign-in")
+        methods = said.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        subjects = said.get("subject_types_supported") or ["public"]
+        return Provider(
+            str(authorize),
+            str(token),
+            by_post="client_secret_basic" not in methods and "client_secret_post" in methods,
+            names_itself=said.get("authorization_response_iss_parameter_supported") is True,
+            pairwise="public" not in subjects,
+        )
+
+    def _parsed(self, document: bytes) -> dict[str, Any]:
+        try:
+            _native.scan(document, self._limits.max_json_depth, _MOST_MEMBERS)
+            found: dict[str, Any] = orjson.loads(document)
+        except (_native.Malformed, orjson.JSONDecodeError):
+            raise IssuerFault(Reason.BAD_JSON, "what the provider answered is not JSON that can be read") from None
+        return found
