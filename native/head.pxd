@@ -51,3 +51,8 @@ cdef struct Head:
 cdef int recognise(
     const unsigned char* p, size_t length, size_t* searched, const HeadLimits* limits, Head* head
 ) noexcept nogil
+
+
+cdef inline const unsigned char* value_of(const unsigned char* p, const Head* head, int32_t field, size_t* size) noexcept nogil:
+    size[0] = head.field[field].value.length
+    return p + head.field[field].value.at

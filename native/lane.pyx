@@ -19,7 +19,7 @@ from bearerd._native.date cimport DATE, write_date
 from bearerd._native.digest cimport keyed128_into, siphash128_into
 from bearerd._native.fieldnames cimport ACCEPT, AUTHORIZATION, SEC_FETCH_MODE, TRACEPARENT, bit
 from bearerd._native.generations cimport Generations
-from bearerd._native.head cimport Face, Head
+from bearerd._native.head cimport Face, Head, value_of
 from bearerd._native.operations cimport FREE
 from bearerd._native.path cimport names_access_token, normalise_into
 from bearerd._native.refused cimport Memory, RefusedTokens
@@ -45,11 +45,6 @@ cdef const char* HEX = b"0123456789abcdef"
 
 
 # ---- reading ----
-
-
-cdef inline const unsigned char* value_of(const unsigned char* p, const Head* head, int32_t field, size_t* size) noexcept nogil:
-    size[0] = head.field[field].value.length
-    return p + head.field[field].value.at
 
 
 cdef inline int form_of(const unsigned char* p, const Head* head) noexcept nogil:

@@ -14,7 +14,7 @@ from libc.string cimport memchr, memcmp, memcpy
 
 from bearerd._native.ascii cimport is_digit, is_lower, to_lower
 from bearerd._native.fieldnames cimport MCP_METHOD, MCP_NAME, MCP_VERSION, ORDINARY, bit, name_of
-from bearerd._native.head cimport Field, Head
+from bearerd._native.head cimport Field, Head, value_of
 
 NONE = -1
 AMBIGUOUS = -2
@@ -196,11 +196,6 @@ cdef class Operations:
 
 
 # ---- heads: what is left to Python is not wrong, but has more to it ----
-
-
-cdef inline const unsigned char* value_of(const unsigned char* p, const Head* head, int field, size_t* size) noexcept nogil:
-    size[0] = head.field[field].value.length
-    return p + head.field[field].value.at
 
 
 cdef bint has_lookalike(const unsigned char* p, const Head* head) noexcept nogil:

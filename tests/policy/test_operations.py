@@ -118,7 +118,7 @@ def test_other_methods_of_http_are_denied(http: str) -> None:
 
 def test_a_preflight_passes_by_its_rule() -> None:
     headers = ((b"Origin", b"https://a.example"), (b"Access-Control-Request-Method", b"POST"))
-    assert decided(server(*RULES), asked("OPTIONS", b"/mcp", *headers)).allowed
+    assert decided(server(*RULES, origins=["https://a.example"]), asked("OPTIONS", b"/mcp", *headers)).allowed
 
 
 def test_a_shadow_rule_about_tools_is_counted_and_decides_nothing() -> None:
