@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml setup.py | prerequisites
 	@echo "== virtual environment"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check "setuptools>=80" "cython>=3.1"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,embedded,gateways,grpc,mcp]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,embedded,gateways,grpc,mcp,otel,sdks]'
 	@touch $@
 
 native: $(VENV)/installed   ## compile native/ in place (a second when nothing changed)

@@ -12,6 +12,7 @@ from support.house import API, ISS, key, token
 from support.valkey import running
 
 import bearerd
+from bearerd.mcp.operation import Operation
 from bearerd.refusals import Code
 
 if TYPE_CHECKING:
@@ -140,3 +141,51 @@ def test_the_package_names_what_it_has() -> None:
     assert set(dir(bearerd)) >= {"Verifier", "Decision", "Pending", "jws", "errors"}
     with pytest.raises(AttributeError, match="no attribute 'Verifer'"):
         _ = bearerd.Verifer  # type: ignore[attr-defined]
+
+
+NOTES = """
+[resource.notes]
+kind = "mcp"
+identifier = "https://notes.example/mcp"
+audience = ["https://api.example/"]
+
+[[resource.notes.rule]]
+tool = "read_*"
+
+[[resource.notes.rule]]
+tool = "delete_*"
+scopes = ["admin"]
+"""
+
+
+async def test_a_tool_of_an_mcp_server_is_decided_by_its_name(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    path.write_text(path.read_text() + NOTES)
+    async with bearerd.Verifier.from_config(path) as verifier:
+        assert (await verifier.verify(token(), resource="notes", tool="read_note", arguments={"name": "x"})).allowed
+        refused = await verifier.verify(token(), resource="notes", tool="delete_notes")
+        assert (refused.code, refused.challenge and refused.challenge.scope) == (Code.INSUFFICIENT_SCOPE, "admin")
+        found = verifier.verify_nowait(token(scope="admin"), resource="notes", tool="delete_notes", arguments={})
+        assert isinstance(found, bearerd.Decision)
+        assert found.allowed
+        listing = Operation("tools/list", None, "body", "2025-11-25")
+        assert (await verifier.verify(token(), resource="notes", operation=listing)).allowed
+        assert not (await verifier.verify(token(), resource="notes")).allowed  # nobody said what is asked
+        with pytest.raises(TypeError, match="either"):
+            await verifier.verify(token(), resource="notes", tool="x", operation=listing)
+        with pytest.raises(TypeError, match="arguments"):
+            await verifier.verify(token(), resource="notes", arguments={})
+
+
+async def test_a_token_is_admitted_by_the_scopes_of_all_the_resource_and_by_no_rule(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    path.write_text(path.read_text().replace("[[resource.api.rule]]", 'scopes = ["read"]\n[[resource.api.rule]]', 1))
+    async with bearerd.Verifier.from_config(path) as verifier:
+        admitted = await verifier.admit(token(), "api")
+        assert admitted.decided.decision.allowed
+        assert admitted.verified is not None
+        few = await verifier.admit(token(scope="write"), "api")
+        assert (few.decided.decision.code, few.verified is None) == (Code.INSUFFICIENT_SCOPE, False)
+        bad = await verifier.admit(token(number=1), "api")
+        assert (bad.decided.decision.code, bad.verified) == (Code.BAD_SIGNATURE, None)
+        assert verifier.issuers("api") == (ISS,)

@@ -43,6 +43,7 @@ FLOORS = (
     ("flow",),
     ("explain", "api"),
     ("faces",),
+    ("adapters",),
     ("lane",),
     ("serve",),
     ("starter", "doctor"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from bearerd import request as view
+from bearerd.audit.recorder import Trail
 from bearerd.config import load
+from bearerd.decision import Pending, Wait
 from bearerd.flow import Decided, Flow
+from bearerd.mcp.operation import Operation
+from bearerd.refusals import Code
 from bearerd.service import Service
 from bearerd.store import embedded
 
@@ -18,11 +22,21 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bearerd.config.model import Config
-    from bearerd.decision import Decision, Pending
+    from bearerd.config.model import Resource as Table
+    from bearerd.decision import Decision
     from bearerd.request import Headers, Request
+    from bearerd.service import Current
+    from bearerd.verify.verified import Verified
 
 READY_SECONDS = 10.0  # a store that was running already is believed after a round of the fleet: about five
 FACE = "python"
+
+
+class Judged(NamedTuple):
+    """A decision, and what an adapter needs beside it to answer with."""
+
+    decided: Decided
+    verified: Verified | None  # what the token says, where it was a good one; the decision may refuse it even so
 
 
 class Verifier:
@@ -86,14 +100,19 @@ class Verifier:
         method: str | None = None,
         path: str | None = None,
         host: str | None = None,
+        operation: Operation | None = None,
+        tool: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> Decision:
         """May this token do this, here, now?
 
         ``token`` without its scheme; None for a request without credentials.  ``path`` is the raw request target: as the
         client sent it, percent-encoded, with its query.  Without ``method`` and ``path`` a resource whose rules select by
-        them refuses.  Never raises for what a token is; a token is None only where it decides nothing.
+        them refuses.  ``tool`` and its ``arguments``: a call of an MCP server's tool; ``operation``: whatever else is asked
+        of one.  Never raises for what a token is; a token is None only where it decides nothing.
         """
-        return await self._running_flow().decide(resource, _request(token, method, path, host), face=FACE)
+        asked = _request(token, method, path, host, _operation(operation, tool, arguments))
+        return await self._running_flow().decide(resource, asked, face=FACE)
 
     def verify_nowait(
         self,
@@ -103,22 +122,102 @@ class Verifier:
         method: str | None = None,
         path: str | None = None,
         host: str | None = None,
+        operation: Operation | None = None,
+        tool: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> Decision | Pending:
         """The same from memory, without waiting: Pending where a key must be fetched first (``verify`` does that)."""
-        found = self._running_flow().run_now(resource, _request(token, method, path, host), face=FACE)
+        asked = _request(token, method, path, host, _operation(operation, tool, arguments))
+        found = self._running_flow().run_now(resource, asked, face=FACE)
         return found.decision if isinstance(found, Decided) else found
+
+    # ---- for adapters (``bearerd.adapters``) ----
+
+    async def judge(self, request: Request, resource: str) -> Judged:
+        """Decide a request that an adapter has read, as ``verify`` does."""
+        trail = Trail()
+        decided = await self._running_flow().run(resource, request, face=FACE, trail=trail)
+        return Judged(decided, trail.verified)
+
+    async def admit(self, token: str | bytes, resource: str) -> Judged:
+        """Whether a token is one for this resource, with the scopes that all of it needs.
+
+        No rule is asked: it is not known yet what the token is to be used for, and each use is decided by itself.
+        """
+        trail = Trail()
+        asked = _request(token, None, None, None, None)
+        decided = await self._running_flow().run(resource, asked, face=FACE, trail=trail, by_rules=False)
+        return Judged(decided, trail.verified)
+
+    def could(self, token: str | None, resource: str, operation: Operation) -> bool:
+        """Whether a token that is known may do this with some arguments or other: it is neither counted nor logged."""
+        found = self._running_flow().decide_now(resource, self.asked(token, operation))
+        if isinstance(found, Pending):
+            return found.kind is Wait.SETTLEMENT
+        return found.allowed or found.code is Code.INVALID_ARGUMENTS
+
+    @staticmethod
+    def asked(token: str | None, operation: Operation) -> Request:
+        """The view of an operation of which its HTTP request says nothing more."""
+        return _request(token, None, None, None, operation)
+
+    def table(self, resource: str) -> Table:
+        """What the configuration says of a resource.  Raises LookupError where it has none of this name."""
+        try:
+            return self._config.resource[resource]
+        except KeyError:
+            known = ", ".join(self._config.resource) or "none"
+            raise LookupError(f"the configuration has no resource {resource!r}, but: {known}") from None
+
+    def issuers(self, resource: str) -> tuple[str, ...]:
+        """Who issues tokens for it: the URLs of the issuers that it accepts."""
+        named = self.table(resource).issuers
+        return tuple(
+            issuer.issuer
+            for issuer in self._config.issuer
+            if named is None or issuer.issuer in named or issuer.name in named
+        )
+
+    @property
+    def current(self) -> Current:
+        """What belongs to the configuration in use."""
+        if self._service is None:
+            raise RuntimeError(_OUTSIDE)
+        return self._service.current
+
+    @property
+    def running(self) -> bool:
+        """Whether it decides: within its ``async with``."""
+        return self._flow is not None
 
     def _running_flow(self) -> Flow:
         if self._flow is None:
-            raise RuntimeError("a Verifier decides only within its `async with`")
+            raise RuntimeError(_OUTSIDE)
         return self._flow
 
 
-def _request(token: str | bytes | None, method: str | None, path: str | None, host: str | None) -> Request:
+_OUTSIDE = "a Verifier decides only within its `async with`"
+
+
+def _operation(operation: Operation | None, tool: str | None, arguments: Mapping[str, Any] | None) -> Operation | None:
+    """What is asked of an MCP server.  The program has read it: no header stands for it, so it is decided as a body is."""
+    if tool is None:
+        if arguments is not None:
+            raise TypeError("arguments are those of a tool: say which, or give an operation")
+        return operation
+    if operation is not None:
+        raise TypeError("either a tool or an operation")
+    return Operation("tools/call", tool, "body", arguments={} if arguments is None else arguments)
+
+
+def _request(
+    token: str | bytes | None, method: str | None, path: str | None, host: str | None, operation: Operation | None
+) -> Request:
     """The request that the program asks about.  The program is trusted: it is the one that would obey."""
     headers: Headers = ()
     if token is not None:
         credential = token.encode("utf-8", "surrogatepass") if isinstance(token, str) else bytes(token)
         headers = ((b"Authorization", b"Bearer " + credential),)
     target = None if path is None else path.encode("utf-8", "surrogateescape")
-    return view.of(method, target, host, headers, trusted=True, peer=FACE)
+    asked = view.of(method, target, host, headers, trusted=True, peer=FACE)
+    return asked if operation is None else asked._replace(operation=operation)

@@ -95,14 +95,16 @@ class Flow:
         face: str,
         trail: Trail | None = None,
         still: Callable[[], bool] | None = None,
+        by_rules: bool = True,
     ) -> Decided:
         """The same, with the id of a refusal.  ``trail``: an empty one, of a face that tells more than the decision does.
 
         ``still``: asked after each wait, whether by the configuration of then the same is asked of the same resource.
+        ``by_rules``: false where it is not known yet what the token is for, and each use of it will be decided.
         """
         started, trail = time.perf_counter(), trail or Trail()
         try:
-            decision = await self._rounds(name, request, trail, still)
+            decision = await self._rounds(name, request, trail, still, by_rules=by_rules)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
             decision = self._failed(name, request, error, trail)
         return self._recorded(name, face, decision, request, started, trail)
@@ -152,11 +154,13 @@ class Flow:
             return Refusal(Code.INTERNAL_ERROR)
         return _unresolved()
 
-    async def _rounds(self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None) -> Decision:
+    async def _rounds(
+        self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None, *, by_rules: bool
+    ) -> Decision:
         refusal = None
         for _ in range(ROUNDS):
             now = self._service.time.now()
-            found = self._judged(name, request, now, trail)
+            found = self._judged(name, request, now, trail, by_rules=by_rules)
             if isinstance(found, Unsettled):
                 settled = await self._settled(found, request, now, trail)
                 return settled if still is None or still() else decide.of_nobody(_ANOTHER)
@@ -169,13 +173,15 @@ class Flow:
                 break
         return self._refused(name, refusal or _unresolved(), request, trail)
 
-    def _judged(self, name: str, request: Request, now: Now, trail: Trail | None) -> Decision | Pending | Unsettled:
+    def _judged(
+        self, name: str, request: Request, now: Now, trail: Trail | None, *, by_rules: bool = True
+    ) -> Decision | Pending | Unsettled:
         """All that can be said from memory."""
         current = self._service.current
         resource = current.policy.resources.get(name)
         if resource is None:
             return decide.unknown_resource(name)
-        selected = rules.select_rule(resource, request)
+        selected = rules.select_rule(resource, request) if by_rules else Selected(None)
         subject = self._subject(resource, selected, request, now, current, trail)
         if isinstance(subject, Pending):
             return subject

@@ -31,23 +31,9 @@ tool = "read_*"
 tool = "delete_*"
 scopes = ["notes:delete"]
 """
-SHOWN = {  # beside what the examples show: what is asked of the server, in header fields and in the body
-    "nginx": (
-        "proxy_set_header Origin            $http_origin;",
-        """proxy_set_header Origin            $http_origin;
-            proxy_set_header MCP-Protocol-Version $http_mcp_protocol_version;
-            proxy_set_header Mcp-Method        $http_mcp_method;
-            proxy_set_header Mcp-Name          $http_mcp_name;""",
-    ),
-    "envoy": (
-        "                      allowed_headers:\n                        patterns:\n",
-        """                      with_request_body: { max_request_bytes: 1048576, allow_partial_message: false }
-                      allowed_headers:
-                        patterns:
-                          - { exact: content-type }
-                          - { prefix: mcp- }
-""",
-    ),
+FOR_MCP = {  # lines of the examples that count without their #
+    "nginx": ("#proxy_set_header M",),
+    "envoy": ("#with_request_body", "#- { safe_regex"),
 }
 
 
@@ -134,9 +120,11 @@ def _start_gateway(stage: Stage, name: str) -> None:
     text = config.read_text()
     asked = {"nginx": "/auth/api", "envoy": "/ext_authz/api"}[name]
     assert asked in text
-    before, after = SHOWN[name]
-    assert before in text
-    config.write_text(text.replace(asked, asked.replace("api", name)).replace(before, after))
+    text = text.replace(asked, asked.replace("api", name))
+    for line in FOR_MCP[name]:
+        assert line in text
+        text = text.replace(line, line.removeprefix("#"))
+    config.write_text(text)
     stage.start(name, [binary, *gateway.arguments], port=stage.ports[name], cwd=folder)
 
 
