@@ -59,6 +59,10 @@ tricks: native   ## every trick against every gateway, as it should be and spoil
 	@PYTHONPATH=tests:examples/demo $(BIN)/python -m gateways.record
 	@$(BIN)/python docs/generate.py
 
+.PHONY: audited
+audited: native  ## 100,000 audited decisions of the lane: none lost, the chain whole, and what a record costs
+	@$(BIN)/python loadtests/audited.py
+
 strain: native   ## bearerd with a million of everything, in floods and overload; writes docs/strain-report.md
 	@$(BIN)/python loadtests/strain.py
 

@@ -74,8 +74,6 @@ cdef class Lane:
     cdef size_t out_room
     cdef int64_t second
     cdef unsigned char[29] date
-    cdef unsigned char[16] id_key
-    cdef uint64_t ids
 
     # Before the first head of a read: the time, and an empty buffer.
     cdef void begin(self) noexcept nogil
@@ -99,10 +97,9 @@ cdef class Lane:
     cdef int refuse(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                     Py_ssize_t rule, size_t place, const unsigned char* name32) except -1
     cdef Note* note(self, const Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
-                    Py_ssize_t rule) noexcept nogil
+                    Py_ssize_t rule, bint logged, bint audited) noexcept nogil
     cdef double took(self) noexcept nogil
     cdef unsigned char* room(self, size_t size) except NULL
     cdef int put(self, const unsigned char* p, size_t size) except -1
     cdef int put_end(self, const Client* client) except -1
     cdef int put_with_id(self, const unsigned char* p, size_t size, size_t hole, const unsigned char* digits) except -1
-    cdef void draw_id(self, unsigned char* id16, unsigned char* digits) noexcept nogil

@@ -53,5 +53,5 @@ class Lane:
     ) -> Self:
         """``suppressed``: the metrics cell that counts refusals without a line."""
 
-    def drained(self) -> list[Noted]:
+    def drained(self, most: int = -1) -> list[Noted]:
         """The notes that are to become lines (``ring.Noted``); a further one is announced by ``noted`` again."""

@@ -24,24 +24,18 @@ from bearerd._native.operations cimport FREE
 from bearerd._native.path cimport names_access_token, normalise_into
 from bearerd._native.refused cimport Memory, RefusedTokens
 from bearerd._native.revocations cimport Revocations
-from bearerd._native.ring cimport METHOD, PEER, TRACE, Burst, Note, Ring, note_asked
+from bearerd._native.ring cimport DIGITS, ID, TRACE, Burst, Note, Ring, name, note_asked, write_hex
 from bearerd._native.route cimport Route, Routes, Template
 from bearerd._native.tokens cimport Finding, Lookup, TokenCache
 from bearerd._native.values cimport BEARER, is_bearer, is_host, is_plain_method, is_trace
 
-import os
-
 cdef enum:
-    ID = 16
-    DIGITS = 32
     # Places of refusals, from the end (``lane.plan.READY``).
     MISSING = 2
     FULL = 1
     ASKED_AT_ONCE = 8  # decisions of Python's within a read, in
 
 cdef double ASKED_SECONDS = 0.001
-
-cdef const char* HEX = b"0123456789abcdef"
 
 
 # ---- reading ----
@@ -83,7 +77,6 @@ cdef class Lane:
         self.limits.max_head_bytes = <uint32_t>max_head_bytes
         self.limits.max_headers = <uint32_t>max_headers
         self.second = INT64_MIN
-        memcpy(self.id_key, PyBytes_AS_STRING(os.urandom(16)), 16)
         self.path = <unsigned char*>malloc(<size_t>max_header_bytes + 1)  # a target is no longer than a field
         self.room(4096)
         if self.path == NULL:
@@ -93,10 +86,10 @@ cdef class Lane:
         free(self.path)
         free(self.out)
 
-    def drained(self):
-        """The notes that are to become lines (``ring.Noted``); a further one is announced by ``noted`` again."""
+    def drained(self, Py_ssize_t most=-1):
+        """The notes that are to become lines (``ring.Noted``), ``most`` of them; a further one is announced by ``noted`` again."""
         self.noted = False
-        return self.ring.drain()
+        return self.ring.drain(most)
 
     # -- one read --
 
@@ -271,6 +264,9 @@ cdef class Lane:
                    Py_ssize_t rule, const unsigned char* text, size_t size) except -1:
         cdef double seconds
         cdef Note* note
+        cdef bint logged, audited
+        if route.audits_all and not self.ring.makes_room():
+            return self.known()  # whoever decides it there waits for room, or says that there is none
         self.put(text, size)
         self.put_end(client)
         seconds = self.took()
@@ -278,12 +274,16 @@ cdef class Lane:
         self.page.add_to(route.allowed, 1.0)
         self.page.observe_in(route.duration, seconds)
         self.owed += self.log_allows
-        if self.owed >= 1.0:
-            self.owed -= 1.0
-            note = self.note(client, route, p, head, asked, rule)
-            note.seconds = seconds
-            note.refusal = -1
-            note.logged = self.noted = True
+        route.audits_owed += route.audits
+        logged, audited = self.owed >= 1.0, route.audits_owed >= 1.0
+        if logged or audited:
+            self.owed -= logged
+            route.audits_owed -= audited
+            note = self.note(client, route, p, head, asked, rule, logged, audited)
+            if note != NULL:
+                self.ring.draw_id(note.request_id)
+                note.seconds = seconds
+                note.refusal = -1
         return Verdict.ANSWERED
 
     cdef int refuse(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
@@ -293,9 +293,13 @@ cdef class Lane:
         cdef unsigned char[DIGITS] digits
         cdef double seconds
         cdef Note* note
+        cdef bint logged
+        if route.audits_all and not self.full and not self.ring.makes_room():
+            return self.known()  # likewise; where Python is overwhelmed, too, who asks is told so, and the record counted
         if route.forms > 1:
             template += <size_t>form_of(p, head) * route.refusal_count
-        self.draw_id(request_id, digits)
+        self.ring.draw_id(request_id)
+        write_hex(request_id, digits)
         self.put_with_id(template.head, template.head_size, template.head_hole, digits)
         self.put_end(client)
         if template.body_has_hole:
@@ -305,36 +309,37 @@ cdef class Lane:
         seconds = self.took()
         self.page.add_to(template.cell, 1.0)
         self.page.observe_in(route.duration, seconds)
-        note = self.note(client, route, p, head, asked, rule)
-        note.seconds = seconds
-        note.refusal = <int16_t>place
-        memcpy(note.request_id, request_id, ID)
-        if name32 != NULL:
-            memcpy(note.token_name, name32, 32)
-        if self.burst.take_at(self.started):
-            note.logged = self.noted = True
-        else:
+        logged = self.burst.take_at(self.started)
+        if not logged:
             self.page.add_to(self.suppressed, 1.0)
+        note = self.note(client, route, p, head, asked, rule, logged, route.audits_refusals)
+        if note != NULL:
+            note.seconds = seconds
+            note.refusal = <int16_t>place
+            memcpy(note.request_id, request_id, ID)
+            if name32 != NULL:
+                memcpy(note.token_name, name32, 32)
         return Verdict.ANSWERED
 
     cdef Note* note(self, const Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
-                    Py_ssize_t rule) noexcept nogil:
-        cdef Note* note = self.ring.make()
+                    Py_ssize_t rule, bint logged, bint audited) noexcept nogil:
+        """What is known of it; NULL where all that is noted has to be kept."""
+        cdef Note* note = self.ring.make(logged, audited)
         cdef const unsigned char* text
         cdef size_t size
+        self.noted = self.noted or logged or audited
+        if note == NULL:
+            return NULL
+        note.logged, note.audited, note.kept = logged, audited, route.audits_all
         note.at = self.now.wall
         note.route = route.index
         note.generation = self.routes.generation
         note.rule = <int32_t>rule
         memcpy(note.digest, client.digest, 16)
         note.length = client.length
-        if asked.method != NULL:
-            note.method_size = <uint8_t>min(asked.method_size, <size_t>METHOD)
-            memcpy(note.method, asked.method, note.method_size)
+        name(note, asked.method, 0 if asked.method == NULL else asked.method_size, client.peer, client.peer_size)
         if asked.said.method != NULL:
             note_asked(note, &asked.said)
-        note.peer_size = <uint8_t>min(client.peer_size, <size_t>PEER)
-        memcpy(note.peer, client.peer, note.peer_size)
         if head.known[TRACEPARENT] >= 0 and not head.twice & bit(TRACEPARENT):
             text = value_of(p, head, head.known[TRACEPARENT], &size)
             if is_trace(text, size):
@@ -384,12 +389,3 @@ cdef class Lane:
         memcpy(out + hole, digits, DIGITS)
         self.out_size += size
         return 0
-
-    cdef void draw_id(self, unsigned char* id16, unsigned char* digits) noexcept nogil:
-        """128 bits that nobody can guess, and none twice: a pseudo-random function of a counter."""
-        cdef size_t i
-        self.ids += 1
-        siphash128_into(self.id_key, <const unsigned char*>&self.ids, sizeof(uint64_t), id16)
-        for i in range(<size_t>ID):
-            digits[2 * i] = <unsigned char>HEX[id16[i] >> 4]
-            digits[2 * i + 1] = <unsigned char>HEX[id16[i] & 15]

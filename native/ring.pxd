@@ -15,6 +15,8 @@ cdef enum:
     METHOD_SHOWN = 64
     NAME_SHOWN = 128
     ASKED = 227
+    ID = 16
+    DIGITS = 32
 
 cdef struct Note:
     double at  # wall time (seconds)
@@ -28,6 +30,8 @@ cdef struct Note:
     int32_t rule  # place among the enforced rules; -1: none
     int16_t refusal  # place among the route's refusals; -1: allowed
     uint8_t logged  # a line is to be written
+    uint8_t audited  # an audit record is, too
+    uint8_t kept  # and is not to be lost: nothing is written over this note before it is drained
     uint8_t method_size
     uint8_t peer_size
     uint8_t trace_size
@@ -70,7 +74,20 @@ cdef class Ring:
     cdef uint64_t count  # notes ever made
     cdef uint64_t drained  # those before it were looked at by `drain`, or are gone
     cdef readonly uint64_t lost  # lines that were to be written, and overwritten before
+    cdef readonly uint64_t unaudited  # audit records, likewise
+    cdef unsigned char[16] id_key
+    cdef uint64_t ids
+    cdef public object drainer  # called where there is no room: it drains what it can; None: nobody does
 
-    # The oldest note's place, zeroed, for a new one.
-    cdef Note* make(self) noexcept nogil
+    # Whether a note can be made: the one that would go is not to be kept.
+    cdef bint has_room(self) noexcept nogil
+    # The same once the drainer was called, where there was none.
+    cdef bint makes_room(self) except -1
+    # The oldest note's place, zeroed, for a new one; NULL where there is no room, and what was to be made of it is counted.
+    cdef Note* make(self, bint logged, bint audited) noexcept nogil
+    # 128 bits that nobody can guess, and none twice.
+    cdef void draw_id(self, unsigned char* id16) noexcept nogil
     cdef tuple told(self, const Note* note)
+
+cdef void name(Note* note, const unsigned char* method, size_t method_size, const unsigned char* peer, size_t peer_size) noexcept nogil
+cdef void write_hex(const unsigned char* id16, unsigned char* digits) noexcept nogil

@@ -1,10 +1,14 @@
 """A ring of fixed size for what is noted of decisions that no Python saw, and the bucket that says which get a line."""
 
+from collections.abc import Callable
 from typing import Self, TypeAlias, final
 
-Noted: TypeAlias = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes]
+Noted: TypeAlias = tuple[
+    float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes, bool, bool
+]
 """Wall time, seconds, generation of the configuration, route, rule's place (-1: none), refusal's place (-1: allowed), method, peer, traceparent, request id,
-token's name in logs, its keyed digest, its length, and of an MCP server's what is asked: version, method and, if there is one, the item's name, each with a NUL behind it."""
+token's name in logs, its keyed digest, its length, and of an MCP server's what is asked: version, method and, if there is one, the item's name, each with a NUL behind it, whether a line is to be written, and
+whether an audit record."""
 
 @final
 class Burst:
@@ -21,11 +25,21 @@ class Ring:
     """The last ``most`` notes."""
 
     lost: int
+    unaudited: int
+    drainer: Callable[[], object] | None
+    """Called where there is no room for a note: it drains what it can."""
 
     def __new__(cls, most: int) -> Self: ...
     def __len__(self) -> int: ...
-    def drain(self) -> list[Noted]:
-        """The notes that are to become lines and were not drained before, oldest first (``Noted`` in the stub)."""
+    @property
+    def waiting(self) -> int:
+        """How many notes were not drained yet."""
+
+    def drain(self, most: int = -1) -> list[Noted]:
+        """The notes that are to become lines or records and were not drained before, oldest first (``Noted`` in the stub).
+
+        ``most``: of them, so that a long row of notes is told in several pieces; negative: all.
+        """
 
     def find(self, request_id: bytes) -> Noted | None:
         """The refusal of this request id (16 bytes), or None."""

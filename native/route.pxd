@@ -43,6 +43,10 @@ cdef class Route:
     cdef bint has_paths
     cdef tuple origins  # which Origin may stand there; None: it is not looked at
     cdef bint redirects  # a browser that shows no credential is sent elsewhere: Python says which is one
+    cdef double audits  # the share of allows that leave an audit record
+    cdef double audits_owed
+    cdef bint audits_refusals
+    cdef bint audits_all  # every decision leaves one, or is not made by the lane
     cdef Rules rules
     cdef Operations operations  # of an MCP server, by headers; or None
     cdef bint in_body  # what is asked of an MCP server stands where the lane does not look

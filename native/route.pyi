@@ -37,10 +37,14 @@ class Route:
         operations: Operations | None = None,
         in_body: bool = False,
         origins: tuple[bytes, ...] | None = None,
+        audits: float = 0.0,
+        audits_refusals: bool = False,
+        audits_all: bool = False,
     ) -> None:
         """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page.
 
         ``operations``: of an MCP server that is asked about by headers; ``in_body``: of one that is not, and has rules.  ``origins``: None where no Origin is looked at.
+        ``audits``: the share of allows that leave an audit record; ``audits_all``: every decision does, or is not made here.
         """
 
     def refuse_with(self, answers: list[tuple[bytes, bytes, int]], forms: int = 1) -> None:

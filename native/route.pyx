@@ -34,8 +34,12 @@ cdef class Route:
         self, Py_ssize_t index, str resource, str dialect, Rules rules not None, bytes open_rules not None, *,
         bint plain, bint enforced, bint constrained, bint has_paths, tuple identity, Py_ssize_t allowed, Py_ssize_t duration,
         bint redirects=False, Operations operations=None, bint in_body=False, tuple origins=None,
+        double audits=0.0, bint audits_refusals=False, bint audits_all=False,
     ):
-        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page.  ``origins``: None where no Origin is looked at."""
+        """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page.  ``origins``: None where no Origin is looked at.
+
+        ``audits``: the share of allows that leave an audit record; ``audits_all``: every decision does, or is not made here.
+        """
         self.index = <uint32_t>index
         self.resource = resource
         self.name = resource.encode()
@@ -54,6 +58,7 @@ cdef class Route:
         self.constrained, self.has_paths, self.redirects = constrained, has_paths, redirects
         self.rules, self.open = rules, open_rules
         self.operations, self.in_body = operations, in_body
+        self.audits, self.audits_refusals, self.audits_all = audits, audits_refusals, audits_all
         self.count = <size_t>len(open_rules)
         self.words = (self.count + 64) // 64
         self.identity, self.origins = identity, origins

@@ -106,6 +106,7 @@ def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
         ("[trust]", model.Trust),
         ("[identity]", model.Identity),
         ("[apikeys]", model.ApiKeys),
+        ("[audit]", model.Audit),
         ("[[issuer]]", model.Issuer),
         ("[[caller]]", model.Caller),
         ("[[sensitive]]", model.Pattern),

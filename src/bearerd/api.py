@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from bearerd.config.model import Config
     from bearerd.config.model import Resource as Table
+    from bearerd.current import Current
     from bearerd.decision import Decision
     from bearerd.request import Headers, Request
-    from bearerd.service import Current
     from bearerd.verify.verified import Verified
 
 READY_SECONDS = 10.0  # a store that was running already is believed after a round of the fleet: about five

@@ -43,6 +43,7 @@ class Wait(StrEnum):
     KEY = "key"  # an unknown kid, or an issuer whose key set was never loaded
     APIKEY = "api key"  # one that is not known here yet; ``kid`` is its id
     TURN = "turn"  # other issuers' tokens are to be checked first (``verify.budget``)
+    AUDIT = "audit"  # its audit record finds no room now, or has to be durable first (``audit.auditor``)
     SETTLEMENT = "settlement"  # it would be allowed, but a budget or an approval has to be asked (``policy.settle``)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
+from bearerd.audit.auditor import NOT_KEPT
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Trail
 from bearerd.decision import Decision, Pending, Wait
@@ -103,14 +104,28 @@ class Flow:
         ``by_rules``: false where it is not known yet what the token is for, and each use of it will be decided.
         """
         started, trail = time.perf_counter(), trail or Trail()
-        try:
-            decision = await self._rounds(name, request, trail, still, by_rules=by_rules)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
-            decision = self._failed(name, request, error, trail)
-        return self._recorded(name, face, decision, request, started, trail)
+        audit = self._service.recorder.audit
+        if audit is None or not audit.holds(name):
+            decision = await self._tried(name, request, trail, still, by_rules=by_rules)
+            return self._recorded(name, face, decision, request, started, trail)
+        async with audit.place() as refusal:
+            # Nobody's, so that no shadow makes an allow of it.
+            decision = (
+                decide.of_nobody(refusal)
+                if refusal
+                else await self._tried(name, request, trail, still, by_rules=by_rules)
+            )
+            decided = self._recorded(name, face, decision, request, started, trail)
+        if refusal is None and audit.waits and not await audit.kept():
+            audit.withdrawn(trail.request_id)
+            return Decided(decide.of_nobody(NOT_KEPT), trail.request_id)
+        return decided
 
     def run_now(self, name: str, request: Request, *, face: str) -> Decided | Pending:
-        """The same without waiting: Pending, uncounted, where a key is lacking."""
+        """The same without waiting: Pending, uncounted, where a key is lacking, or its audit record would have to wait."""
+        audit = self._service.recorder.audit
+        if audit is not None and not audit.ready and audit.holds(name):
+            return Pending(Wait.AUDIT)
         started, trail = time.perf_counter(), Trail()
         try:
             found = self.decide_now(name, request, None, trail)
@@ -153,6 +168,14 @@ class Flow:
             self._service.recorder.fault("a verification failed", error)
             return Refusal(Code.INTERNAL_ERROR)
         return _unresolved()
+
+    async def _tried(
+        self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None, *, by_rules: bool
+    ) -> Decision:
+        try:
+            return await self._rounds(name, request, trail, still, by_rules=by_rules)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
+            return self._failed(name, request, error, trail)
 
     async def _rounds(
         self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None, *, by_rules: bool

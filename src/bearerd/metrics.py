@@ -65,12 +65,7 @@ APPROVAL_WEBHOOKS: Final = ("delivered", "failed", "given_up", "dropped")
 
 _ROWS: Final = (
     _counter(
-        "bearerd_decisions_total",
-        "Decisions; code is the refusal's, or none.",
-        "resource",
-        "face",
-        "outcome",
-        "code",
+        "bearerd_decisions_total", "Decisions; code: the refusal's, or none.", "resource", "face", "outcome", "code"
     ),
     Series(
         "bearerd_decision_duration_seconds",
@@ -147,6 +142,9 @@ _ROWS: Final = (
     _counter("bearerd_worker_restarts_total", "Workers that ended unasked and were replaced."),
     _counter("bearerd_log_lines_dropped_total", "Log lines that found their reader too slow."),
     _counter("bearerd_decision_lines_suppressed_total", "Refusals counted but not logged (refusal_logs_per_second)."),
+    _counter("bearerd_audit_records_total", "Audit records; result: queued, dropped, or refused: no room.", "result"),
+    _gauge("bearerd_audit_waiting", "Audit records that wait for the slowest sink, all workers.", fold=Fold.SUM),
+    _gauge("bearerd_audit_sink_up", "1 while every worker's sink takes records.", "sink", fold=Fold.SMALLEST),
     _counter("bearerd_series_dropped_total", "Series that found the page full; their counts are lost."),
     _gauge("bearerd_build_info", "Always 1.", "version", "python", hide_zero=True),
 )
@@ -181,6 +179,8 @@ def closed(
         yield "bearerd_apikey_lookups_total", result
     for result in ("ok", "failed"):
         yield "bearerd_snapshot_writes_total", result
+    for result in ("queued", "dropped", "refused"):
+        yield "bearerd_audit_records_total", result
     for result in HANDSHAKES:
         yield "bearerd_tls_handshakes_total", result
     for result in APPROVAL_WEBHOOKS:

@@ -23,6 +23,7 @@ from bearerd.apikeys import pepper
 from bearerd.apikeys.checker import KeyChecker
 from bearerd.apikeys.ring import Ring
 from bearerd.approvals.office import Office
+from bearerd.audit import assembly
 from bearerd.audit.freshness import Freshness
 from bearerd.audit.health import health
 from bearerd.audit.labels import labels
@@ -133,6 +134,7 @@ class Service:
         )
         self.apikeys.take(pepper.of(config, data_dir), len(config.issuer))
         callers, policy = Callers(config), self._policy(config)
+        self.audit: Final = None if offline else assembly.auditor(config, self.recorder, policy.generation)
         issuers = Issuers(config, self.generations, self.watch, now=self.time.now)
         self.current = self._assembled(config, policy, callers, issuers)
         self.generations.config = policy.generation
@@ -157,6 +159,8 @@ class Service:
         shared = None if self.archive is None else self._join_store(self.archive)
         seal, folder = (None, None) if self.archive is None else (self.archive.seal, self.data_dir)
         self._refresher = Refresher(self.current.issuers, folder, shared, seal=seal)
+        if self.audit is not None:
+            assembly.begin(self.audit, self.current.config, self.data_dir, self._loops)
         self._loops.begin("refresh", self._refresh)
         self._loops.begin("documents", self.documents.run)
         self._loops.begin("sample", self._sample)
@@ -164,6 +168,8 @@ class Service:
     async def close(self) -> None:
         """Stop the slow loops and let go of the store; whoever waits for a key is refused."""
         await self.flights.close()
+        if self.audit is not None:
+            await self.audit.close()
         await self._loops.close()
         self.sample()
 
@@ -191,6 +197,8 @@ class Service:
         if self._refresher is not None:
             self._refresher.replace(issuers)
         self.recorder.configure(log_allows=config.server.log_allows, subject_key=key)
+        if self.audit is not None:
+            self.audit.configure(config, assembly.policy_version(config, policy.generation))
         self.metrics.create(*labels(config))
         for name in {issuer.name for issuer in before.issuers} - {issuer.name for issuer in issuers}:
             self.watch.forget(name)

@@ -18,10 +18,10 @@ import httpx2
 from fastmcp.client.auth import OAuth
 from fastmcp.server.auth.providers.introspection import IntrospectionTokenVerifier
 from stage import free_port
-from support.person import sign_in
 from support.mcp_people import CALLBACK, Person
 from support.mcp_stage import SECRET, McpStage, running
 from support.oidc import program
+from support.person import sign_in
 
 GATEWAYS = pytest.mark.parametrize("gateway", ["nginx", "envoy"])
 READ = ("read_note", {"name": "shopping"})

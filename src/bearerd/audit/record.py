@@ -56,6 +56,7 @@ class Record:
     steps: tuple[Step, ...] = ()
     operation: Operation | None = None  # of an MCP server
     misread: Misread | None = None
+    approval: str | None = None  # by which a human let it pass
 
     def line(self, subject: Callable[[str], str]) -> dict[str, Any]:
         """The fields of contracts, section 9, without those that have no value.  ``subject``: how ``sub`` is written."""

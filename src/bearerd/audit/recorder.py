@@ -20,6 +20,7 @@ from bearerd.verify.verified import token_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bearerd.audit.auditor import Auditor
     from bearerd.decision import Decision
     from bearerd.metrics import Metrics
     from bearerd.request import Request
@@ -41,6 +42,8 @@ class Trail:
     cache: str | None = None
     template: str | None = None
     steps: tuple[Step, ...] = ()
+    approval: str | None = None  # by which a human let it pass
+    request_id: str = ""  # set by the recorder where it made a record, on an allow, too
 
 
 class Recorder:
@@ -63,6 +66,7 @@ class Recorder:
         self._faults = Burst(FAULTS_PER_SECOND)
         self._share = log_allows
         self._owed = 0.0
+        self.audit: Auditor | None = None
 
     def configure(self, *, log_allows: float, subject_key: bytes | None) -> None:
         """What a reload may change."""
@@ -84,7 +88,7 @@ class Recorder:
         trail: Trail | None = None,
         caller: str | None = None,
     ) -> str:
-        """Count and, where wanted, log one decision; returns its request id (128 random bits), empty on an allow."""
+        """Count and, where wanted, log and audit one decision; returns its request id (128 random bits), empty on an allow."""
         metrics, code = self.metrics, decision.code
         resource = decision.resource if code is not Code.UNKNOWN_RESOURCE else NO_RESOURCE
         metrics.inc(
@@ -97,11 +101,19 @@ class Recorder:
         metrics.observe(seconds, "bearerd_decision_duration_seconds", face)
         for found in decision.would_refuse:
             metrics.inc("bearerd_would_refuse_total", decision.resource, found.code)
+        audit = self.audit if self.audit is not None and self.audit.wants(decision) else None
         if decision.allowed and not decision.would_refuse:
-            if self._sampled():
-                self.write(self._record(face, decision, request, seconds, trail, caller))
+            sampled = self._sampled()
+            if sampled or audit is not None:
+                record = self._record(face, decision, request, seconds, trail, caller)
+                if audit is not None:
+                    audit.add(record)
+                if sampled:
+                    self.write(record)
             return ""
         record = self._record(face, decision, request, seconds, trail, caller)
+        if audit is not None:
+            audit.add(record)
         self.ring.add(record)
         if self.burst.take():
             self.write(record)
@@ -137,11 +149,12 @@ class Recorder:
         caller: str | None,
     ) -> Record:
         trail = trail or Trail()
+        trail.request_id = secrets.token_hex(16)
         return Record(
             at=clock.wall(),
             face=face,
             decision=decision,
-            request_id=secrets.token_hex(16),
+            request_id=trail.request_id,
             seconds=seconds,
             method=request.method if request else None,
             template=trail.template,
@@ -154,6 +167,7 @@ class Recorder:
             steps=trail.steps,
             operation=request.operation if request else None,
             misread=request.misread if request else None,
+            approval=trail.approval,
         )
 
     def write(self, record: Record) -> None:

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "apikey": "Create, list, show, rotate and revoke API keys.",
     "mcp": "Review what an MCP server's tools say of themselves.",
     "approvals": "List, show, approve or deny calls that wait for a human.",
+    "audit": "Verify, show and search audit records.",
     "doctor": "Examine issuers, store and a live gateway; say what is wrong and what helps.",
     "health": "Ask a running bearerd whether it is ready.",
     "bench": "Load a running bearerd with one question, and tell what an answer takes.",

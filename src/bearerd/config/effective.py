@@ -14,6 +14,7 @@ from bearerd.config import (
     addresses,
     check_apikeys,
     check_approvals,
+    check_audit,
     check_cacheable,
     check_discovery,
     check_grpc,
@@ -41,8 +42,10 @@ _ON_ONE_LINE: Final = frozenset(
 )
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
 
-RELOADABLE: Final = frozenset({"server.reveal_reason", "server.log_allows", "server.hash_subjects", "server.tls"})
-"""Of ``server``, ``store`` and ``limits``, all that a reload can change: the rest shapes sockets, connections and tables
+RELOADABLE: Final = frozenset(
+    {"server.reveal_reason", "server.log_allows", "server.hash_subjects", "server.tls", "audit.share"}
+)
+"""Of ``server``, ``store``, ``limits`` and ``audit``, all that a reload can change: the rest shapes sockets, connections and tables
 that live as long as the process.  Issuers, callers, resources, identity and trust are always reloadable."""
 
 
@@ -186,14 +189,15 @@ def reloadable(before: Config, after: Config) -> Config:
     """The new configuration as far as a running process can take it (``effective.RELOADABLE``)."""
     names = [key.partition(".")[2] for key in RELOADABLE if key.startswith("server.")]
     server = before.server.model_copy(update={name: getattr(after.server, name) for name in names})
-    return after.model_copy(update={"server": server, "store": before.store, "limits": before.limits})
+    audit = before.audit.model_copy(update={"share": after.audit.share})
+    return after.model_copy(update={"server": server, "store": before.store, "limits": before.limits, "audit": audit})
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
     """The dotted keys that differ and take effect only with a restart."""
     return [
         f"{section}.{field}"
-        for section in ("server", "store", "limits")
+        for section in ("server", "store", "limits", "audit")
         for field in type(getattr(old, section)).model_fields
         if f"{section}.{field}" not in RELOADABLE
         and getattr(getattr(old, section), field) != getattr(getattr(new, section), field)
@@ -207,6 +211,7 @@ def warnings(config: Config) -> list[str]:
         *_warn_of_store(config),
         *check_identity.warnings(config),
         *check_apikeys.warnings(config),
+        *check_audit.warnings(config),
         *_warn_of_issuers(config),
         *check_approvals.warnings(config),
         *_warn_of_resources(config),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bearerd.config import (
     check_apikeys,
     check_approvals,
+    check_audit,
     check_cacheable,
     check_discovery,
     check_grpc,
@@ -35,6 +36,7 @@ from bearerd.config import (
 from bearerd.config.model import (
     ApiKeys,
     Approvals,
+    Audit,
     Caller,
     Config,
     Identity,
@@ -150,6 +152,7 @@ class _Draft:
         self.apikeys = self._table(ApiKeys, tree.get("apikeys", {}), "apikeys") or ApiKeys()
         self.identity = self._table(Identity, tree["identity"], "identity") if "identity" in tree else None
         self.has_identity = "identity" in tree  # be it one with a fault
+        self.audit = self._table(Audit, tree.get("audit", {}), "audit") or Audit()
         self.keys: tuple[str, ...] = ()
         self.reviewed: dict[str, Review] = {}
         self.issuers = _named(self._tables(Issuer, tree, "issuer"))
@@ -186,6 +189,7 @@ class _Draft:
         check_approvals.check_approvals(self.approvals, self.server, problems)
         check_approvals.check_rules(self.resources, self.approvals, problems)
         self._check_identity()
+        check_audit.check_audit(self.audit, self.resources, _data_dir(self.server, self._folder), problems)
         url = check_server.check_store_url_file(self.store, problems)
         if url is not None:
             self.store = self.store.model_copy(update={"url": url})
@@ -205,6 +209,7 @@ class _Draft:
             trust=self.trust,
             limits=self.limits,
             apikeys=self.apikeys,
+            audit=self.audit,
             identity=None if self.identity is None else Signing(**dict(self.identity), keys=self.keys),
             issuer=tuple(issuer for issuer in self.issuers if issuer is not None),
             caller=tuple(caller for caller in self.callers if caller is not None),

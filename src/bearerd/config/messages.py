@@ -25,6 +25,10 @@ _UNIONS: Final = {  # places of more than one type (field, whether inside it): w
     ("scope_implies", True): ("a scope or a list of scopes", 'write { admin = ["write"], write = ["read"] }'),
     ("confirm", False): ('true, false or "other"', "write it so"),
     ("rate", False): ("a limit or a table", 'write "30/m", or { limit = "30/m", burst = 10 }'),
+    ("audit", False): (
+        '"all", "refusals", "none" or a share',
+        'write "all", or the share of allows that are audited, like 0.01',
+    ),
     ("claims", True): ("a string, a number or a boolean", "name one value: a list in the token is searched for it"),
 }
 _TYPES: Final = {

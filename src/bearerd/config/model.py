@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
-    Strict,
-    StringConstraints,
     Tag,
     field_validator,
     model_validator,
 )
 
+from bearerd.config.guard import ApiKeys as ApiKeys
+from bearerd.config.guard import Approvals as Approvals
+from bearerd.config.guard import Audit as Audit
+from bearerd.config.guard import Budget
+from bearerd.config.guard import Pattern as Pattern
+from bearerd.config.guard import Rate as Rate
+from bearerd.config.guard import Sensitive as Sensitive
+from bearerd.config.table import Flag, Name, Names
+from bearerd.config.table import Table as Table
 from bearerd.config.units import Duration, Span
 from bearerd.limits import Limits
 from bearerd.mcp.reviewed import Review
@@ -26,17 +30,8 @@ from bearerd.mcp.reviewed import Review
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Flag = Annotated[bool, Strict()]  # "yes", 1 and "false" are not booleans
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
 Gateway = Literal["nginx", "forwarded", "envoy", "grpc"]
 ByHost = Literal["nginx", "forwarded"]  # the dialects that say which host is meant
-
-
-class Table(BaseModel):
-    """One table of the file: frozen, and closed to unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class UnixListener(Table):
@@ -150,14 +145,6 @@ class Signing(Identity):
     keys: tuple[str, ...] = Field(min_length=1, repr=False)  # PEM; the first is private
 
 
-class ApiKeys(Table):
-    """``[apikeys]``: how API keys are kept, where a resource takes them (``credentials``)."""
-
-    pepper_file: Path | None = None  # None: derived from the fleet key; in development one is kept in data_dir
-    lifetime: Duration = 90 * 86400.0  # of a key for which nothing else was said
-    max_lifetime: Duration = 366 * 86400.0
-
-
 class Issuer(Table):
     """``[[issuer]]``"""
 
@@ -194,35 +181,6 @@ class Caller(Table):
     may: tuple[Literal["introspect", "revoke"], ...] = Field(min_length=1)
 
 
-class Pattern(Table):
-    """``[[sensitive]]``: a pattern of one's own, beside those that are built in."""
-
-    name: Name
-    pattern: str  # of RE2
-
-
-class Sensitive(Table):
-    """``sensitive`` of a resource or a rule: what is done where a pattern is found in the arguments."""
-
-    flag: tuple[Name, ...] = ()  # told by name
-    redact: tuple[Name, ...] = ()  # told, and kept out of the audit record
-    block: tuple[Name, ...] = ()  # refused, and kept out of the audit record
-    names: tuple[str, ...] | None = None  # arguments whose values are never told; None: ``mcp.redact.NAMES``
-
-
-class Rate(Table):
-    """``rate`` of a rule; ``"30/m"`` alone is its limit."""
-
-    limit: str  # "30/m": so many in a second (s), minute (m), hour (h) or day (d)
-    burst: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)  # None: as many as the limit names
-    exact: Flag = False  # one count for the fleet, asked each time
-    unreachable: Literal["refuse", "local"] = "refuse"  # exact, and the store does not answer
-
-
-def _limit_alone(given: Any) -> Any:
-    return {"limit": given} if isinstance(given, str) else given
-
-
 class Rule(Table):
     """``[[resource.NAME.rule]]``: selectors, then requirements."""
 
@@ -241,7 +199,7 @@ class Rule(Table):
     arguments_schema: dict[str, Any] | None = Field(default=None, alias="schema")  # JSON Schema 2020-12
     schema_file: Path | None = None  # the same; ``load`` puts its content into ``schema``
     sensitive: Sensitive | None = None  # adds to the resource's
-    rate: Annotated[Rate, BeforeValidator(_limit_alone)] | None = None
+    rate: Budget | None = None
     auth: Literal["required", "optional", "none"] = "required"
     enforce: Literal[True, "shadow"] = True
 
@@ -297,6 +255,7 @@ class Resource(Table):
     forward_identity: Literal["headers", "jwt", "both"] = "headers"
     identity_audience: str | None = None  # of the jwt; None: the identifier
     sensitive: Sensitive | None = None  # what is looked for in arguments, under every rule
+    audit: Annotated[float, Field(ge=0.0, le=1.0, strict=True)] | Literal["all", "refusals", "none"] | None = None
     rule: tuple[Rule, ...] = ()
 
     @model_validator(mode="before")
@@ -326,34 +285,6 @@ class Resource(Table):
         return (self.audience,) if isinstance(self.audience, str) else self.audience
 
 
-class Approvers(Table):
-    """``[approvals] approvers``: of those who can sign in, who may decide."""
-
-    roles: tuple[str, ...] = ()  # any one; none: no role is needed
-    claims: dict[str, str | int | float | bool] = Field(default_factory=dict)  # of the ID token: all
-
-
-class Approvals(Table):
-    """``[approvals]``: how humans confirm what rules with ``confirm`` refuse until then."""
-
-    ttl: Annotated[Duration, Field(ge=30.0, le=86400.0)] = 600.0  # from the first refusal to the latest use
-    listen: str | None = None  # of the page; None: there is none
-    url: str | None = None  # the page's origin, as browsers reach it
-    issuer: str | None = None  # where approvers sign in (OpenID Connect)
-    client_id: str | None = None
-    client_secret_file: Path | None = None  # None: a public client, by PKCE alone
-    ca_file: Path | None = None  # of the issuer: these authorities instead of the system's
-    scopes: tuple[str, ...] = ("openid", "profile", "email")
-    approvers: Approvers | None = None
-    role_claims: tuple[str, ...] = ("roles", "realm_access.roles", "groups")
-    login_max_age: Annotated[Duration, Field(ge=30.0, le=3600.0)] = 300.0  # for so long a sign-in decides
-    same_person_claims: tuple[str, ...] = ("sub",)  # by which an approver is told from the asker
-    attempt_header: str = "X-Auth-Attempt"  # by which a gateway names its own retry
-    cli: Flag = False  # ``bearerd approvals``
-    webhook: str | None = None
-    webhook_secret_file: Path | None = None
-
-
 class Config(Table):
     """The whole file."""
 
@@ -363,6 +294,7 @@ class Config(Table):
     limits: Limits = Field(default_factory=Limits)
     identity: Signing | None = None  # None: identity goes in plain headers only
     apikeys: ApiKeys = Field(default_factory=ApiKeys)
+    audit: Audit = Field(default_factory=Audit)
     issuer: tuple[Issuer, ...] = ()
     caller: tuple[Caller, ...] = ()
     sensitive: tuple[Pattern, ...] = ()

@@ -11,7 +11,19 @@ Problem = tuple[str, str, str]
 """(dotted key, what is wrong, remedy)."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_ORDER = ("server", "store", "trust", "limits", "identity", "issuer", "caller", "sensitive", "approvals", "resource")
+_ORDER = (
+    "server",
+    "store",
+    "trust",
+    "limits",
+    "identity",
+    "audit",
+    "issuer",
+    "caller",
+    "sensitive",
+    "approvals",
+    "resource",
+)
 
 
 class Problems:

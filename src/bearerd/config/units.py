@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 _LONGEST = 3650 * 86400.0  # keeps every sum of a time and a duration well inside the 32 bits of a stored entry
-_SHARES = frozenset({"log_allows"})
+_SHARES = frozenset({"log_allows", "share", "audit"})
 
 FROM_FILE = {"from_file": True}
 """The validation context of ``load``: there a duration is a string with a unit, and nothing else."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bearerd._native.connection import Question
     from bearerd._native.ring import Noted
     from bearerd._native.route import Route, Routes
+    from bearerd.audit.auditor import Auditor
     from bearerd.audit.record import Record
     from bearerd.current import Current
     from bearerd.decision import Reuse
@@ -36,6 +37,7 @@ CHECK_SECONDS: Final = 1.0  # between two looks at who is slow
 WRITE_SECONDS: Final = 0.005  # from a note to its line, so that many are written at once
 LEAST_NOTES: Final = 4_096
 PLANS: Final = 4  # configurations whose notes can be told
+AT_ONCE: Final = 256  # notes that become audit records before the loop turns to others
 
 
 class Clerk:
@@ -68,9 +70,14 @@ class Clerk:
         self._places: dict[tuple[str, int | None], int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
-        self._lost = 0
+        self._lost = self._unaudited = 0
         self._plans: dict[int, tuple[Policy, Routes]] = {}  # by generation: notes speak of them
+        self._versions: dict[int, str] = {}  # likewise, as audit records name them
+        self._said: dict[
+            tuple[int, int, int, bytes], bytes
+        ] = {}  # generation, route, rule, operation -> what audit records say of them
         service.recorder.ring.elsewhere = self._found
+        self.lane.ring.drainer = self._write
         self.renew()
 
     def start(self) -> None:
@@ -81,7 +88,9 @@ class Clerk:
         """Every connection is gone."""
         if self._timer is not None:
             self._timer.cancel()
-        self._write()
+        if self._writing is not None:
+            self._writing.cancel()
+        self._write(last=True)
 
     def connection(self, dialect: str = "") -> Connection:
         """A protocol for a connection that was accepted.  ``dialect``: its listener's, for ``/auth``."""
@@ -101,7 +110,8 @@ class Clerk:
             return
         server = current.config.server
         self._trust = peer.Trust(current.config.trust.peers)
-        made = plan.routes(current.policy, self._service.metrics, reveal=server.reveal_reason)
+        audit = self._service.audit
+        made = plan.routes(current.policy, self._service.metrics, reveal=server.reveal_reason, audit=audit)
         self._routes = {(route.face, route.resource): route for route in made.all}
         self._places = {
             (resource.name, rule.index): place
@@ -110,7 +120,12 @@ class Clerk:
         }
         self._turns.several = len(current.issuers) > 1
         self.lane.log_allows = server.log_allows
+        if len(self._plans) >= PLANS:
+            self._write(last=True)  # notes of a configuration that is about to be forgotten
         self._plans = {**dict(list(self._plans.items())[1 - PLANS :]), made.generation: (current.policy, made)}
+        self._said.clear()
+        version = "" if audit is None else audit.entries.policy
+        self._versions = {**dict(list(self._versions.items())[1 - PLANS :]), made.generation: version}
         self.lane.routes, self._made_for = made, current
 
     def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:
@@ -227,16 +242,44 @@ class Clerk:
         if self._writing is None:
             self._writing = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
 
-    def _write(self) -> None:
-        """Lines of what was noted; what was overwritten before is counted."""
+    def _write(self, *, last: bool = False) -> None:
+        """Lines and audit records of what was noted; what was overwritten before is counted.
+
+        ``last``: all of it, whether the audit has room for it or not.
+        """
         self._writing = None
-        for noted in self.lane.drained():
-            record = self._recorded(noted)
-            if record is not None:
-                self._service.recorder.write(record)
-        lost, self._lost = self.lane.ring.lost - self._lost, self.lane.ring.lost
+        audit, ring, recorder = self._service.audit, self.lane.ring, self._service.recorder
+        most = -1 if audit is None or last else min(AT_ONCE, audit.spare) if audit.keeps else AT_ONCE
+        for noted in self.lane.drained(most):
+            logged, audited = noted[-2:]
+            record = self._recorded(noted) if logged or noted[5] >= 0 else None
+            if record is not None and logged:
+                recorder.write(record)
+            if audit is not None and audited:
+                self._audited(audit, noted, record)
+        lost, self._lost = ring.lost - self._lost, ring.lost
         if lost:
             self._service.metrics.inc("bearerd_decision_lines_suppressed_total", by=float(lost))
+        unaudited, self._unaudited = ring.unaudited - self._unaudited, ring.unaudited
+        if audit is not None and unaudited:
+            audit.drop(unaudited)
+        if ring.waiting and most >= 0:
+            self.noted()
+
+    def _audited(self, audit: Auditor, noted: Noted, record: Record | None) -> None:
+        plan, version = self._plans.get(noted[2]), self._versions.get(noted[2], "")
+        if plan is None:
+            audit.drop(1)
+        elif record is not None:
+            audit.add(record, version, promised=True)
+        else:
+            key = *noted[2:5], noted[13]
+            place = self._said.get(key)
+            if place is None:
+                if len(self._said) >= LEAST_NOTES:  # of tools' names there may be many
+                    self._said.clear()
+                place = self._said[key] = notes.place(noted, *plan, audit.entries, version)
+            audit.take(audit.entries.allowed(noted, place, self._service.cache.record_of))
 
     def _recorded(self, noted: Noted) -> Record | None:
         """In full; None where the configuration that it was made under is forgotten."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bearerd._native.ring import Noted
     from bearerd._native.route import Routes
     from bearerd._native.tokens import TokenCache
+    from bearerd.audit.entry import Entries
     from bearerd.audit.record import Step
     from bearerd.policy.resource import Policy
     from bearerd.verify.verified import Verified
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verified]) -> Record:
     """One note in full.  ``policy`` and ``routes`` are those that it was made under."""
-    at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length, said = noted
+    at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length, said, _, _ = noted
     route = routes.all[number]
     resource = policy.resources[route.resource]
     rule = resource.enforced[place] if place >= 0 else None
@@ -62,3 +63,11 @@ def _operation(said: bytes) -> Operation | None:
         return None
     version, method, *name = said.decode().split("\0")[:-1]
     return Operation(method, name[0] if name else None, "header", version)
+
+
+def place(noted: Noted, policy: Policy, routes: Routes, entries: Entries, version: str) -> bytes:
+    """What audit records say of the rule, the resource, the face and the operation of an allow."""
+    route = routes.all[noted[3]]
+    rule = policy.resources[route.resource].enforced[noted[4]] if noted[4] >= 0 else None
+    index, path = (None, None) if rule is None else (rule.index, rule.path)
+    return entries.place(route.resource, route.face, index, path, version, _operation(noted[13]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 from bearerd import request as view
 from bearerd._native.route import NO_ID, Route, Routes
+from bearerd.audit.wanted import NONE
 from bearerd.faces import answer, asked, ext_authz, forward_auth, operations, wire
 from bearerd.faces.forms import Form
 from bearerd.metrics import NO_CODE
@@ -16,6 +17,7 @@ from bearerd.verify.verifier import AGAIN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bearerd.audit.auditor import Auditor
     from bearerd.metrics import Metrics
     from bearerd.policy.resource import Policy, Resource
 
@@ -26,18 +28,20 @@ READY: Final = (*AGAIN, Refusal(Code.MISSING_TOKEN), OVERLOADED)
 FACES: Final = (forward_auth.FACE, ext_authz.FACE)
 
 
-def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
+def routes(policy: Policy, metrics: Metrics, *, reveal: bool, audit: Auditor | None = None) -> Routes:
     """Every resource at every face that it lists.  ``reveal``: ``server.reveal_reason``."""
     made: list[Route] = []
     for resource, face, dialect in _spoken(policy):
         guard, in_body = resource.guard, operations.needs_body(resource, dialect)
+        wanted = NONE if audit is None else audit.of(resource.name)
+        held = audit is not None and audit.waits and wanted.all  # whoever decides has to wait: nobody here can
         route = Route(
             len(made),
             resource.name,
             cast("Literal['nginx', 'forwarded', 'envoy']", dialect),
             resource.matcher,
             bytes(1 if rule.open else 2 if rule.auth == "optional" else 0 for rule in resource.enforced),
-            plain=not resource.shadows,
+            plain=not resource.shadows and not held,
             enforced=not resource.shadow,
             constrained=resource.constrained,
             has_paths=resource.has_paths,
@@ -48,6 +52,9 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool) -> Routes:
             operations=None if guard is None or in_body else guard.matcher,
             in_body=in_body,
             origins=None if resource.origins is None else tuple(resource.origins),
+            audits=wanted.allows,
+            audits_refusals=wanted.refusals,
+            audits_all=wanted.all and audit is not None and audit.keeps,
         )
         forms = (Form.PROBLEM,) if dialect == "nginx" else tuple(Form)  # nginx drops bodies
         ready = [

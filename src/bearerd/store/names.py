@@ -47,6 +47,21 @@ class Names:
         """The doorbell, a stream that carries no truth."""
         return self.prefix + "bell"
 
+    @property
+    def audit_heads(self) -> str:
+        """A stream: the heads of the sealed segments of all audit chains."""
+        return self.prefix + "audit:heads"
+
+    @property
+    def audit_state(self) -> str:
+        """A hash: how many heads there were, and which was each process's last."""
+        return self.prefix + "audit:state"
+
+    @property
+    def audit_records(self) -> str:
+        """A stream: the records themselves, where the store is their sink."""
+        return self.prefix + "audit:records"
+
     def bucket(self, name: str) -> str:
         """One bucket of revocations: ``name`` is the hour of expiry (epoch seconds // 3600) or ``forever``."""
         return self.logs + name

@@ -1,0 +1,137 @@
+"""A thread that hands lines to one sink: whoever decides never waits for a disk, and what a sink refuses is offered again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bearerd import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MOST_AT_ONCE: Final = 1_000  # lines
+RETRY_SECONDS: Final = 0.2
+
+_LOGGER: Final = logging.getLogger("bearerd.audit")
+
+
+class Sink(Protocol):
+    """Where lines go; called by the feeder's thread alone."""
+
+    name: str
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """All of them, or none, or OSError."""
+
+    def sync(self) -> None:
+        """Once this returns, what was written outlives the machine, as far as the sink can do that."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class Feeder:
+    """``told()`` is called from the thread whenever lines have gone out, or are durable."""
+
+    def __init__(self, sink: Sink, told: Callable[[], None], *, always: bool, interval: float) -> None:
+        """``always``: each batch is made durable; else what was written is, every ``interval`` seconds."""
+        self.name: Final = sink.name
+        self.failing = ""
+        self.put_in = 0  # lines, ever
+        self.settled = 0  # of them durable, or at least handed over where the interval decides
+        self._sink = sink
+        self._told = told
+        self._always = always
+        self._interval = interval
+        self._lines: deque[bytes] = deque()
+        self._taken: list[bytes] = []
+        self._wake = threading.Condition()
+        self._idle = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"bearerd-audit-{sink.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Lines that have not gone out."""
+        return len(self._lines) + len(self._taken)
+
+    def put(self, line: bytes) -> None:
+        """One more; never refused here: whoever puts has looked for room."""
+        self.put_in += 1
+        self._lines.append(line)
+        if self._idle:
+            with self._wake:
+                self._wake.notify()
+
+    def close(self, patience: float) -> bool:
+        """Hand over what waits, for at most so many seconds; whether all of it went."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join(patience)
+        return not self.waiting
+
+    def _run(self) -> None:
+        dirty_since: float | None = None
+        while True:
+            due = None if dirty_since is None else max(0.0, dirty_since + self._interval - time.monotonic())
+            self._take(due)
+            if self._taken:
+                if not self._tried(lambda: self._sink.write(self._taken)):
+                    return  # ``close`` says that something was left
+                if self._always and not self._tried(self._sink.sync):
+                    return
+                dirty_since = None if self._always else dirty_since or time.monotonic()
+                self.settled += len(self._taken)
+                self._taken = []
+                self._told()
+            if dirty_since is not None and (self._closed or time.monotonic() - dirty_since >= self._interval):
+                self._tried(self._sink.sync)
+                dirty_since = None
+            if self._closed and not self.waiting:
+                self._sink.close()
+                return
+
+    def _take(self, seconds: float | None) -> None:
+        if self._taken:
+            return
+        with self._wake:
+            self._idle = True
+            if not self._lines and not self._closed:
+                self._wake.wait(seconds)
+            self._idle = False
+        while self._lines and len(self._taken) < MOST_AT_ONCE:
+            self._taken.append(self._lines.popleft())
+
+    def _tried(self, do: Callable[[], None]) -> bool:
+        """Once, or again until it succeeds; False where we are to end before."""
+        while True:
+            try:
+                do()
+            except Exception as error:  # noqa: BLE001 - whatever a sink raises, the records are kept and offered again
+                self._failed(log.told(error))
+                if self._closed:
+                    return False
+                time.sleep(RETRY_SECONDS)
+            else:
+                self._well()
+                return True
+
+    def _failed(self, why: str) -> None:
+        if not self.failing:
+            _LOGGER.error("an audit sink fails: records wait", extra={"sink": self.name, "detail": why})
+        self.failing = why
+        self._told()
+
+    def _well(self) -> None:
+        if self.failing:
+            self.failing = ""
+            _LOGGER.info("an audit sink takes records again", extra={"sink": self.name})

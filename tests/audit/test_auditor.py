@@ -1,0 +1,314 @@
+"""What is recorded of a decision, by which way it came, and what happens where there is no room."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.audits import audited, lines, records, verified
+from support.house import House
+from support.lanes import question, token, tokens
+from support.line import lane_line, settle
+
+from bearerd.audit import assembly, redact
+from bearerd.audit.entry import MOST_ACTORS, actors
+from bearerd.audit.sinks import FileSink, files_of
+from bearerd.decision import Pending, Wait
+from bearerd.flow import Flow
+from bearerd.mcp.operation import Operation
+from bearerd.request import of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bearerd.config.model import Config
+
+TOKENS = tokens()
+GOOD = question("nginx", "ruled", TOKENS["good"], "GET", "/a/b")
+BAD = question("nginx", "ruled", TOKENS["bad signature"])
+
+
+class Audited(House):
+    """A house of which only the audit has begun."""
+
+    def __init__(self, config: Config, tmp_path: Path) -> None:
+        super().__init__(config, tmp_path, lane=True)
+        service = self.service
+        assert service.audit is not None
+        self.audit = service.audit
+        assembly.begin(service.audit, service.current.config, service.data_dir, service._loops)
+
+    async def stall(self) -> None:
+        """Its sinks take nothing more."""
+        while any(feeder.waiting for feeder in self.audit._feeders):
+            await asyncio.sleep(0.001)
+
+        def refuse(_: Sequence[bytes]) -> None:
+            raise OSError(28, "No space left on device")
+
+        for feeder in self.audit._feeders:
+            feeder.__dict__["spared"] = feeder._sink.write
+            feeder._sink.write = refuse  # type: ignore[method-assign]
+
+    def go_on(self) -> None:
+        for feeder in self.audit._feeders:
+            feeder._sink.write = feeder.__dict__["spared"]  # type: ignore[method-assign]
+
+    async def decide(self, token: str = TOKENS["good"], resource: str = "ruled", **more: Any) -> Any:
+        headers = ((b"Authorization", b"Bearer " + token.encode()),)
+        request = of("GET", b"/a/b", None, headers, trusted=True, peer="10.0.0.9")._replace(**more)
+        return (await Flow(self.service).run(resource, request, face="python")).decision
+
+
+async def test_lane_and_flow_record_each_decision_once_and_the_chain_is_whole(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path), tmp_path) as house:
+        line = lane_line(house)
+        for data in (GOOD, BAD, GOOD * 200, BAD * 3, question("nginx", "ruled")):
+            line.feed(data)
+            await settle(house)
+        native = house.clerk.lane.allowed
+        await house.decide()
+    found = records(tmp_path)
+    assert len(found) == 1 + 1 + 200 + 3 + 1 + 1
+    assert native >= 199
+    assert verified(tmp_path).findings == []
+    assert len({record["request_id"] for record in found}) == len(found)
+    first, native_one = found[0], found[100]
+    (python,) = [record for record in found if record["face"] == "python"]
+    assert native_one["decision"] == "allow"
+    assert {
+        name: value for name, value in native_one.items() if name not in ("chain", "time", "request_id", "mac")
+    } == {name: value for name, value in first.items() if name not in ("chain", "time", "request_id", "mac")}
+    assert (python["face"], python["subject"], python["client"], python["issuer"]) == (
+        "python",
+        "alice",
+        "app",
+        "https://issuer.example",
+    )
+    assert next(record["reason"] for record in found if record["decision"] != "allow") == "bad_signature"
+    text = b"".join(lines(tmp_path))
+    assert not any(part.encode() in text for name in ("good", "bad signature") for part in TOKENS[name].split("."))
+
+
+async def test_elsewhere_refusals_are_recorded_and_a_share_of_the_allows(tmp_path: Path) -> None:
+    tables = {"ruled": {"audit": 0.25}, "bare": {"audit": "none"}, "scoped": {"audit": "refusals"}}
+    async with Audited(audited(tmp_path, tables), tmp_path) as house:
+        line = lane_line(house)
+        for name in ("ruled", "bare", "scoped"):
+            line.feed(question("nginx", name, TOKENS["good"]))
+            await settle(house)
+            line.feed(question("nginx", name, TOKENS["good"]) * 40)
+            line.feed(question("nginx", name, TOKENS["expired"]))
+            await settle(house)
+    found = records(tmp_path)
+    counts = {
+        name: [
+            sum(record["decision"] == word for record in found if record["resource"] == name)
+            for word in ("allow", "challenge")
+        ]
+        for name in ("ruled", "bare", "scoped")
+    }
+    assert counts == {"ruled": [10, 1], "bare": [0, 0], "scoped": [0, 1]}
+
+
+async def test_a_full_ring_loses_no_record_it_hands_over(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path), tmp_path) as house:
+        line = lane_line(house)
+        line.feed(GOOD)
+        await settle(house)
+        for _ in range(100):  # more than the ring has places, and the loop never gets a turn
+            line.feed(GOOD * 100)
+            line.sent.clear()
+        assert house.clerk.lane.allowed > 9000
+        assert house.clerk.lane.ring.unaudited == 0
+    assert len(records(tmp_path)) == 10_001
+    assert verified(tmp_path).findings == []
+
+
+@pytest.mark.parametrize("how", ["refuse", "block"])
+async def test_an_allow_without_room_for_its_record_is_not_given(tmp_path: Path, how: str) -> None:
+    async with Audited(audited(tmp_path, on_full=how, queue=100, wait=0.2), tmp_path) as house:
+        await house.stall()
+        given = [await house.decide() for _ in range(110)]
+        allowed = sum(decision.allowed for decision in given)
+        assert allowed == 100
+        assert {decision.code for decision in given if not decision.allowed} == {"overloaded"}
+        line = lane_line(house)
+        line.feed(GOOD)
+        while not line.sent:
+            await asyncio.sleep(0.01)
+        assert b" 503 " in bytes(line.sent)
+        waiting = asyncio.ensure_future(house.decide())
+        house.go_on()
+        await asyncio.sleep(0)
+        given = [await waiting, *[await house.decide() for _ in range(3)]] if how == "block" else []
+    found = records(tmp_path)
+    assert sum(record["decision"] == "allow" for record in found) >= allowed + sum(one.allowed for one in given)
+    dropped = sum(record["records"] for record in records(tmp_path, "dropped"))
+    assert dropped == 11 + (how == "refuse") + sum(
+        not one.allowed for one in given
+    )  # the refusals for want of room, counted
+    assert verified(tmp_path).findings == []
+
+
+async def test_what_is_dropped_is_counted_in_a_record_of_its_own(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path, on_full="drop-and-count", queue=100), tmp_path) as house:
+        await house.stall()
+        assert all([(await house.decide()).allowed for _ in range(150)])
+        house.go_on()
+    found = len(records(tmp_path))
+    (told,) = records(tmp_path, "dropped")
+    assert (found, told["records"]) == (100, 50)
+    assert any("50 decisions left no record" in note.what for note in verified(tmp_path).notes)
+
+
+async def test_a_flood_elsewhere_takes_only_half_the_room(tmp_path: Path) -> None:
+    tables = {"ruled": {"audit": "all"}, "bare": {"audit": 1.0}}
+    async with Audited(audited(tmp_path, tables, queue=100, on_full="refuse"), tmp_path) as house:
+        await house.stall()
+        assert all([(await house.decide(resource="bare")).allowed for _ in range(200)])
+        assert (await house.decide()).allowed
+        house.go_on()
+    assert [record["resource"] for record in records(tmp_path)] == ["bare"] * 50 + ["ruled"]
+
+
+async def test_with_sync_always_no_decision_is_given_before_its_record_is_on_the_disk(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path, sync="always", wait=0.3), tmp_path) as house:
+        synced: list[int] = []
+        broken: list[bool] = []
+        sink = house.audit._feeders[0]._sink
+        before = sink.sync
+
+        def sync() -> None:
+            if broken:
+                raise OSError(5, "Input/output error")
+            synced.append(len(lines(tmp_path)))
+            before()
+
+        sink.sync = sync  # type: ignore[method-assign]
+        decision = await house.decide()
+        assert decision.allowed
+        assert synced[-1] == len(lines(tmp_path)) == 2
+        request = of("GET", b"/a/b", trusted=True)
+        assert Flow(house.service).run_now("ruled", request, face="python") == Pending(Wait.AUDIT)
+        line = lane_line(house)
+        line.feed(GOOD)
+        while not line.sent:
+            await asyncio.sleep(0.01)
+        assert b" 200 " in bytes(line.sent)
+        assert house.clerk.lane.allowed == 0
+        assert synced[-1] == 3
+
+        broken.append(True)
+        late = await house.decide()
+        assert (late.allowed, late.code) == (False, "overloaded")
+        broken.clear()
+    (withdrawn,) = records(tmp_path, "withdrawn")
+    assert withdrawn["request_id"] == records(tmp_path)[-1]["request_id"]
+    assert verified(tmp_path).findings == []
+
+
+async def test_a_reload_changes_what_is_audited_and_the_policy_s_version(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path), tmp_path) as house:
+        await house.decide()
+        await house.service.reload(audited(tmp_path, {"bare": {"audit": "all"}}))
+        await house.decide()
+        await house.decide(resource="bare")
+    first, second = records(tmp_path)
+    assert (first["resource"], second["resource"]) == ("ruled", "bare")
+    (told,) = records(tmp_path, "policy")
+    assert first["policy"] != second["policy"] == told["policy"]
+
+
+async def test_an_operation_is_recorded_with_its_arguments_redacted_and_their_digest(tmp_path: Path) -> None:
+    said = {"path": "/etc", "password": "hunter2", "deep": [{"api_key": "k", "ok": 1}], "jwt": TOKENS["good"]}
+    operation = Operation("tools/call", "delete_file", "body", "2026-07-28", said)
+    long = operation._replace(arguments={"text": ["x y " * 25] * 200})
+    async with Audited(audited(tmp_path), tmp_path) as house:
+        for one in (operation, operation._replace(mode="header", arguments=None), long):
+            await house.decide(operation=one)
+    first, header, cut = records(tmp_path)
+    assert (first["tool"], first["operation"], first["mode"]) == ("delete_file", "tools/call", "body")
+    assert first["arguments"] == {
+        "path": "/etc",
+        "password": "[redacted]",
+        "deep": [{"api_key": "[redacted]", "ok": 1}],
+        "jwt": "[redacted]",
+    }
+    assert len(first["arguments_digest"]) == 64
+    assert (header["mode"], "arguments" in header) == ("header", False)
+    assert cut["arguments_truncated"] is True
+    assert cut["arguments_bytes"] > 8192
+    assert "arguments" not in cut
+
+
+def test_a_chain_of_actors_is_told_as_far_as_it_is_sane() -> None:
+    act: dict[str, Any] = {"sub": "0"}
+    for number in range(1, 20):
+        act = {"sub": str(number), "act": act, "iss": "https://a.example", "other": "x"}
+    found = actors({"act": act}, str)
+    assert found is not None
+    assert (len(found), found[0], found[-1]) == (
+        MOST_ACTORS + 1,
+        {"sub": "19", "iss": "https://a.example"},
+        {"more": True},
+    )
+    assert actors({}, str) is None
+    assert actors({"act": "x"}, str) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "userPassword", "api-key", "apikey", "accessToken", "client_secret", "Cookie", "pin"]
+)
+def test_what_is_called_a_secret_is_taken_out(name: str) -> None:
+    assert redact.redacted({name: "x", "author": "y", "pinned": "z"}) == {
+        name: "[redacted]",
+        "author": "y",
+        "pinned": "z",
+    }
+
+
+async def test_the_actors_and_a_hashed_subject_stand_in_the_record(tmp_path: Path) -> None:
+    config = audited(tmp_path)
+    server = config.server.model_copy(update={"hash_subjects": True})
+    async with Audited(config.model_copy(update={"server": server}), tmp_path) as house:
+        await house.decide(token(act={"sub": "agent-7"}, jti="acted"))
+    (found,) = records(tmp_path)
+    assert found["subject"].startswith("h:")
+    assert found["actors"][0]["sub"].startswith("h:")
+    assert b"agent-7" not in b"".join(lines(tmp_path))
+
+
+def test_files_are_rotated_and_the_oldest_is_forgotten_with_a_word(tmp_path: Path) -> None:
+    path, gone = tmp_path / "audit.jsonl", list[str]()
+    sinks = [
+        FileSink(path, rotate_bytes=100, keep=2, forgotten=lambda file: gone.append(file.read_text())) for _ in range(2)
+    ]
+    for number in range(40):  # two processes by turns
+        sinks[number % 2].write([b"%030d\n" % number])
+    for sink in sinks:
+        sink.sync()
+        sink.close()
+    files = files_of(path)
+    assert [file.name for file in files] == ["audit.jsonl.2", "audit.jsonl.1", "audit.jsonl"]
+    kept = "".join([*gone, *(file.read_text() for file in files)]).split()
+    assert [int(line) for line in kept] == list(range(40))
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+def test_a_torn_line_stays_apart_from_the_next_process_s(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(b"whole\nhalf a li")
+    sink = FileSink(path, rotate_bytes=1000, keep=0, forgotten=lambda file: None)
+    sink.write([b"next\n"])
+    sink.close()
+    assert path.read_bytes() == b"whole\nhalf a li\nnext\n"
+
+
+def test_no_link_is_followed_to_another_file(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("")
+    (tmp_path / "audit.jsonl").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match=r"symbolic|links"):
+        FileSink(tmp_path / "audit.jsonl", rotate_bytes=1000, keep=0, forgotten=lambda file: None)
