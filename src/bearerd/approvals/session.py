@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bearerd.config.model import Approvals
 
 LOGIN_SECONDS: Final = 600  # for a sign-in
+_SHAPE: Final = 1  # of what is sealed: to be raised with every change of it
 _MOST: Final = 3800  # characters: browsers drop a cookie beyond 4,096 with its name
 
 
@@ -73,7 +74,7 @@ class Cookies:
         gets a Lax cookie along, and every form of ours is checked besides.
         """
         name = self.session if isinstance(value, Person) else self.login
-        text = self._fernet.encrypt(orjson.dumps({"as": name, "is": asdict(value)})).decode()
+        text = self._fernet.encrypt(orjson.dumps({"as": f"{name} {_SHAPE}", "is": asdict(value)})).decode()
         if len(text) > _MOST:
             raise ValueError("more than a cookie holds")
         answer.set_cookie(
@@ -102,5 +103,5 @@ class Cookies:
             said = orjson.loads(self._fernet.decrypt(text.encode(), ttl=3600 + LOGIN_SECONDS))
         except (InvalidToken, ValueError):
             return None
-        # One that was sealed as the other is neither.
-        return said["is"] if said.get("as") == name else None
+        # One that was sealed as the other, or by another version, is neither.
+        return said["is"] if said.get("as") == f"{name} {_SHAPE}" else None
