@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from bearerd import request as view
 from bearerd.audit.recorder import Trail
 from bearerd.config import load
-from bearerd.decision import Pending, Wait
+from bearerd.decision import Pending
 from bearerd.flow import Decided, Flow
 from bearerd.mcp.operation import Operation
-from bearerd.refusals import Code
+from bearerd.policy import decide
 from bearerd.service import Service
 from bearerd.store import embedded
 
@@ -151,10 +151,11 @@ class Verifier:
 
     def could(self, token: str | None, resource: str, operation: Operation) -> bool:
         """Whether a token that is known may do this with some arguments or other: it is neither counted nor logged."""
-        found = self._running_flow().decide_now(resource, self.asked(token, operation))
-        if isinstance(found, Pending):
-            return found.kind is Wait.SETTLEMENT
-        return found.allowed or found.code is Code.INVALID_ARGUMENTS
+        service, request, trail = self._service, self.asked(token, operation), Trail()
+        found = self._running_flow().decide_now(resource, request, trail=trail, by_rules=False)
+        if service is None or trail.verified is None or isinstance(found, Pending) or not found.allowed:
+            return False
+        return decide.may_ask(service.current.policy.resources[resource], request, trail.verified)
 
     @staticmethod
     def asked(token: str | None, operation: Operation) -> Request:

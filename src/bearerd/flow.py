@@ -72,14 +72,20 @@ class Flow:
         self._service = service
 
     def decide_now(
-        self, name: str, request: Request, at: Now | None = None, trail: Trail | None = None
+        self,
+        name: str,
+        request: Request,
+        at: Now | None = None,
+        trail: Trail | None = None,
+        *,
+        by_rules: bool = True,
     ) -> Decision | Pending:
         """Decide from memory, without waiting.  Pending where a key is lacking: ``decide`` waits for it.
 
         ``name``: the resource.  ``trail`` is told what was seen on the way.  Raises only what ``decide`` turns into a
         refusal.
         """
-        found = self._judged(name, request, at or self._service.time.now(), trail)
+        found = self._judged(name, request, at or self._service.time.now(), trail, by_rules=by_rules)
         if isinstance(found, Unsettled):
             return Pending(Wait.SETTLEMENT)
         return found

@@ -1,4 +1,4 @@
-"""An MCP server of the official SDK that leaves all decisions to a gateway: ``python mcp_server.py PORT``."""
+"""An MCP server of the official SDK that leaves all decisions to a gateway: ``python sdk_server.py PORT``."""
 
 from __future__ import annotations
 
