@@ -23,6 +23,8 @@ class McpServer:
         self.tools: list[dict[str, Any]] = [ADD, DROP]
         self.answer: web.StreamResponse | None = None  # instead of the usual ones
         self.streams = False  # whether lists come as events
+        self.sessions = False  # whether it knows only clients that have begun one
+        self.pages = False  # whether each tool has a page of its own
         self.held = asyncio.Event()  # set: a call to "slow" ends
         self.left = asyncio.Event()  # a client left while it was under way
         self.port = 0
@@ -50,8 +52,10 @@ class McpServer:
         if request.method == "GET":
             return await self._stream(request, [self._list(7)])
         message = json.loads(body or b"{}")
+        if self.sessions and (begun := self._begun(request, message)) is not None:
+            return begun
         if message.get("method") == "tools/list":
-            listed = self._list(message["id"])
+            listed = self._list(message["id"], message.get("params", {}).get("cursor", ""))
             return await self._stream(request, [listed]) if self.streams else _json(listed)
         if message.get("params", {}).get("name") == "slow":
             await self._wait()
@@ -64,8 +68,20 @@ class McpServer:
             self.left.set()
             raise
 
-    def _list(self, number: Any) -> dict[str, Any]:
-        return {"jsonrpc": "2.0", "id": number, "result": {"tools": self.tools}}
+    def _begun(self, request: web.BaseRequest, message: dict[str, Any]) -> web.Response | None:
+        """What a server of 2025 says before and at the beginning of a session."""
+        if message.get("method") == "initialize":
+            result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "t", "version": "1"}}
+            return _json({"jsonrpc": "2.0", "id": message["id"], "result": result})
+        if request.headers.get("Mcp-Session-Id") != "s1":
+            return web.Response(status=400)
+        return web.Response(status=202) if "id" not in message else None
+
+    def _list(self, number: Any, cursor: str = "") -> dict[str, Any]:
+        place = int(cursor or 0)
+        tools = self.tools[place : place + 1] if self.pages else self.tools
+        more = {"nextCursor": str(place + 1)} if self.pages and place + 1 < len(self.tools) else {}
+        return {"jsonrpc": "2.0", "id": number, "result": {"tools": tools, **more}}
 
     async def _stream(self, request: web.BaseRequest, messages: list[Any]) -> web.StreamResponse:
         made = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
