@@ -17,6 +17,7 @@ RULES = """
 [resource.api]
 kind = "mcp"
 identifier = "{identifier}"
+audience = "{identifier}/"  # as the stage mints them
 scopes = ["api"]
 {keys}
 
@@ -41,7 +42,7 @@ def start(name: str, folder: Path, keys: str, changes: dict[str, str]) -> Iterat
         example = stage.copy(name) / "bearerd.toml"
         before = example.read_text().partition("[resource.api]")[0]
         config = example.with_name("mcp.toml")  # the gateway's start writes the example anew
-        config.write_text(before + RULES.format(identifier=stage.url(name, "/"), keys=keys))
+        config.write_text(before + RULES.format(identifier=stage.url(name), keys=keys))
         stage.start_bearerd(config)
         stage.start_gateway(name)
         yield Gateway(name, stage, config)
