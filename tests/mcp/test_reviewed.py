@@ -17,7 +17,7 @@ TOOLS = [
 
 @pytest.mark.parametrize("shape", [TOOLS, {"tools": TOOLS}, {"jsonrpc": "2.0", "id": 1, "result": {"tools": TOOLS}}])
 def test_a_tool_that_says_nothing_of_itself_is_destructive(shape: object) -> None:
-    assert reviewed.read(orjson.dumps(shape)) == {"silent": True, "reads": False, "adds": False, "drops": True}
+    assert reviewed.read(orjson.dumps(shape)).tools == {"silent": True, "reads": False, "adds": False, "drops": True}
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_shadow_rule_about_tools_is_counted_and_decides_nothing() -> None:
 
 def reviewed(*rules: dict[str, Any]) -> Resource:
     table = {"identifier": AUDIENCE, "kind": "mcp", "gateway": "envoy", "rule": rules}
-    tools = {"api": {"read": False, "drop": True}}
+    tools = {"api": {"tools": {"read": False, "drop": True}, "digests": {}, "id": "1"}}
     config = Config.model_validate({"issuer": [{"issuer": ISSUER}], "resource": {"api": table}, "reviewed": tools})
     return Policy(config, GENERATION).resources["api"]
 

@@ -11,7 +11,14 @@ from bearerd.starter.gateways import GATEWAYS
 from bearerd.starter.wishes import BEARERD, ISSUER, UPSTREAM, Endpoint, Wishes
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-NO_GATEWAYS = {"demo", "upstream", "compose", "kubernetes"}  # these two are of containers: other files, other addresses
+NO_GATEWAYS = {
+    "demo",
+    "upstream",
+    "python",
+    "mcp",
+    "compose",
+    "kubernetes",
+}  # the last two are of containers: other files, other addresses
 
 
 def usual(name: str) -> Wishes:
