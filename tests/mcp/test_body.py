@@ -51,6 +51,11 @@ def test_a_message_of_the_first_version_says_none() -> None:
     assert read(orjson.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})).id is None
 
 
+@pytest.mark.parametrize("number", [-(2**63), 2**64 - 1, 1.5e300, "9" * 40, 0.1234567890123456789])
+def test_a_long_number_that_is_read_as_it_is_stays(number: Any) -> None:
+    assert read(message(params={"name": "pay", "arguments": {"to": number}}), OLD).arguments == {"to": number}
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -64,6 +69,9 @@ def test_a_message_of_the_first_version_says_none() -> None:
         '{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16"),
         b'{"jsonrpc":"2.0","id":1,"method":"ping","params":' + b'{"a":' * 40 + b"1" + b"}" * 41,
         b"\x00",
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":18446744073709551616}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":[-9223372036854775809]}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":1' + b"0" * 5000 + b"}}}",
     ],
 )
 def test_what_two_parsers_could_read_in_two_ways_is_not_read(sent: bytes) -> None:
