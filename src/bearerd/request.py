@@ -34,6 +34,7 @@ class Request(NamedTuple):  # made for each question: a frozen dataclass takes t
     peer: str = ""
     operation: Operation | None = None  # what is asked of an MCP server; None: of none, or it could not be read
     misread: Misread | None = None  # why it could not
+    direct: bool = False  # the client's own words: no gateway has set a field of it
 
     @property
     def known(self) -> bool:

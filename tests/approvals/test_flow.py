@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
+import orjson
 from support.approving import BOB, PAGE, asked
 from support.house import API, House, config, token
+from support.mcp_server import McpServer
 
 from bearerd.explain import explain
 from bearerd.faces import answer, forms
@@ -134,3 +137,25 @@ def test_people_read_no_approval_in_the_other_forms() -> None:
     told = forms.Told(403, "id", None, None, Approval("abc", "pending", "https://approvals.example/a/abc", 9))
     for form in (Form.HTML, Form.TEXT):
         assert b"abc" not in forms.body(told, form)
+
+
+async def test_a_client_that_names_its_own_retry_passes_once_all_the_same(tmp_path: Path, client: Client) -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "drop", "arguments": {}}}
+    fields = {"Content-Type": "application/json", "Authorization": f"Bearer {token()}", "X-Request-Id": "0" * 32}
+    async with McpServer() as server, aiohttp.ClientSession() as session:
+        table = {"kind": "mcp", "identifier": API, "upstream": server.url, "rule": [{"tool": "*", "confirm": True}]}
+        approvals = dict(PAGE) | {"attempt_header": "X-Request-Id"}
+        async with House(config(tmp_path, resource={"api": table}, approvals=approvals), tmp_path) as of:
+            office = of.service.approvals
+            office.join(client)
+            office.durable(Durability())
+            statuses = []
+            for _ in range(3):
+                url = f"http://127.0.0.1:{of.port}/mcp/api"
+                async with session.post(url, data=orjson.dumps(call), headers=fields) as reply:
+                    statuses.append(reply.status)
+                if office.book is not None and len(statuses) == 1:
+                    (found,) = await office.book.standing()
+                    await office.decide(found, BOB, approved=True)
+        assert statuses == [403, 200, 403]
+        assert len(server.seen) == 1

@@ -150,6 +150,7 @@ async def test_the_gateways_retry_of_the_call_that_passed_passes_too(floor: Floo
     "request_",
     [
         asked(None, ATTEMPT, trusted=False),
+        asked(None, ATTEMPT)._replace(direct=True),
         asked(None, ATTEMPT, ATTEMPT),
         asked(None, (b"X-Auth-Attempt", b"short")),
         asked(None, (b"X-Auth-Attempt", b"0123456789abcdef 0123456789abcdef")),
@@ -157,7 +158,7 @@ async def test_the_gateways_retry_of_the_call_that_passed_passes_too(floor: Floo
         asked(None, (b"X-Request-Id", ATTEMPT[1])),
         asked(None),
     ],
-    ids=["untrusted", "twice", "short", "two words", "long", "another header", "none"],
+    ids=["untrusted", "the client's own", "twice", "short", "two words", "long", "another header", "none"],
 )
 async def test_nothing_else_counts_as_one(floor: Floor, request_: Any) -> None:
     told = await pending(floor)

@@ -35,7 +35,8 @@ class Question(NamedTuple):
 
 def read(method: str, target: bytes | None, headers: Headers, *, peer: str) -> Request:
     """The view of a request that this very process would serve: all of it is known, and nobody stands in between."""
-    return view.of(method, target, _host(headers), headers, trusted=True, sees_all_headers=True, peer=peer)
+    made = view.of(method, target, _host(headers), headers, trusted=True, sees_all_headers=True, peer=peer)
+    return made._replace(direct=True)
 
 
 def reads_operations(verifier: Verifier, resource: str, asked: Request) -> bool:

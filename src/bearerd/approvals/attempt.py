@@ -3,6 +3,7 @@
 An approved call passes once.  A gateway that asks again because our answer did not arrive would find the approval used, and
 the call would never be made.  So the id that used it passes again for a moment.  Whoever can choose the id could make the
 call as often as it likes in that moment: it counts only from a trusted peer, and the gateway's configuration must *set* it.
+Where bearerd reads the client's own request (``/mcp/NAME``, in a Python application) no gateway has, and there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _ID: Final = re.compile(rb"[\x21-\x7e]{16,128}")  # fewer characters are not one
 
 def attempt(request: Request, header: str) -> str:
     """A digest of the one id that a trusted peer sent in this header; empty: there is none."""
-    if not request.trusted:
+    if not request.trusted or request.direct:
         return ""
     name = header.lower().encode()
     values = [value.strip(b" \t") for field, value in request.headers if field.lower() == name]

@@ -103,7 +103,7 @@ class Proxy:
             trusted=True,  # nobody speaks for the client: these are its own words
             sees_all_headers=True,
             peer=who.name,
-        )
+        )._replace(direct=True)
         if not isinstance(view.bearer_token(headers), bytes):
             return made, b""  # refused whatever it says: nothing more of it is read
         limits = self._service.current.config.limits
