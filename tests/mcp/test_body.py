@@ -123,6 +123,8 @@ def test_an_item_without_a_name_is_refused(params: dict[str, Any]) -> None:
         (b"X-Envoy-Auth-Partial-Body", b"true"),
         (b"Content-Encoding", b"gzip"),
         (b"Content-Type", b"application/json"),
+        (b"Content_Type", b"application/json; charset=utf-7"),
+        (b"content.encoding", b"identity"),
     ],
 )
 def test_a_part_of_a_body_or_an_encoded_one_is_refused(field: tuple[bytes, bytes]) -> None:

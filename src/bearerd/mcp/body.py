@@ -17,6 +17,7 @@ from bearerd.mcp import errors, fields, headers, versions
 from bearerd.mcp.fields import LONGEST_NAME
 from bearerd.mcp.operation import NAMED, Misread, Operation
 from bearerd.refusals import Code, Refusal
+from bearerd.request import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bearerd.mcp.operation import Id
 
 PARTIAL: Final = b"x-envoy-auth-partial-body"
+_TYPE, _ENCODING = b"content-type", b"content-encoding"
+_LENGTHS: Final = frozenset(map(len, (_TYPE, _ENCODING)))
 _META: Final = "io.modelcontextprotocol/"
 _REQUEST: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _RESPONSE: Final = frozenset({"jsonrpc", "id", "result", "error"})
@@ -93,10 +96,13 @@ def _check_integer(digits: str) -> None:
 
 def _check_type(sent: Sequence[tuple[bytes, bytes]]) -> None:
     """That the server, too, reads UTF-8, and these very bytes."""
-    types = [value.strip() for name, value in sent if name.lower() == b"content-type"]
+    named = [(canonical(name), name.lower(), value.strip()) for name, value in sent if len(name) in _LENGTHS]
+    if any(read != name and read in (_TYPE, _ENCODING) for read, name, _ in named):
+        raise _Bad("a field that reads like Content-Type or Content-Encoding")
+    types = [value for _, name, value in named if name == _TYPE]
     if len(types) != 1 or not _JSON.fullmatch(types[0]):
         raise _Bad("Content-Type is not application/json, once, in UTF-8")
-    if any(name.lower() == b"content-encoding" and value.strip().lower() != b"identity" for name, value in sent):
+    if any(name == _ENCODING and value.lower() != b"identity" for _, name, value in named):
         raise _Bad("the body is encoded")
 
 

@@ -96,6 +96,25 @@ async def test_what_may_be_asked_reaches_the_server_byte_for_byte_without_the_to
     assert not {"Authorization", "X-Drop"} & fields.keys()
 
 
+async def test_what_it_was_decided_by_cannot_be_taken_away_or_made_another_on_the_way(
+    client: Client, server: McpServer
+) -> None:
+    drops = "MCP-Protocol-Version, Content-Type, Origin, Mcp-Name"
+    async with client.call("add", Connection=drops, Mcp_Name="add", X_HTTP_Method_Override="DELETE") as reply:
+        assert reply.status == 200
+    ((_, fields, _),) = server.seen
+    assert (fields["Content-Type"], fields["Mcp-Name"]) == ("application/json", "add")
+    assert fields["MCP-Protocol-Version"] == "2025-11-25"
+    assert "X-HTTP-Method-Override" not in fields
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_body_that_nobody_has_read_stays_here(client: Client, server: McpServer, method: str) -> None:
+    async with client.ask(message("tools/call", {"name": "drop"}), method=method) as reply:
+        assert reply.status == 200
+    assert [(seen[0], seen[2]) for seen in server.seen] == [(method, b"")]
+
+
 @pytest.mark.parametrize(
     ("tool", "bearer", "status", "challenge"),
     [

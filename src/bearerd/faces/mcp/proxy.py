@@ -113,7 +113,8 @@ class Proxy:
         found = body.read(request.method, headers, sent or None, limits)
         if isinstance(found, Misread):
             return made._replace(misread=found), b""
-        return made._replace(operation=found), sent or b""
+        # Of another method nobody has read the body: none goes on.
+        return made._replace(operation=found), (sent or b"") if request.method == "POST" else b""
 
     def _still(self, resource: Resource) -> bool:
         """Whether the same server stands behind the name: a reload may have come while something was waited for."""

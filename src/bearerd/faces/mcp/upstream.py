@@ -12,6 +12,9 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from bearerd.mcp import fields
+from bearerd.request import canonical
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
@@ -25,6 +28,9 @@ _HOP: Final = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
 )  # RFC 9110 section 7.6.1
 _OURS: Final = frozenset([b"host", b"content-length", b"authorization", b"accept-encoding", b"expect"])
+# By what it is decided it is read there: ``Connection`` takes none of these away, and no field makes another method of ours.
+_JUDGED: Final = frozenset([b"content-type", b"content-encoding", b"origin", fields.METHOD, fields.NAME, fields.VERSION])
+_OVERRIDES: Final = frozenset([b"x-http-method", b"x-http-method-override", b"x-method-override"])
 # A challenge of the server's own would send the client to an authorization server that nobody here has named.
 _KEPT_BACK: Final = frozenset([b"content-length", b"www-authenticate", b"server", b"date"])
 
@@ -63,11 +69,11 @@ def onward(headers: Headers, identity: Iterable[tuple[str, str]], removed: Seque
 
     ``removed``: names that only bearerd may write.  Compressed answers are not asked for: they could not be looked into.
     """
-    named = _hop_by_hop(headers) | _OURS | {name.lower().encode() for name in removed}
+    named = (_hop_by_hop(headers) - _JUDGED) | _OURS | {name.lower().encode() for name in removed}
     passed = [
         (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
         for name, value in headers
-        if name.lower() not in named
+        if name.lower() not in named and canonical(name) not in _OVERRIDES
     ]
     return CIMultiDict([*passed, *identity, ("Accept-Encoding", "identity")])
 
