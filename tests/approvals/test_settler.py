@@ -73,6 +73,13 @@ async def test_another_call_is_not_the_one_that_was_approved(floor: Floor, chang
     assert (await pending(floor, asked(**changes))).id != told.id
 
 
+async def test_a_call_that_goes_on_with_answers_is_not_the_one_that_was_approved(floor: Floor) -> None:
+    told = await pending(floor)
+    await floor.decide(told.id)
+    assert code(await floor.ask(asked(operation={"goes_on": True}))) is Code.FORBIDDEN
+    assert isinstance(await floor.ask(), Approval)
+
+
 async def test_the_same_arguments_in_another_spelling_are_the_same_call(floor: Floor) -> None:
     told = await pending(floor, asked({"a": 1, "b": [1.0, {"d": 2, "c": 3}]}))
     assert (await pending(floor, asked({"b": [1, {"c": 3, "d": 2}], "a": 1.0}))).id == told.id
@@ -211,12 +218,13 @@ async def test_what_tells_the_asker_from_an_approver_is_kept_with_the_call(floor
     [
         (asked(operation={"mode": "header"}), None, Code.FORBIDDEN),
         (asked()._replace(operation=None), None, Code.FORBIDDEN),
+        (asked(operation={"goes_on": True}), None, Code.FORBIDDEN),
         (asked({"n": 2**60}), None, Code.INVALID_ARGUMENTS),
         (asked({"n": math.nan}), None, Code.INVALID_ARGUMENTS),
         (asked({"text": "x" * 40_000}), None, Code.FORBIDDEN),
         (asked(), verified(subject=None, client=None), Code.FORBIDDEN),
     ],
-    ids=["header mode", "no operation", "large integer", "nan", "long", "nobody"],
+    ids=["header mode", "no operation", "goes on", "large integer", "nan", "long", "nobody"],
 )
 async def test_what_nobody_could_confirm_is_refused_and_opens_nothing(
     floor: Floor, request_: Any, who: Any, expected: Code

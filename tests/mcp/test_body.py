@@ -71,7 +71,9 @@ def test_a_long_number_that_is_read_as_it_is_stays(number: Any) -> None:
         b"\x00",
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":18446744073709551616}}}',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":[-9223372036854775809]}}}',
-        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":1' + b"0" * 5000 + b"}}}",
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":1'
+        + b"0" * 5000
+        + b"}}}",
     ],
 )
 def test_what_two_parsers_could_read_in_two_ways_is_not_read(sent: bytes) -> None:

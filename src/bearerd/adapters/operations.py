@@ -10,6 +10,7 @@ from bearerd.adapters import answering
 from bearerd.decision import Decision
 from bearerd.faces import answer
 from bearerd.mcp import errors
+from bearerd.mcp.goingon import goes_on, member
 from bearerd.mcp.operation import NAMED, Operation
 from bearerd.refusals import Code
 
@@ -70,9 +71,10 @@ def read(method: str, parameters: object, version: str | None = None) -> Operati
     item = NAMED.get(method)
     if item is None:
         return Operation(method, None, "body", version)
-    name, arguments = _member(parameters, NAME[item]), _member(parameters, "arguments")
+    name, arguments = member(parameters, NAME[item]), member(parameters, "arguments")
     given = arguments if isinstance(arguments, Mapping) else {}
-    return Operation(method, None if name is None else str(name), "body", version, given)
+    named = None if name is None else str(name)
+    return Operation(method, named, "body", version, given, goes_on=goes_on(parameters))
 
 
 def version(scope: Mapping[str, Any] | None) -> str | None:
@@ -98,7 +100,3 @@ def told(judged: Judged, *, reveal: bool) -> Refused:
         data["retry_after"] = decision.retry_after
     number = errors.number(decision.code or Code.INTERNAL_ERROR)
     return Refused(errors.FORBIDDEN if number is None else number, f"refused: {said}", data, scopes)
-
-
-def _member(parameters: object, name: str) -> object:
-    return parameters.get(name) if isinstance(parameters, Mapping) else getattr(parameters, name, None)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from bearerd.mcp.goingon import QUESTION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,7 +53,7 @@ def challenge(
         error = {"code": URL_ELICITATION_REQUIRED, "message": MESSAGE, "data": data}
         return orjson.dumps({"jsonrpc": "2.0", "id": operation.id, "error": error})
     if version >= BY_RESULT and operation.item is not None:
-        asked = {"approval": {"method": "elicitation/create", "params": params}}
+        asked = {QUESTION: {"method": "elicitation/create", "params": params}}
         result = {"resultType": "input_required", "inputRequests": asked}
         return orjson.dumps({"jsonrpc": "2.0", "id": operation.id, "result": result})
     return None

@@ -95,6 +95,10 @@ class Confirmation:
         operation = request.operation
         if operation is None or operation.mode != "body":
             return Refusal(Code.FORBIDDEN, "the rule asks for a confirmation, and the arguments were not shown")
+        if operation.goes_on:
+            return Refusal(
+                Code.FORBIDDEN, "the call goes on with the client's own answers, which nobody would be shown"
+            )
         if verified.subject is None and verified.client is None:
             return Refusal(Code.FORBIDDEN, "the token names nobody: neither a subject nor a client")
         try:

@@ -15,9 +15,9 @@ import orjson
 from bearerd._native import jws
 from bearerd.mcp import errors, fields, headers, versions
 from bearerd.mcp.fields import LONGEST_NAME
+from bearerd.mcp.goingon import goes_on
 from bearerd.mcp.operation import NAMED, Misread, Operation
 from bearerd.refusals import Code, Refusal
-from bearerd.request import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,8 @@ _LENGTHS: Final = frozenset(map(len, (_TYPE, _ENCODING)))
 _META: Final = "io.modelcontextprotocol/"
 _REQUEST: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _RESPONSE: Final = frozenset({"jsonrpc", "id", "result", "error"})
-_READ: Final = frozenset({"name", "uri", "arguments", "_meta"})  # of ``params``
+_READ: Final = frozenset({"name", "uri", "arguments", "_meta", "inputResponses", "requestState"})  # of ``params``
+_READ_CASELESS: Final = frozenset(name.casefold() for name in _READ)
 _JSON: Final = re.compile(rb'application/json(?:[ \t]*;[ \t]*charset="?utf-8"?)?', re.IGNORECASE)
 _METHOD: Final = re.compile(r"[A-Za-z0-9_$./-]{1,128}")
 _MOST_MEMBERS: Final = 1 << 20
@@ -96,7 +97,7 @@ def _check_integer(digits: str) -> None:
 
 def _check_type(sent: Sequence[tuple[bytes, bytes]]) -> None:
     """That the server, too, reads UTF-8, and these very bytes."""
-    named = [(canonical(name), name.lower(), value.strip()) for name, value in sent if len(name) in _LENGTHS]
+    named = [(fields.as_read(name), name.lower(), value.strip()) for name, value in sent if len(name) in _LENGTHS]
     if any(read != name and read in (_TYPE, _ENCODING) for read, name, _ in named):
         raise _Bad("a field that reads like Content-Type or Content-Encoding")
     types = [value for _, name, value in named if name == _TYPE]
@@ -124,7 +125,7 @@ def _message(message: dict[str, Any], said: Said) -> Operation:
     params = message.get("params", {})
     if not isinstance(params, dict):
         raise _Bad("params is no object")
-    if any(name not in _READ and name.casefold() in _READ for name in params):
+    if any(name not in _READ and name.casefold() in _READ_CASELESS for name in params):
         raise _Bad("a member of params that is another to whoever ignores case")
     meta = _object(params, "_meta")
     return Operation(
@@ -135,6 +136,7 @@ def _message(message: dict[str, Any], said: Said) -> Operation:
         _object(params, "arguments") if NAMED.get(method) in ("tool", "prompt") else None,
         message.get("id"),
         _object(meta, f"{_META}clientCapabilities"),
+        goes_on(params),
     )
 
 

@@ -33,6 +33,11 @@ class Said(NamedTuple):
     fault: str = ""
 
 
+def as_read(name: bytes) -> bytes:
+    """A field's name as the laxest server reads it."""
+    return name.translate(_AS_READ)
+
+
 def read(headers: Sequence[tuple[bytes, bytes]], *, joined: bool = False) -> Said:
     """What is said.  ``joined``: the gateway may have made one field of two, with a comma between their values.
 
@@ -41,7 +46,7 @@ def read(headers: Sequence[tuple[bytes, bytes]], *, joined: bool = False) -> Sai
     """
     found: dict[bytes, bytes] = {}
     for given, value in headers:
-        if len(given) not in _LENGTHS or (field := given.translate(_AS_READ)) not in _NAMES:
+        if len(given) not in _LENGTHS or (field := as_read(given)) not in _NAMES:
             continue
         if field in found:
             return Said(fault=f"{_NAMES[field]} is given twice")

@@ -27,6 +27,8 @@ class Operation(NamedTuple):
     id: Id = None  # of the JSON-RPC request; None: a notification, or header mode
     capabilities: Mapping[str, Any] | None = None  # what the client said it can do, in the request itself (2026-07-28)
 
+    goes_on: bool = False  # with what the client answered the server (``mcp.goingon``): it says more than its arguments
+
     @property
     def item(self) -> str | None:
         """``"tool"``, ``"resource"`` or ``"prompt"``; None: a method that names nothing."""

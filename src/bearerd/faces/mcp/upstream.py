@@ -29,7 +29,9 @@ _HOP: Final = frozenset(
 )  # RFC 9110 section 7.6.1
 _OURS: Final = frozenset([b"host", b"content-length", b"authorization", b"accept-encoding", b"expect"])
 # By what it is decided it is read there: ``Connection`` takes none of these away, and no field makes another method of ours.
-_JUDGED: Final = frozenset([b"content-type", b"content-encoding", b"origin", fields.METHOD, fields.NAME, fields.VERSION])
+_JUDGED: Final = frozenset(
+    [b"content-type", b"content-encoding", b"origin", fields.METHOD, fields.NAME, fields.VERSION]
+)
 _OVERRIDES: Final = frozenset([b"x-http-method", b"x-http-method-override", b"x-method-override"])
 # A challenge of the server's own would send the client to an authorization server that nobody here has named.
 _KEPT_BACK: Final = frozenset([b"content-length", b"www-authenticate", b"server", b"date"])
