@@ -70,6 +70,8 @@ def test_a_rule_selects_or_none_is_needed(operation: Operation, rule: int | None
         (call("server/discover"), Code.FORBIDDEN),  # not of that version
         (call("ping", version="2026-07-28"), Code.FORBIDDEN),
         (call("GET", version="2026-07-28")._replace(method="DELETE"), Code.FORBIDDEN),
+        (call("tools/call", "get_note\0"), Code.AMBIGUOUS_PATH),
+        (call("prompts/get", "drop\u200b"), Code.AMBIGUOUS_PATH),
         (call("resources/read", "file:///srv/../etc"), Code.AMBIGUOUS_PATH),
         (call("resources/read", "file:///srv/%73ecret"), Code.AMBIGUOUS_PATH),
         (call("resources/read", "file:///srv/SECRET"), Code.AMBIGUOUS_PATH),

@@ -60,6 +60,10 @@ class Guard:
             return NOBODY, Refusal(Code.AMBIGUOUS_PATH, f"the URI can be read in more than one way: {why}")
         if item == "tool" and self.reviewed is not None and name not in self.reviewed:
             return NOBODY, Refusal(Code.UNREVIEWED_TOOL, "the tool is not in tools_file")
+        if item != "resource" and not name.isprintable():
+            return NOBODY, Refusal(
+                Code.AMBIGUOUS_PATH, "the name has characters that some servers cut it off at, or drop"
+            )
         at = self._match(globs.KINDS.index(item), item, name)
         return at, _refusal(at, f"{item}: {_NO_RULE}")
 
