@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The main job, for real: Valkey, an issuer, bearerd, a sample upstream behind nginx, Envoy, Traefik and Caddy; then a tour.
+A second act (guard.py): an MCP server, an agent that calls its tools, and a human who is asked first.
 
 Each step prints the curl line that does the same, the answer, and what the upstream received.  With DEMO_ONCE=1 it ends
 after the tour, with exit code 0 only if every answer was the expected one; otherwise all keeps running until Ctrl-C.
@@ -15,13 +16,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import guard
+import screen
 from ask import Answer, request, token
+from screen import BOLD, PLAIN, RED
 from stage import GATEWAYS, NotStarted, Stage, environment
 
 FOLDER = Path(".demo")
-BOLD, GREEN, RED, DIM, PLAIN = (
-    ("\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
-)
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,7 @@ class Tour:
 
     def take(self, gateway: str, step: Step) -> None:
         """Make one call, print it, judge it."""
-        print(f"\n{BOLD}{step.say}{PLAIN}")
-        print(f"{DIM}$ {self.curl(gateway, step)}{PLAIN}")
+        screen.announce(step.say, self.curl(gateway, step))
         answer = self.call(gateway, step)
         expected = step.expect or next(
             status for mark, status in BY_GATEWAY[gateway].items() if mark in step.path or mark in step.headers
@@ -113,10 +113,7 @@ class Tour:
             print(
                 f"  upstream saw: {identity or 'no identity header'}; token {'PASSED ON' if 'authorization' in saw else 'not passed on'}"
             )
-        verdict = (
-            f"{GREEN}{answer.status} as expected{PLAIN}" if not faults else f"{RED}WRONG: {'; '.join(faults)}{PLAIN}"
-        )
-        print(f"  -> {verdict}")
+        screen.verdict(answer.status, faults)
         self.wrong += bool(faults)
 
     def curl(self, gateway: str, step: Step) -> str:
@@ -159,9 +156,7 @@ def faults_of(step: Step, answer: Answer, expected: int) -> list[str]:
 
 def keep(name: str, token: str) -> None:
     """Put a token into its file, for the curl lines."""
-    file = FOLDER / f"{name}.jwt"
-    file.touch(mode=0o600)
-    file.write_text(token)
+    screen.keep(FOLDER / f"{name}.jwt", token)
 
 
 def tampered(token: str) -> str:
@@ -173,7 +168,7 @@ def tampered(token: str) -> str:
 def revoke(stage: Stage, config: Path) -> None:
     """Revoke the reader's token, as an operator would."""
     line = f"bearerd revoke --config {config} < {FOLDER}/reader.jwt"
-    print(f"\n{BOLD}Revoke that token, now{PLAIN}\n{DIM}$ {line}{PLAIN}", flush=True)
+    screen.announce("Revoke that token, now", line)
     with (FOLDER / "reader.jwt").open() as token:
         subprocess.run(
             [sys.executable, "-m", "bearerd", "revoke", "--config", str(config)],
@@ -204,7 +199,8 @@ def tour(stage: Stage, gateway: str) -> int:
 def main() -> int:
     """The demo."""
     once = os.environ.get("DEMO_ONCE") == "1"
-    with Stage.on_free_ports(FOLDER.absolute(), prefer_usual=True) as stage:
+    with contextlib.ExitStack() as opened:
+        stage = opened.enter_context(Stage.on_free_ports(FOLDER.absolute(), prefer_usual=True))
         print("== starting: issuer, sample upstream", flush=True)
         stage.start_issuer()
         stage.start_upstream()
@@ -217,18 +213,20 @@ def main() -> int:
             stage.stop(gateway)
             stage.stop("bearerd")
         wrong += tour(stage, "nginx")
+        act = opened.enter_context(guard.Act.on_free_ports(FOLDER / "guard", stage.ports["issuer"]))
+        wrong += act.play()
         print(
             f"\n{BOLD}{'Every answer was the expected one.' if not wrong else f'{RED}{wrong} answers were not as expected.'}{PLAIN}"
         )
         if not once:
-            wait(stage)
+            wait(stage, act)
     return int(bool(wrong))
 
 
-def wait(stage: Stage) -> None:
+def wait(stage: Stage, act: guard.Act) -> None:
     """Keep all running until Ctrl-C."""
     print(
-        f"\nStill running: nginx {stage.url('nginx')}, metrics {stage.url('probes', '/metrics')}, logs in {FOLDER}/.  Ctrl-C ends it.",
+        f"\nStill running: nginx {stage.url('nginx')}, the MCP server {act.url}, metrics {stage.url('probes', '/metrics')}, logs in {FOLDER}/.  Ctrl-C ends it.",
         flush=True,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
