@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.examples import CONFIGURATIONS, complete
 
 from bearerd.config.effective import as_toml, effective, needs_restart, open_paths, warnings
 from bearerd.config.load import check
@@ -15,7 +16,6 @@ from bearerd.config.model import Config
 from bearerd.errors import ConfigError
 
 HERE = Path(__file__).parent.resolve()
-ROOT = HERE.parent.parent
 
 FULL = """
 [server]
@@ -125,8 +125,9 @@ def test_what_is_printed_loads_as_the_same_configuration(full: Config) -> None:
     assert again.issuer[0].leeway == 600
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*/bearerd.toml")), ids=lambda path: path.parent.name)
-def test_the_examples_survive_printing(path: Path) -> None:
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.parent.name)
+def test_the_examples_survive_printing(path: Path, tmp_path: Path) -> None:
+    path = complete(path, tmp_path)
     config = check(tomllib.loads(path.read_text()), {}, path.parent, str(path))
     assert check(tomllib.loads(as_toml(effective(config))), {}, path.parent, "again") == config
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.examples import CONFIGURATIONS, complete
 
 from bearerd.config.load import MAX_FILE_BYTES, data_dir, load
 from bearerd.config.model import Config, UnixListener
@@ -13,7 +14,6 @@ from bearerd.errors import ConfigError
 
 FILES = Path(__file__).parent.resolve() / "files"
 SMALLEST = '[[issuer]]\nissuer = "https://auth.example.com"\n[resource.api]\nidentifier = "https://api.example.com"\n'
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def test_an_empty_file_is_a_configuration_that_allows_nothing(written: Any) -> N
     assert (config.issuer, config.resource) == ((), {})
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*/bearerd.toml")), ids=lambda path: path.parent.name)
-def test_the_examples_load(path: Path) -> None:
-    assert load(path, {}).resource
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.parent.name)
+def test_the_examples_load(path: Path, tmp_path: Path) -> None:
+    assert load(complete(path, tmp_path), {}).resource
 
 
 def test_relative_paths_start_at_the_files_folder(written: Any, tmp_path: Path) -> None:
