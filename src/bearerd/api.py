@@ -17,7 +17,7 @@ from bearerd.service import Service
 from bearerd.store import embedded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bearerd.config.model import Resource as Table
     from bearerd.current import Current
     from bearerd.decision import Decision
+    from bearerd.mcp.listing import Tool
     from bearerd.request import Headers, Request
     from bearerd.verify.verified import Verified
 
@@ -156,6 +157,19 @@ class Verifier:
         if service is None or trail.verified is None or isinstance(found, Pending) or not found.allowed:
             return False
         return decide.may_ask(service.current.policy.resources[resource], request, trail.verified)
+
+    def reviewed(self, resource: str) -> bool:
+        """Whether the configuration names a list of reviewed tools (``tools_file``): then ``listed`` has something to do."""
+        return self._service is not None and self._service.reviews.has(resource)
+
+    def listed(self, resource: str, tools: Iterable[Tool]) -> None:
+        """What the server lists, as its clients are to read it: a tool that is not what was reviewed is denied from now on.
+
+        ``mcp.listing.tools_of`` makes them.  The rest of the fleet learns it from the store.
+        """
+        if self._service is None:
+            raise RuntimeError(_OUTSIDE)
+        self._service.reviews.see(resource, tools)
 
     @staticmethod
     def asked(token: str | None, operation: Operation) -> Request:

@@ -211,6 +211,8 @@ class Flow:
         if resource is None:
             return decide.unknown_resource(name)
         selected = rules.select_rule(resource, request) if by_rules else Selected(None)
+        if trail is not None:
+            trail.watched = None if isinstance(selected, Refusal) else resource.watched(selected.rule)
         subject = self._subject(resource, selected, request, now, current, trail)
         if isinstance(subject, Pending):
             return subject

@@ -143,6 +143,9 @@ _ROWS: Final = (
     _counter("bearerd_log_lines_dropped_total", "Log lines that found their reader too slow."),
     _counter("bearerd_decision_lines_suppressed_total", "Refusals counted but not logged (refusal_logs_per_second)."),
     _counter("bearerd_audit_records_total", "Audit records; result: queued, dropped, or refused: no room.", "result"),
+    _counter(
+        "bearerd_sensitive_found_total", "Audited calls in whose arguments a pattern was found.", "resource", "pattern"
+    ),
     _gauge("bearerd_audit_waiting", "Audit records that wait for the slowest sink, all workers.", fold=Fold.SUM),
     _gauge("bearerd_audit_sink_up", "1 while every worker's sink takes records.", "sink", fold=Fold.SMALLEST),
     _counter("bearerd_series_dropped_total", "Series that found the page full; their counts are lost."),

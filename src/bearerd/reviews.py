@@ -47,6 +47,10 @@ class Reviews:
         self._reviews = config.reviewed
         self._pins.keep({review.id for review in config.reviewed.values()})
 
+    def has(self, resource: str) -> bool:
+        """Whether somebody has reviewed a resource's tools."""
+        return resource in self._reviews
+
     def see(self, resource: str, tools: Iterable[Tool]) -> None:
         """What a resource's server lists."""
         review = self._reviews.get(resource)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
-from bearerd.faces import answer, metadata
+from bearerd.faces import answer, jsonrpc, metadata
 from bearerd.faces.reply import reply
 from bearerd.mcp import body
 from bearerd.mcp.operation import Misread
@@ -58,7 +58,8 @@ def with_operation(asked: Request, sent: bytes | None, verifier: Verifier) -> Re
 
 def refusal(judged: Judged, asked: Request, verifier: Verifier) -> Answer:
     """What the client gets instead of the application's answer."""
-    return _unsigned(reply(judged.decided, Question(asked), verifier.current))
+    made = reply(judged.decided, Question(asked), verifier.current)
+    return _unsigned(jsonrpc.asked_back(made, asked, judged.decided.decision))
 
 
 def not_running() -> Answer:

@@ -15,7 +15,7 @@ import contextlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from bearerd.adapters import answering, bodies
+from bearerd.adapters import answering, bodies, lists
 from bearerd.errors import BearerdError
 
 if TYPE_CHECKING:
@@ -64,7 +64,13 @@ class BearerdMiddleware:
             await _answer(answering.refusal(judged, asked, self._verifier), scope, send)
             return
         headers = answering.identified(scope["headers"], decision)
+        if self._verifier.reviewed(self._resource) and lists.may_list(asked.operation):
+            headers, send = lists.plain(headers), self._watching(send)
         await self._app({**scope, "headers": headers, answering.DECISION: decision}, receive, send)
+
+    def _watching(self, send: Send) -> Send:
+        most = self._verifier.current.config.limits.max_mcp_answer_bytes
+        return lists.Watching(send, lambda tools: self._verifier.listed(self._resource, tools), most)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the verifier for as long as the application lives, unless the program does."""

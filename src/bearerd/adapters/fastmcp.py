@@ -97,7 +97,9 @@ class BearerdMiddleware(Middleware):
 
     async def on_list_tools(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Sequence[Any]:
         """Those that the token may call, with whatever arguments."""
-        return self._shown("tool", await call_next(context), _name)
+        listed = await call_next(context)
+        self._operations.listed(map(_definition, _one_of_each(listed)))
+        return self._shown("tool", listed, _name)
 
     async def on_list_prompts(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Sequence[Any]:
         """Those that it may get."""
@@ -142,6 +144,21 @@ def _name(one: Any) -> str:
 
 def _uri(one: Any) -> str:
     return str(one.uri)
+
+
+def _one_of_each(listed: Sequence[Any]) -> Sequence[Any]:
+    """Of tools that it has in several versions FastMCP shows the last, and says so."""
+    try:
+        from fastmcp.utilities.versions import dedupe_with_versions
+    except ImportError:
+        return listed
+    return dedupe_with_versions(listed, _name)
+
+
+def _definition(tool: Any) -> Mapping[str, Any]:
+    """A tool as clients of the newest version read it, ``bearerd mcp review`` among them."""
+    said: Mapping[str, Any] = tool.to_mcp_tool(name=tool.name).model_dump(by_alias=True, mode="json", exclude_none=True)
+    return said
 
 
 def _error(refused: operations.Refused) -> Exception:

@@ -102,6 +102,9 @@ class Operations:
     def _shown(self, result: Any, token: str | None, item: str) -> Any:
         """A list without what the token may not use."""
         member, name = f"{item}s", operations.NAME[item]
+        wire = result if isinstance(result, dict) else result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        if item == "tool":
+            self._operations.listed(wire.get(member, []))
         if isinstance(result, dict):
             listed = result.get(member, [])
             return {**result, member: self._operations.visible(token, item, listed, lambda one: str(one[name]))}

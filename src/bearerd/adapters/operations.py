@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from bearerd.adapters import answering
 from bearerd.decision import Decision
 from bearerd.faces import answer
-from bearerd.mcp import errors
+from bearerd.mcp import errors, listing
 from bearerd.mcp.goingon import goes_on, member
 from bearerd.mcp.operation import NAMED, Operation
 from bearerd.refusals import Code
@@ -55,6 +56,18 @@ class Operations:
             return None
         return told(judged, reveal=self._verifier.current.config.server.reveal_reason)
 
+    def listed(self, definitions: Iterable[object]) -> None:
+        """What the server is about to list, as its clients will read it, held against the review where there is one.
+
+        Raises ValueError for what cannot be told by name and digest: nobody could say whether it was reviewed.
+        """
+        if not self._verifier.reviewed(self._resource):
+            return
+        tools = listing.tools_of({"tools": list(definitions)})
+        if tools is None:
+            raise ValueError("a list of tools that cannot be read")
+        self._verifier.listed(self._resource, tools)
+
     def visible(self, token: str | None, item: str, listed: Iterable[Item], name: Callable[[Item], str]) -> list[Item]:
         """Those of a list that the token may use, with whatever arguments."""
         return [one for one in listed if self._sees(token, Operation(CALLS[item], name(one), "body"))]
@@ -96,6 +109,8 @@ def told(judged: Judged, *, reveal: bool) -> Refused:
         if decision.status == 403:
             scopes = tuple((decision.challenge.scope or "").split())
             data["error"] = decision.challenge.error
+    if decision.approval is not None:  # the client's way on
+        data["approval"] = asdict(decision.approval)
     if decision.retry_after is not None:
         data["retry_after"] = decision.retry_after
     number = errors.number(decision.code or Code.INTERNAL_ERROR)

@@ -57,7 +57,7 @@ class Auditor:
         self._settings = config.audit
         self._metrics = metrics
         self.chain: Final = Chain(key)
-        self.entries: Final = Entries(subject, config.audit.max_arguments)
+        self.entries: Final = Entries(subject, config.audit.max_arguments, self._sensitive)
         self._shares = Shares()
         self.wanted = wanted(config)
         self.entries.policy = policy
@@ -196,6 +196,9 @@ class Auditor:
         self._tell_dropped()
         self._put(body)
         self.queued += 1
+
+    def _sensitive(self, resource: str, pattern: str) -> None:
+        self._metrics.inc("bearerd_sensitive_found_total", resource, pattern)
 
     def drop(self, count: int) -> None:
         """So many decisions leave none; the next record that finds room is preceded by one that says so."""

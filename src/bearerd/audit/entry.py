@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from bearerd import log
-from bearerd.audit import redact
+from bearerd.audit.arguments import told
 from bearerd.audit.record import known_method
 from bearerd.log import stamp
-from bearerd.mcp import canonical
 from bearerd.refusals import Outcome
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from bearerd._native.ring import Noted
     from bearerd.audit.record import Record
     from bearerd.mcp.operation import Operation
+    from bearerd.mcp.redact import Watched
     from bearerd.verify.verified import Verified
 
 MOST_ACTORS: Final = 8  # of a delegation (RFC 8693, section 4.1); that there were more is said
@@ -30,11 +30,14 @@ _LONGEST_NAME: Final = 512  # of a tool, a prompt or a resource's URI
 
 
 class Entries:
-    """Of one process.  ``subject``: how ``sub`` is written."""
+    """Of one process.  ``subject``: how ``sub`` is written.  ``found``: told of each pattern, with the resource."""
 
-    def __init__(self, subject: Callable[[str], str], max_arguments: int) -> None:
+    def __init__(
+        self, subject: Callable[[str], str], max_arguments: int, found: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
         self._subject = subject
         self._most = max_arguments
+        self._found = found
         self._said: OrderedDict[bytes, bytes] = OrderedDict()
         self._known: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()  # the same by what the lane knows a token by
         self._peers: dict[bytes, bytes] = {}
@@ -64,13 +67,15 @@ class Entries:
             "request_id": record.request_id,
             "traceparent": record.traceparent,
             "caller": record.caller,
-            "approval": record.approval,
+            "approval": None if decision.approval is None else decision.approval.id,
             "policy": self.policy if policy is None else policy,
         }
         if decision.would_refuse:
             fields["would_refuse"] = [{"reason": found.code, "rule": found.rule} for found in decision.would_refuse]
         if operation is not None:
-            fields |= self._operation(operation)
+            fields |= _operation(operation) | self._arguments(decision.resource, operation, record.watched)
+        elif record.misread is not None:
+            fields["mode"] = record.misread.mode
         if record.verified is None and record.token_id is not None:
             fields["token"] = record.token_id
         said = orjson.dumps({name: value for name, value in fields.items() if value is not None})[1:-1]
@@ -81,9 +86,9 @@ class Entries:
     ) -> bytes:
         """What all allows by one rule of a resource at a face have in common, for ``allowed``."""
         fields = {"event": "decision", "decision": Outcome.ALLOW, "resource": log.redact(resource), "rule": rule}
-        fields |= {"path": path, "face": face, "policy": policy} | (
-            {} if operation is None else self._operation(operation)
-        )
+        fields |= {"path": path, "face": face, "policy": policy}
+        if operation is not None:  # of the lane's, which sees no arguments
+            fields |= _operation(operation)
         return orjson.dumps({name: value for name, value in fields.items() if value is not None})[1:-1]
 
     def allowed(self, noted: Noted, place: bytes, verified: Callable[[bytes, int], Verified | None]) -> bytes:
@@ -118,16 +123,13 @@ class Entries:
             known,
         )
 
-    def _operation(self, operation: Operation) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "mode": operation.mode,
-            "operation": log.redact(operation.method[:_LONGEST]),
-            operation.item or "name": None if operation.name is None else log.redact(operation.name[:_LONGEST_NAME]),
-        }
-        if operation.arguments is not None:
-            found |= redact.fields(operation.arguments, self._most)
-            found["arguments_digest"] = _digest(operation.arguments)
-        return found
+    def _arguments(self, resource: str, operation: Operation, watched: Watched | None) -> dict[str, Any]:
+        if operation.arguments is None:
+            return {}
+        fields, found = told(operation.arguments, watched, self._most)
+        for pattern in found:
+            self._found(resource, pattern)
+        return fields
 
     def _of_token(self, verified: Verified) -> bytes:
         key = bytes.fromhex(verified.token_id)
@@ -147,11 +149,13 @@ class Entries:
         return said
 
 
-def _digest(arguments: Mapping[str, Any]) -> str:
-    try:
-        return canonical.digest(arguments)
-    except Exception:  # noqa: BLE001 - what has no canonical form was refused for that; its record is to be written
-        return "none: not canonicalisable"
+def _operation(operation: Operation) -> dict[str, Any]:
+    name = operation.name
+    return {
+        "mode": operation.mode,
+        "operation": log.redact(operation.method[:_LONGEST]),
+        operation.item or "name": None if name is None else log.redact(name[:_LONGEST_NAME]),
+    }
 
 
 def actors(claims: Mapping[str, Any], subject: Callable[[str], str]) -> list[dict[str, Any]] | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bearerd.decision import Decision
     from bearerd.mcp.operation import Misread, Operation
+    from bearerd.mcp.redact import Watched
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
 
@@ -56,7 +57,7 @@ class Record:
     steps: tuple[Step, ...] = ()
     operation: Operation | None = None  # of an MCP server
     misread: Misread | None = None
-    approval: str | None = None  # by which a human let it pass
+    watched: Watched | None = None  # what is sensitive in its arguments; None: not known
 
     def line(self, subject: Callable[[str], str]) -> dict[str, Any]:
         """The fields of contracts, section 9, without those that have no value.  ``subject``: how ``sub`` is written."""

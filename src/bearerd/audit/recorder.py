@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bearerd.audit.auditor import Auditor
     from bearerd.decision import Decision
+    from bearerd.mcp.redact import Watched
     from bearerd.metrics import Metrics
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
@@ -42,7 +43,7 @@ class Trail:
     cache: str | None = None
     template: str | None = None
     steps: tuple[Step, ...] = ()
-    approval: str | None = None  # by which a human let it pass
+    watched: Watched | None = None  # what is sensitive in the arguments
     request_id: str = ""  # set by the recorder where it made a record, on an allow, too
 
 
@@ -167,7 +168,7 @@ class Recorder:
             steps=trail.steps,
             operation=request.operation if request else None,
             misread=request.misread if request else None,
-            approval=trail.approval,
+            watched=trail.watched,
         )
 
     def write(self, record: Record) -> None:

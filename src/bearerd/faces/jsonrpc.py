@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from bearerd.approvals.challenge import challenge
 from bearerd.faces.operations import in_body
 from bearerd.mcp import errors
 from bearerd.refusals import Code
@@ -32,8 +33,21 @@ def told(made: Answer, request: Request | Refusal, decision: Decision, request_i
     data: dict[str, Any] = {"request_id": request_id, **({"code": str(code)} if reveal else {})}
     if decision.approval is not None:  # as in the problem: the client's way on
         data["approval"] = decision.approval
+    return _with(made, errors.body(number, message_id, data, requested))
+
+
+def asked_back(made: Answer, request: Request, decision: Decision) -> Answer:
+    """The refusal of a call that waits for a human, as a result that sends the client there; unchanged where it is not so.
+
+    Only of a face that stands in the server's place: a gateway passes on no answer of ours but a refusal.
+    """
+    operation = request.operation
+    if operation is None or operation.mode != "body" or decision.code is not Code.CONFIRMATION_REQUIRED:
+        return made
+    body = challenge(decision.approval, operation)
+    return made if body is None else _with(made, body)._replace(status=200)
+
+
+def _with(made: Answer, body: bytes) -> Answer:
     headers = tuple(field for field in made.headers if field[0].lower() not in _OF_BODIES)
-    return made._replace(
-        headers=(*headers, ("Content-Type", errors.CONTENT_TYPE)),
-        body=errors.body(number, message_id, data, requested),
-    )
+    return made._replace(headers=(*headers, ("Content-Type", errors.CONTENT_TYPE)), body=body)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from bearerd.mcp.detectors import Detector
 
 NAMES: Final = (
-    "password", "passwd", "passphrase", "pwd", "secret", "token", "authorization", "api_key", "access_key", "private_key",
-    "client_secret", "credential", "credentials", "cookie", "pin", "cvv", "cvc",
+    "password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "authorization", "api_key", "access_key",
+    "private_key", "secret_key", "client_secret", "credential", "credentials", "cookie", "session_id", "otp", "pin", "cvv", "cvc",
+    "card_number", "iban", "ssn",
 )  # fmt: skip
 """Names of arguments whose values are never told, where a configuration names no others."""
 

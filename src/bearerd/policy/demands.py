@@ -34,7 +34,7 @@ def unmet(resource: Resource, rule: Rule | None, request: Request, verified: Ver
         fault = rule.when.fault(_known(request, verified, now))
         if fault is not None:
             return Refusal(Code.FORBIDDEN, fault)
-    watched = resource.sensitive if rule is None else rule.sensitive
+    watched = resource.watched(rule)
     if watched.blocks and operation is not None:
         found = watched.blocked(_arguments(operation))
         if found is not None:

@@ -137,6 +137,10 @@ class Resource:
     credentials: frozenset[str] = frozenset({"jwt"})  # "jwt", "apikey"
     sensitive: Watched = terms.NOTHING  # looked for in arguments, also where there are no rules
 
+    def watched(self, rule: Rule | None) -> Watched:
+        """What is sensitive in arguments under one of the rules, or none."""
+        return self.sensitive if rule is None else rule.sensitive
+
     def takes(self, credential: bytes) -> bool:
         """Whether it is of a kind that may be shown here: asked before anything is looked up or verified for it."""
         return ("apikey" if credential.startswith(API_KEY) else "jwt") in self.credentials

@@ -13,7 +13,7 @@ import aiohttp
 from bearerd import request as view
 from bearerd._native import path
 from bearerd.audit.recorder import Trail
-from bearerd.faces import answer, form, peer
+from bearerd.faces import answer, form, jsonrpc, peer
 from bearerd.faces.mcp.relay import Gone, Unfit, relay, unless_gone
 from bearerd.faces.mcp.tools import Shown
 from bearerd.faces.mcp.upstream import Upstream, onward
@@ -122,7 +122,8 @@ class Proxy:
         return now is not None and now.upstream == resource.upstream
 
     def _refused(self, decided: Decided, asked: Request) -> Answer:
-        return reply(decided, Question(FACE, asked, asked), self._service.current)
+        made = reply(decided, Question(FACE, asked, asked), self._service.current)
+        return jsonrpc.asked_back(made, asked, decided.decision)
 
     async def _passed_on(
         self, request: web.BaseRequest, resource: Resource, decided: Decided, passed: Passed
