@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from failclosed import key_scenes, scenes
+from failclosed import guard_scenes, key_scenes, scenes
 from failclosed.scenes import Scene
 from failclosed.subjects import Subject
 from failclosed.walk import awaits, events, walk
@@ -41,6 +41,9 @@ SCENES: tuple[type[Scene], ...] = (
     key_scenes.RevocationNewKey,
     key_scenes.Rotated,
     key_scenes.Background,
+    guard_scenes.Settled,
+    guard_scenes.Body,
+    guard_scenes.Proxied,
 )
 
 MUST_BE_SEEN = (
@@ -93,6 +96,10 @@ MUST_BE_SEEN = (
     "issuers/keeper.py:Keeper._fetch",
     "issuers/registry.py:Issuer.adopt",
     "audit/recorder.py:Recorder.record",
+    "audit/auditor.py:Auditor.kept",
+    "rates/settler.py:Rates.settle",
+    "faces/mcp/proxy.py:Proxy._passed_on",
+    "faces/mcp/relay.py:relay",
 )
 
 WAITING = (
@@ -110,6 +117,10 @@ PASSED_BY = {
     **{("faces/grpc/health.py", f"Health.{name}"): "decides nothing" for name in ("check", "watch", "_changes")},
     ("faces/grpc/health.py", "_service"): "likewise",
     ("verify/flights.py", "Flights.close"): "the end of the process",
+    ("faces/app.py", "Faces.close"): "likewise",
+    ("faces/app.py", "_Runner.cleanup"): "likewise",
+    ("faces/revoke.py", "write"): "an API key's, which the store's script revokes: tests/apikeys",
+    ("faces/revoke.py", "_key"): "likewise",
     ("issuers/refresh.py", "Refresher.load"): "before serving",
 }
 

@@ -88,14 +88,16 @@ async def _send(
     """From the first byte on there is no other answer: whatever fails then ends the connection, so that it is seen."""
     if response.content_length is None and answer.status not in _NO_BODY:
         response.enable_chunked_encoding()
-    await response.prepare(request)
     try:
+        await response.prepare(request)
         async for piece in pieces:
             await response.write(piece)
         await response.write_eof()
-    except (aiohttp.ClientError, TimeoutError, ConnectionError, events.TooLong, listing.Unreadable):
+    except BaseException as error:  # what is not foreseen, too: a second answer would stand in the midst of the first
         if request.transport is not None:
             request.transport.abort()
+        if not isinstance(error, Exception):
+            raise
     return response
 
 
