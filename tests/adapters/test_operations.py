@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from adapters.scene import file
-from support.house import token
+from support.approving import BOB
+from support.house import API, token
 
 import bearerd
 from bearerd.adapters import operations
@@ -95,6 +97,52 @@ async def test_a_list_shows_what_the_token_may_use_and_asking_counts_for_nothing
     assert gate.visible(token(scope="read admin"), "tool", tools, str) == ["read_note", "delete_notes"]
     assert gate.visible(None, "tool", tools, str) == []
     assert len(service.recorder.ring) == ring
+
+
+SETTLED = f"""
+[resource.settled]
+kind = "mcp"
+identifier = "https://settled.example/mcp"
+audience = ["{API}"]
+[[resource.settled.rule]]
+tool = "read_*"
+rate = "1/d"
+[[resource.settled.rule]]
+tool = "delete_*"
+confirm = true
+[approvals]
+listen = "127.0.0.1:0"
+url = "https://approvals.example"
+issuer = "https://login.example"
+client_id = "bearerd"
+approvers = {{ roles = ["approver"] }}
+"""
+
+
+async def test_a_budget_that_is_spent_and_a_call_that_waits_for_a_human_are_told_with_the_way_on(
+    tmp_path: Path,
+) -> None:
+    async with bearerd.Verifier.from_config(file(tmp_path, SETTLED)) as verifier:
+        gate = Operations(verifier, "settled")
+        assert await gate.refused(token(), call("read_note"), None) is None
+        spent = await gate.refused(token(), call("read_note"), None)
+        assert spent is not None
+        assert (spent.data["status"], spent.data["retry_after"] > 1000) == (429, True)
+        waits = await gate.refused(token(), call("delete_notes"), None)
+        while waits is not None and waits.data["status"] == 503:  # what durability the store has is not known yet
+            await asyncio.sleep(0.05)
+            waits = await gate.refused(token(), call("delete_notes"), None)
+        assert waits is not None
+        assert (waits.number, waits.data["status"]) == (-32004, 403)
+        told = waits.data["approval"]
+        assert (told["state"], told["url"]) == ("pending", f"https://approvals.example/a/{told['id']}")
+        service = verifier._service
+        assert service is not None
+        assert service.approvals.book is not None
+        found = await service.approvals.book.find(told["id"])
+        assert found is not None
+        await service.approvals.decide(found, BOB, approved=True)
+        assert [await gate.refused(token(), call("delete_notes"), None) is None for _ in range(2)] == [True, False]
 
 
 def test_the_version_is_what_the_request_says_once() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
+import pytest
 from support.approving import BOB, PAGE, asked
 from support.house import API, House, config, token
 from support.mcp_server import McpServer
@@ -30,8 +31,12 @@ if TYPE_CHECKING:
 
 
 def house(tmp_path: Path, client: Client, **table: Any) -> House:
+    (tmp_path / "audit.key").write_bytes(b"k" * 48)
     made = config(
-        tmp_path, resource={"api": {"identifier": API, "rule": [{"confirm": True}]} | table}, approvals=dict(PAGE)
+        tmp_path,
+        resource={"api": {"identifier": API, "rule": [{"confirm": True}]} | table},
+        approvals=dict(PAGE),
+        audit={"sink": "file", "file": tmp_path / "audit.jsonl", "key_file": tmp_path / "audit.key"},
     )
     found = House(made, tmp_path)
     found.service.approvals.join(client)
@@ -109,19 +114,51 @@ async def test_at_envoy_a_call_waits_passes_once_and_is_refused_again(tmp_path: 
         assert [(await called(of, "/tmp/x")).status for _ in range(2)] == [200, 403]
 
 
-async def called(of: House, path: str) -> Reply:
-    said = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": "delete", "arguments": {"path": path}},
-    }
+@pytest.mark.parametrize(
+    ("version", "capabilities", "status", "error"),
+    [
+        ("2025-11-25", None, 403, -32004),  # what the session declared is not known
+        ("2025-11-25", {"elicitation": {"url": {}}}, 200, -32042),
+        ("2026-07-28", {"elicitation": {"url": {}}}, 200, None),
+        ("2026-07-28", {"elicitation": {"form": {}}}, 403, -32004),
+    ],
+)
+async def test_at_the_proxy_a_client_is_sent_to_the_page_in_the_form_it_declared_and_the_audit_says_refused(
+    tmp_path: Path, client: Client, version: str, capabilities: Any, status: int, error: int | None
+) -> None:
+    table = {"kind": "mcp", "upstream": "http://127.0.0.1:1/mcp", "audit": "all"}
+    of = house(tmp_path, client, **table, rule=[{"tool": "delete", "confirm": True}])
+    recorded: list[bytes] = []
+    assert of.service.audit is not None
+    of.service.audit.take = recorded.append  # type: ignore[method-assign]
+    async with of:
+        reply = await called(of, "/tmp/x", version, capabilities, target="/mcp/api")
+    assert (reply.status, reply["Content-Type"]) == (status, "application/json")
+    said = reply.json()
+    assert said.get("error", {}).get("code") == error
+    assert said["id"] == 1
+    (record,) = recorded
+    found = json.loads(b"{" + record + b"}")
+    assert (found["reason"], found["decision"], found["mode"]) == ("confirmation_required", "forbid", "body")
+    assert found["approval"] in reply.body.decode()
+
+
+async def called(
+    of: House, path: str, version: str = "2025-11-25", capabilities: Any = None, target: str = "/ext_authz/api/mcp"
+) -> Reply:
+    params: dict[str, Any] = {"name": "delete", "arguments": {"path": path}}
+    if capabilities is not None:
+        meta = {"protocolVersion": version, "clientCapabilities": capabilities}
+        params["_meta"] = {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()}
+    said = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     headers = (
         ("Authorization", f"Bearer {token()}"),
-        ("MCP-Protocol-Version", "2025-11-25"),
+        ("MCP-Protocol-Version", version),
         ("Content-Type", "application/json"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "delete"),
     )
-    return await of.ask("/ext_authz/api/mcp", *headers, method="POST", body=json.dumps(said).encode())
+    return await of.ask(target, *headers, method="POST", body=json.dumps(said).encode())
 
 
 async def test_explain_says_that_somebody_would_be_asked_and_asks_nobody(tmp_path: Path, client: Client) -> None:

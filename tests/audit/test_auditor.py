@@ -11,12 +11,18 @@ from support.house import House
 from support.lanes import question, token, tokens
 from support.line import lane_line, settle
 
-from bearerd.audit import assembly, redact
+from bearerd.audit import assembly
+from bearerd.audit.arguments import told
 from bearerd.audit.entry import MOST_ACTORS, actors
 from bearerd.audit.sinks import FileSink, files_of
+from bearerd.config.guard import Sensitive
 from bearerd.decision import Pending, Wait
 from bearerd.flow import Flow
-from bearerd.mcp.operation import Operation
+from bearerd.mcp.operation import Misread, Operation
+from bearerd.mcp.redact import BY_NAME, TOO_DEEP
+from bearerd.metrics import gather
+from bearerd.policy.terms import NOTHING
+from bearerd.refusals import Code, Refusal
 from bearerd.request import of
 
 if TYPE_CHECKING:
@@ -263,11 +269,36 @@ def test_a_chain_of_actors_is_told_as_far_as_it_is_sane() -> None:
     "name", ["password", "userPassword", "api-key", "apikey", "accessToken", "client_secret", "Cookie", "pin"]
 )
 def test_what_is_called_a_secret_is_taken_out(name: str) -> None:
-    assert redact.redacted({name: "x", "author": "y", "pinned": "z"}) == {
-        name: "[redacted]",
-        "author": "y",
-        "pinned": "z",
-    }
+    said = told({name: "x", "author": "y", "pinned": "z"}, NOTHING, 1000)
+    assert said.fields["arguments"] == {name: "[redacted]", "author": "y", "pinned": "z"}
+    assert said.fields["sensitive"] == said.found == (BY_NAME,)
+
+
+def test_where_nobody_knows_what_is_sensitive_or_all_is_too_deep_nothing_is_told() -> None:
+    assert told({"path": "/etc"}, None, 1000).fields["arguments"] == "[redacted]"
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    found = told(deep, NOTHING, 10_000)
+    assert (found.fields["arguments"], found.found) == ("[redacted]", (TOO_DEEP,))
+
+
+async def test_a_record_lacks_what_the_rule_calls_sensitive_and_names_it_and_it_is_counted(tmp_path: Path) -> None:
+    config = audited(tmp_path, {"ruled": {"audit": "all", "sensitive": Sensitive(flag=("email",))}})
+    asks = {"sensitive": Sensitive(redact=("card",))}
+    rules = tuple(rule.model_copy(update=asks) for rule in config.resource["ruled"].rule)
+    ruled = config.resource["ruled"].model_copy(update={"rule": rules})
+    config = config.model_copy(update={"resource": {**config.resource, "ruled": ruled}})
+    arguments = {"note": "4111 1111 1111 1111 of bob@example.com", "author": "y"}
+    async with Audited(config, tmp_path) as house:
+        await house.decide(operation=Operation("tools/call", "pay", "body", None, arguments))
+        await house.decide(misread=Misread(Refusal(Code.BAD_REQUEST, "not JSON"), "body", -32700))
+        pages = gather([house.service.metrics.buffer])
+    found, misread = records(tmp_path)
+    assert found["arguments"] == {"note": "[card] of bob@example.com", "author": "y"}
+    assert sorted(found["sensitive"]) == ["card", "email"]
+    assert (misread["mode"], "operation" in misread) == ("body", False)
+    assert pages[("bearerd_sensitive_found_total", "ruled", "card")] == (1.0,)
 
 
 async def test_the_actors_and_a_hashed_subject_stand_in_the_record(tmp_path: Path) -> None:

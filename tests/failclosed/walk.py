@@ -63,7 +63,6 @@ OUTLIVED: tuple[str, ...] = (
     "lane/clerk.py:Clerk._write",
     "issuers/refresh.py:Refresher.run",
     "issuers/refresh.py:Refresher.close",
-    "faces/mcp/relay.py:",  # the server's answer to what was allowed, some of which is on its way
 )
 """Beneath these a fault may be met, and a good token be allowed all the same."""
 

@@ -114,6 +114,22 @@ def test_what_is_not_one_message_is_refused(sent: bytes | None) -> None:
     assert refused(sent, OLD) == INVALID
 
 
+@pytest.mark.parametrize(
+    "number", ["18446744073709551616", "-9223372036854775809", "1" + "0" * 40, "-" + "9" * 300, "9" * 5000]
+)
+@pytest.mark.parametrize("where", [b'"arguments":{"a":[%s]}', b'"x":%s'])
+def test_an_integer_that_would_be_rounded_is_not_read(number: str, where: bytes) -> None:
+    params = b'{"name":"x",%s}' % (where % number.encode())
+    assert refused(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":%s}' % params, OLD) == UNPARSED
+
+
+def test_digits_that_are_no_such_integer_are_read_as_they_stand() -> None:
+    said = {"most": 2**64 - 1, "least": -(2**63), "text": "9" * 50, "float": 1e30, "fraction": 0.12345678901234567890}
+    assert read(message(params={"name": "x", "arguments": said}), OLD).arguments == said
+    number = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":100000000000000000000.5}}}'
+    assert read(number, OLD).arguments == {"a": 1e20}
+
+
 @pytest.mark.parametrize("params", [{}, {"name": ""}, {"name": 7}, {"name": "x" * 3000}, {"uri": "x"}])
 def test_an_item_without_a_name_is_refused(params: dict[str, Any]) -> None:
     assert refused(message(params=params), OLD) == (Code.BAD_REQUEST, errors.INVALID_PARAMS)
