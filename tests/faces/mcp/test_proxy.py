@@ -179,7 +179,7 @@ async def test_other_methods_and_targets_are_nobodys(client: Client, server: Mcp
         ("/mcp/api/more", 404),
         ("/mcp/", 404),
         ("/mcp/other", 403),
-        ("/mcp/api?access_token=x", 401),
+        ("/mcp/api?access_token=x", 400),
     ):
         async with client.session.post(base + target, data=message("ping")) as reply:
             assert reply.status == status, target
