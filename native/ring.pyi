@@ -10,6 +10,8 @@ Noted: TypeAlias = tuple[
 token's name in logs, its keyed digest, its length, and of an MCP server's what is asked: version, method and, if there is one, the item's name, each with a NUL behind it, whether a line is to be written, and
 whether an audit record."""
 
+__pyx_capi__: dict[str, object]  # the C entry points of ring.pxd
+
 @final
 class Burst:
     """A bucket of ``rate`` lines a second, and no more than a second's worth at once."""
