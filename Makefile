@@ -22,6 +22,8 @@ $(VENV)/installed: pyproject.toml setup.py | prerequisites
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check "setuptools>=80" "cython>=3.1"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,embedded,gateways,grpc,mcp,otel,sdks]'
+	@# Envoy's protobufs come with older files of the same names: whoever is installed last is there.
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps opentelemetry-proto
 	@touch $@
 
 native: $(VENV)/installed   ## compile native/ in place (a second when nothing changed)

@@ -287,7 +287,7 @@ def test_a_worker_that_starts_later_is_told_what_the_supervisor_has_seen(tmp_pat
     terms = Terms(config(tmp_path), tmp_path, store_is_ours=True, time=dial.keeper())
     dial.step(-HOUR)
     clocks = terms.orders(
-        0, SimpleNamespace(descriptor=0), SimpleNamespace(slots=(), unix=(), reserved=(), dialects={})
+        0, SimpleNamespace(descriptor=0), SimpleNamespace(slots=(), unix=(), reserved=(), approvals=(), dialects={})
     )["clocks"]  # type: ignore[arg-type]
     with turning(dial):
         service = Service(config(tmp_path), data_dir=tmp_path, seen=orjson.loads(orjson.dumps(clocks)))

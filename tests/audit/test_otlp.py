@@ -71,14 +71,23 @@ def test_each_line_is_the_body_of_a_log_record_and_is_offered_again_until_it_is_
     assert found == [line.decode().rstrip("\n") for line in lines]
 
 
-def test_without_the_extra_the_sink_is_an_error_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (ModuleNotFoundError, "pip install 'bearerd[otel]'"),
+        (ImportError, "pip install --force-reinstall --no-deps opentelemetry-proto"),
+    ],
+)
+def test_without_the_extra_or_with_files_of_another_package_the_sink_is_an_error_that_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[ImportError], remedy: str
+) -> None:
     settings = audited(tmp_path, sink=("file", "otlp")).audit
     assert (tmp_path / "audit.key").read_bytes() == KEY
 
-    def none_there(name: str) -> None:
-        raise ModuleNotFoundError(name)
+    def not_so(name: str) -> None:
+        raise error(name)
 
-    monkeypatch.setattr(check_audit, "find_spec", none_there)
+    monkeypatch.setattr(check_audit, "import_module", not_so)
     problems = Problems()
     check_audit.check_audit(settings, {}, tmp_path / "data", problems)
-    assert [problem[2] for problem in problems.sorted()] == ["pip install 'bearerd[otel]'"]
+    assert [problem[2] for problem in problems.sorted()] == [remedy]

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from support import jose
 from support.house import API, ISS, House, config, issuer, token
@@ -228,6 +229,10 @@ def mcp(*rule: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"resource": {"api": table}} | more
 
 
+def reviewed(**tools: bool) -> dict[str, Any]:
+    return {"tools": tools, "digests": {}, "id": "1"}
+
+
 async def called(tmp_path: Path, tables: dict[str, Any], *more: tuple[str, str]) -> Any:
     """A call of the tool ``drop``."""
     said = (("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "drop"), *more)
@@ -243,12 +248,35 @@ async def _(tmp_path: Path) -> Any:
 
 @reaches(Code.UNREVIEWED_TOOL)
 async def _(tmp_path: Path) -> Any:
-    return await called(tmp_path, mcp({"tool": "*"}, reviewed={"api": {"read": False}}))
+    return await called(tmp_path, mcp({"tool": "*"}, reviewed={"api": reviewed(read=False)}))
 
 
 @reaches(Code.CONFIRMATION_REQUIRED)
 async def _(tmp_path: Path) -> Any:
-    return await called(tmp_path, mcp({"tool": "*"}, reviewed={"api": {"drop": True}}))
+    return await called(tmp_path, mcp({"tool": "*"}, reviewed={"api": reviewed(drop=True)}))
+
+
+@reaches(Code.INVALID_ARGUMENTS)
+async def _(tmp_path: Path) -> Any:
+    table = {
+        "identifier": API,
+        "kind": "mcp",
+        "gateway": "envoy",
+        "rule": [{"tool": "*", "schema": {"type": "object", "required": ["n"]}}],
+    }
+    async with House(config(tmp_path, resource={"api": table}), tmp_path) as house:
+        body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "drop"}})
+        said = (("Authorization", f"Bearer {token()}"), ("Content-Type", "application/json"))
+        reply = await house.ask("/ext_authz/api/mcp", *said, method="POST", body=body)
+        return reply, house.why(reply)
+
+
+@reaches(Code.RATE_LIMITED)
+async def _(tmp_path: Path) -> Any:
+    async with House(config(tmp_path, resource=rules({"path": "/**", "rate": "1/h"})), tmp_path) as house:
+        await house.auth(token(), "GET", "/a")
+        reply = await house.auth(token(), "GET", "/a")
+        return reply, house.why(reply)
 
 
 @reaches(Code.INTERNAL_ERROR)

@@ -149,7 +149,7 @@ def an_answer_is_promised_where_more_than_the_rule_decides() -> Iterator[None]:
     real = decide._reuse
 
     def reuse(resource: Any, selected: Any, *rest: Any) -> Any:
-        return real(resource, SimpleNamespace(plain=True, index=selected.index), *rest)
+        return real(resource, SimpleNamespace(plain=True, index=selected.index, rule=selected.rule), *rest)
 
     with patch.object(decide, "_reuse", reuse):
         yield

@@ -98,7 +98,8 @@ def test_everything_stands_where_it_is_said_to() -> None:
         b"HEAD /ext_authz/my-api_2/v1/x?y=/z HTTP/1.1\r\nhost: a.example:80\r\nX-Original-Method: PUT\r\n"
         b"X-Original-URI: \t/u \r\nX-Original-Host:h\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /f\r\nX-Forwarded-Host: i\r\n"
         b"X-Forwarded-Proto: https\r\nX-Nobody: reads \xc3\xa9\r\nTraceParent: t\r\nAuthorization: Bearer a.b.c\r\n"
-        b"Origin: o\r\nAccess-Control-Request-Method: DELETE\r\nAccept: */*\r\nSec-Fetch-Mode: navigate\r\nx-forwarded-uri: /g\r\nX-FORWARDED-URI: /h\r\n\r\n"
+        b"Origin: o\r\nAccess-Control-Request-Method: DELETE\r\nAccept: */*\r\nSec-Fetch-Mode: navigate\r\n"
+        b"MCP-Protocol-Version: v\r\nMcp-Method: m\r\nMcp-Name: n\r\nx-forwarded-uri: /g\r\nX-FORWARDED-URI: /h\r\n\r\n"
     )
     found = whole(data + NEXT)
     assert (found.face, found.method, found.name, found.is_head) == ("ext_authz", b"HEAD", b"my-api_2", True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from bearerd.config import files
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bearerd.config.model import Audit, Config, Resource
     from bearerd.config.problems import Problems
 
-_EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http"
+_EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http._log_exporter"
 
 
 def check_audit(audit: Audit, resources: Mapping[str, Resource | None], data_dir: Path, problems: Problems) -> None:
@@ -79,11 +79,12 @@ def _size(path: Path) -> int:
 def _check_otlp(audit: Audit, problems: Problems) -> None:
     given = ("audit.sink", "audit.otlp_endpoint")
     try:
-        missing = find_spec(_EXPORTER) is None
-    except ModuleNotFoundError:  # not even the package around it
-        missing = True
-    if missing:
+        import_module(_EXPORTER)
+    except ModuleNotFoundError:
         problems.add("audit.sink", '"otlp" needs OpenTelemetry', "pip install 'bearerd[otel]'", given=given)
+    except ImportError:  # xds-protos brings older files of the same names, and whoever was installed last is there
+        remedy = "pip install --force-reinstall --no-deps opentelemetry-proto"
+        problems.add("audit.sink", "another package has replaced files of OpenTelemetry's", remedy, given=given)
     if audit.otlp_endpoint is not None and (wrong := not_a_web_url(audit.otlp_endpoint)):
         problems.add("audit.otlp_endpoint", wrong, 'like "http://127.0.0.1:4318/v1/logs"', given=given)
 
