@@ -21,7 +21,7 @@ class McpServer:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.tools: list[dict[str, Any]] = [ADD, DROP]
-        self.answer: web.StreamResponse | None = None  # instead of the usual ones
+        self.answer: web.Response | None = None  # instead of the usual ones
         self.streams = False  # whether lists come as events
         self.sessions = False  # whether it knows only clients that have begun one
         self.pages = False  # whether each tool has a page of its own
@@ -48,7 +48,7 @@ class McpServer:
         body = await request.read()
         self.seen.append((request.method, dict(request.headers), body))
         if self.answer is not None:
-            return self.answer
+            return _again(self.answer)
         if request.method == "GET":
             return await self._stream(request, [self._list(7)])
         message = json.loads(body or b"{}")
@@ -94,3 +94,9 @@ class McpServer:
 
 def _json(value: Any) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json", headers={"Mcp-Session-Id": "s1"})
+
+
+def _again(given: web.Response) -> web.Response:
+    """The same answer: aiohttp sends none twice."""
+    kept = {name: value for name, value in given.headers.items() if name not in ("Content-Length", "Date", "Server")}
+    return web.Response(status=given.status, body=given.body, headers=kept)
