@@ -9,7 +9,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from stage import GATEWAYS, Stage, environment
-from support.oidc import BUILD, program
+from support.oidc import BUILD, program, started
 
 NODE = Path(__file__).parents[1] / "mcp" / "node"
 SECRET = "what the MCP server calls bearerd with"
@@ -131,20 +130,10 @@ def _start_gateway(stage: Stage, name: str) -> None:
 @contextlib.contextmanager
 def authorization_server(node: Path) -> Iterator[str]:
     """oidc-provider, where people sign in; its issuer URL."""
-    process = subprocess.Popen(
-        [program("node"), "server.mjs"],
-        cwd=node,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process, said, reader = started(node)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    said: list[str] = []
-    reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
-    reader.start()
     try:
         line = process.stdout.readline()
         assert line, "the authorization server did not start:\n" + "".join(said)

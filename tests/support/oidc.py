@@ -121,6 +121,23 @@ def start_oidc_provider(
     """Start a server with one key.  ``algorithm``: RS256, PS256, ES256 or EdDSA; ``lifetime`` of its tokens: seconds."""
     folder = installed()
     known = {client: secrets.token_urlsafe(24) for client in clients}
+    process, said, reader = started(folder)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    options = {"algorithm": algorithm, "lifetime": lifetime}
+    options["clients"] = [{"id": name, "secret": secret} for name, secret in known.items()]
+    process.stdin.write(json.dumps(options) + "\n")  # stays open: when we are gone, the server ends
+    process.stdin.flush()
+    line = process.stdout.readline()
+    if not line:
+        process.wait(10)
+        reader.join(10)
+        raise RuntimeError("oidc-provider did not start:\n" + "".join(said))
+    return OidcProvider(json.loads(line)["issuer"], algorithm, known, process, reader)
+
+
+def started(folder: Path) -> tuple[subprocess.Popen[str], list[str], threading.Thread]:
+    """``server.mjs`` of a folder, by Node: its process, what it says on standard error, and who reads that."""
     process = subprocess.Popen(
         [program("node"), "server.mjs"],
         cwd=folder,
@@ -135,16 +152,7 @@ def start_oidc_provider(
     said: list[str] = []
     reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
     reader.start()
-    options = {"algorithm": algorithm, "lifetime": lifetime}
-    options["clients"] = [{"id": name, "secret": secret} for name, secret in known.items()]
-    process.stdin.write(json.dumps(options) + "\n")  # stays open: when we are gone, the server ends
-    process.stdin.flush()
-    line = process.stdout.readline()
-    if not line:
-        process.wait(10)
-        reader.join(10)
-        raise RuntimeError("oidc-provider did not start:\n" + "".join(said))
-    return OidcProvider(json.loads(line)["issuer"], algorithm, known, process, reader)
+    return process, said, reader
 
 
 def installed() -> Path:

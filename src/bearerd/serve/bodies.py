@@ -21,13 +21,13 @@ class BadBody(Exception):
 
 def revoke(body: Any) -> dict[str, Any]:
     """``POST /v1/revocations``: kind, issuer and value, or a token; before, expires_in, ack."""
-    fields = _members(body, {*_SUBJECT, "token", "before", "expires_in", "ack"})
+    fields = members(body, {*_SUBJECT, "token", "before", "expires_in", "ack"})
     before, expires_in = fields.get("before"), fields.get("expires_in")
     if before is not None and before != "all" and (type(before) is not int or before <= 0):
         raise BadBody('before: seconds since the epoch, or "all"')
     if expires_in is not None and (type(expires_in) not in (int, float) or not 0 < expires_in < 2**32):
         raise BadBody("expires_in: seconds, more than 0")
-    return {**_subject(fields), "before": before, "expires_in": expires_in, "ack": _ack(fields)}
+    return {**_subject(fields), "before": before, "expires_in": expires_in, "ack": ack_of(fields)}
 
 
 def lift(body: Any) -> dict[str, Any]:
@@ -38,14 +38,14 @@ def lift(body: Any) -> dict[str, Any]:
 
 def reset(body: Any) -> dict[str, Any]:
     """``POST /v1/revocations/reset``: the fleet's name, typed."""
-    fields = _members(body, {"fleet", "ack"})
-    return {"fleet": _text(fields, "fleet"), "ack": _ack(fields)}
+    fields = members(body, {"fleet", "ack"})
+    return {"fleet": _text(fields, "fleet"), "ack": ack_of(fields)}
 
 
 def explain(body: Any) -> dict[str, Any]:
     """``POST /v1/explain``: resource, or host; the others as far as they are to be looked at."""
     known = ("resource", "token", "method", "path", "host", "mcp", "name")
-    fields = _members(body, known)
+    fields = members(body, known)
     found = {name: _text(fields, name, needed=False) for name in known}
     if found["resource"] is None and found["host"] is None:
         raise BadBody("resource: a string, or else a host, which chooses it")
@@ -54,7 +54,7 @@ def explain(body: Any) -> dict[str, Any]:
 
 def decide(body: Any) -> dict[str, Any]:
     """``POST /v1/approvals/ID/approve`` and ``deny``: the operating system's name of who decides."""
-    return {"user": _text(_members(body, ("user",)), "user")}
+    return {"user": _text(members(body, ("user",)), "user")}
 
 
 def number(query: Mapping[str, str], name: str, least: int, most: int, default: int) -> int:
@@ -82,14 +82,16 @@ def _subject(fields: dict[str, Any]) -> dict[str, Any]:
     return {"kind": kind, "issuer": _text(fields, "issuer"), "value": value or "", "token": None}
 
 
-def _ack(fields: dict[str, Any]) -> str:
+def ack_of(fields: dict[str, Any]) -> str:
+    """What is waited for.  Raises BadBody."""
     ack = fields.get("ack", "enforced")
     if ack not in ACKS:
         raise BadBody(f"ack: {' or '.join(ACKS)}")
     return str(ack)
 
 
-def _members(body: Any, known: Collection[str]) -> dict[str, Any]:
+def members(body: Any, known: Collection[str]) -> dict[str, Any]:
+    """A body's members, all of them known.  Raises BadBody."""
     if not isinstance(body, dict):
         raise BadBody("the body is not a JSON object")
     for name in body:

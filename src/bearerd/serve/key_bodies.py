@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from bearerd.apikeys.acts import MOST_OVERLAP
-from bearerd.serve.bodies import ACKS, BadBody
+from bearerd.serve.bodies import BadBody, ack_of, members
 
 MOST_ITEMS: Final = 64
 MOST_TEXT: Final = 200  # characters of an owner, a name, a scope or a role
@@ -17,7 +17,7 @@ _OVERLAP: Final = 24 * 3600
 
 def create(body: Any) -> dict[str, Any]:
     """``POST /v1/apikeys``: owner and resources; name, scopes, roles and expires_in (seconds) where they are wanted."""
-    fields = _members(body, {"name", "owner", "scopes", "roles", "resources", "expires_in"})
+    fields = members(body, {"name", "owner", "scopes", "roles", "resources", "expires_in"})
     lifetime = fields.get("expires_in")
     if lifetime is not None and (type(lifetime) not in (int, float) or not 1 <= lifetime <= _LIFETIME):
         raise BadBody("expires_in: seconds, at least 1")
@@ -39,32 +39,16 @@ def create(body: Any) -> dict[str, Any]:
 
 def rotate(body: Any) -> dict[str, Any]:
     """``POST /v1/apikeys/ID/rotate``: overlap (seconds), ack."""
-    fields = _members(body, {"overlap", "ack"})
+    fields = members(body, {"overlap", "ack"})
     overlap = fields.get("overlap", _OVERLAP)
     if type(overlap) is not int or not 0 <= overlap <= MOST_OVERLAP:
         raise BadBody(f"overlap: whole seconds, 0 to {MOST_OVERLAP}")
-    return {"overlap": overlap, "ack": _ack(fields)}
+    return {"overlap": overlap, "ack": ack_of(fields)}
 
 
 def revoke(body: Any) -> dict[str, Any]:
     """``POST /v1/apikeys/ID/revoke``: ack."""
-    return {"ack": _ack(_members(body, {"ack"}))}
-
-
-def _members(body: Any, known: set[str]) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise BadBody("the body is not a JSON object")
-    for name in body:
-        if name not in known:
-            raise BadBody(f"{name[:40]!r}: unknown; one of {', '.join(sorted(known))}")
-    return body
-
-
-def _ack(fields: dict[str, Any]) -> str:
-    ack = fields.get("ack", "enforced")
-    if ack not in ACKS:
-        raise BadBody(f"ack: {' or '.join(ACKS)}")
-    return str(ack)
+    return {"ack": ack_of(members(body, {"ack"}))}
 
 
 def _items(fields: dict[str, Any], name: str) -> list[str]:
