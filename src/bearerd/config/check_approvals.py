@@ -6,9 +6,9 @@ import base64
 import binascii
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from bearerd.config import addresses, files
+from bearerd.config.check_upstream import web_parts
 from bearerd.config.problems import dotted
 
 if TYPE_CHECKING:
@@ -130,12 +130,8 @@ def _check_url(
     if url is None:
         return
     key, remedy = f"approvals.{name}", 'write it like "https://approvals.example.com"'
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+    parts = web_parts(url)
+    if parts is None:
         problems.add(key, "not an absolute https url", remedy)
         return
     if parts.scheme == "http" and server.profile == "production":

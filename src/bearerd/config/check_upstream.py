@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,13 +27,19 @@ def check_upstreams(resources: Mapping[str, Resource | None], problems: Problems
             problems.add(f"resource.{name}.upstream", "is the identifier: requests would come back to bearerd", remedy)
 
 
-def _wrong(url: str) -> str:
+def web_parts(url: str) -> SplitResult | None:
+    """The parts of an http or https URL in visible ASCII; None: it is none."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+        return None
+    return parts if usable and url.isascii() and url.isprintable() and " " not in url else None
+
+
+def _wrong(url: str) -> str:
+    parts = web_parts(url)
+    if parts is None:
         return f'"{url}" is not an http or https url' if "@" not in url else "is not an http or https url"
     if "@" in parts.netloc:
         return "must not hold user or password"
