@@ -106,9 +106,9 @@ failclosed: native   ## every kind of fault at every event of every question (lo
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?=
 fuzz: native     ## changed request heads, held to aiohttp's parser, and changed requests, held to its answers, each for FUZZ_SECONDS (60) from FUZZ_SEED; then under the sanitizers, if built
-	@PYTHONPATH=tests $(BIN)/python -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
-	@PYTHONPATH=tests $(BIN)/python -m fuzz.fuzz_lane $(FUZZ_SECONDS) $(FUZZ_SEED)
-	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@PYTHONPATH=tests:examples/demo $(BIN)/python -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@PYTHONPATH=tests:examples/demo $(BIN)/python -m fuzz.fuzz_lane $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests:examples/demo $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
 
 .PHONY: asan hooks
 # Not those that start programs: real servers and gateways would inherit the sanitizer, and are waited for as long as real ones take.
@@ -129,4 +129,4 @@ hooks: prerequisites  ## the native tests, and those that set the clock, on a bu
 
 .PHONY: chaos
 chaos: native    ## faults for CHAOS_SECONDS (60) from CHAOS_SEED; writes docs/chaos-report.md
-	@PYTHONPATH=tests $(BIN)/python -m faults.chaos
+	@PYTHONPATH=tests:examples/demo $(BIN)/python -m faults.chaos

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -19,7 +21,10 @@ import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 
@@ -44,11 +49,26 @@ class NotStarted(RuntimeError):
     """A program ended, or did not listen in time; the text ends with its log."""
 
 
+LEAST_PORT, MOST_PORT = 20_000, 32_000
+"""Ports that no kernel gives to a connection, or to who asks for any, by itself."""
+
+
+def _sequence() -> Iterator[int]:
+    """Those of this process: parallel runs of tests share them out among their workers."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    size = (MOST_PORT - LEAST_PORT) // workers
+    start = secrets.randbelow(size)
+    for turn in itertools.count(start):
+        yield LEAST_PORT + number * size + turn % size
+
+
+_PORTS = _sequence()
+
+
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, and that nobody else is likely to take before it is used."""
+    return next(port for port in itertools.islice(_PORTS, MOST_PORT - LEAST_PORT) if is_free(port))
 
 
 def is_free(port: int) -> bool:
@@ -108,10 +128,7 @@ class Stage:
         """A stage whose ports are all free; ``prefer_usual`` takes the examples' own where they are."""
         ports: dict[str, int] = {}
         for name, usual in PORTS.items():
-            port = usual if prefer_usual and is_free(usual) else free_port()
-            while port in ports.values():  # nobody listens yet, so the kernel may name one twice
-                port = free_port()
-            ports[name] = port
+            ports[name] = usual if prefer_usual and is_free(usual) else free_port()
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder, ports)
 
@@ -196,9 +213,9 @@ class Stage:
         """Traefik listens before it has read where to, and answers 404 until then; the examples themselves never do."""
         for _ in range(200):
             connection = http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=1)
-            with contextlib.closing(connection):
-                connection.request("GET", "/")
+            with contextlib.closing(connection), contextlib.suppress(ConnectionError):
                 try:
+                    connection.request("GET", "/")
                     if connection.getresponse().status != HTTPStatus.NOT_FOUND:
                         return
                 except TimeoutError:  # it waits for a bearerd that does not answer

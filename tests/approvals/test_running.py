@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from stage import free_port
 from support.approving import book_of, call, client_of
 from support.bearerd import Bearerd, config, request, run
-from support.valkey import Valkey, free_port
+from support.valkey import Valkey
 
 from bearerd.approvals.record import State
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stage import free_port
 from support import house
 from support.bearerd import Bearerd, config, environment, run
-from support.valkey import free_port, running
+from support.valkey import running
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def test_health_is_1_while_no_worker_is_ready(tmp_path: Path) -> None:
 
 
 def test_the_development_issuer_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    from support.valkey import free_port
+    from stage import free_port
 
     listen = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "bearerd", "issuer", "serve", "--listen", listen, "--data-dir", str(tmp_path)]

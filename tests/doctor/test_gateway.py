@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from stage import free_port
 from support.gate import Gate, Reply, Seen, echoed, guarded, told
-from support.valkey import free_port
 
 from bearerd.config.model import IDENTITY
 from bearerd.doctor import gateway, trials

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stage import free_port
 from support.gate import remedies, told
-from support.valkey import Valkey, free_port, running
+from support.valkey import Valkey, running
 
 from bearerd.config.model import Store
 from bearerd.doctor import memory, rights, store

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from stage import free_port
 from support.certificates import authority
 from support.gate import Gate, Reply
 from support.issuer import ScriptedIssuer
-from support.valkey import free_port
 
 from bearerd.doctor import talk
 from bearerd.doctor.talk import Gateway, NoAnswer, Way

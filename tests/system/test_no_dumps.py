@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stage import free_port
 from support import house
 from support.bearerd import Bearerd, config
-from support.valkey import free_port
 
 NOBODY = 65534
 LIMIT = "Max core file size"
