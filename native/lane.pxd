@@ -86,10 +86,12 @@ cdef class Lane:
 
     cdef Route chosen(self, const Client* client, const unsigned char* p, const Head* head)
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1
-    cdef bint find(self, Client* client, const unsigned char* p, const Head* head, Lookup* found) noexcept nogil
+    cdef Lookup find(self, Client* client, const unsigned char* token, size_t size) noexcept nogil
     cdef int known(self) noexcept nogil
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1
+    cdef int refuse_long(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                         Py_ssize_t rule, const unsigned char* token, size_t size) except -1
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

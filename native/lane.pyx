@@ -9,15 +9,16 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MIN, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, memset
 
-from bearerd._native.accept cimport HTML, PROBLEM, preferred_of
 from bearerd._native.anchor cimport Anchor
 from bearerd._native.clock cimport boot_now
 from bearerd._native.counters cimport Page
+from bearerd._native.credential cimport credential_of, is_spelled, name_into
 from bearerd._native.date cimport DATE, write_date
 from bearerd._native.digest cimport keyed128_into, siphash128_into
-from bearerd._native.fieldnames cimport ACCEPT, AUTHORIZATION, SEC_FETCH_MODE, TRACEPARENT, bit
+from bearerd._native.fieldnames cimport AUTHORIZATION, TRACEPARENT, bit
+from bearerd._native.forms cimport form_of, may_navigate
 from bearerd._native.generations cimport Generations
 from bearerd._native.head cimport Face, Head, value_of
 from bearerd._native.operations cimport FREE
@@ -27,33 +28,16 @@ from bearerd._native.revocations cimport Revocations
 from bearerd._native.ring cimport DIGITS, ID, TRACE, Burst, Note, Ring, name, note_asked, write_hex
 from bearerd._native.route cimport Route, Routes, Template
 from bearerd._native.tokens cimport Finding, Lookup, TokenCache
-from bearerd._native.values cimport BEARER, is_bearer, is_host, is_plain_method, is_trace
+from bearerd._native.values cimport is_host, is_plain_method, is_trace
 
 cdef enum:
     # Places of refusals, from the end (``lane.plan.READY``).
+    TOO_LARGE = 3
     MISSING = 2
     FULL = 1
     ASKED_AT_ONCE = 8  # decisions of Python's within a read, in
 
 cdef double ASKED_SECONDS = 0.001
-
-
-# ---- reading ----
-
-
-cdef inline int form_of(const unsigned char* p, const Head* head) noexcept nogil:
-    """In what form the client reads a refusal, as ``faces.accept`` has it."""
-    cdef const unsigned char* text
-    cdef size_t size
-    if head.known[ACCEPT] < 0 or head.twice & bit(ACCEPT):
-        return PROBLEM
-    text = value_of(p, head, head.known[ACCEPT], &size)
-    return preferred_of(text, size)
-
-
-cdef inline bint may_navigate(const unsigned char* p, const Head* head) noexcept nogil:
-    """No browser's navigation, for sure, where this is False; what is one: ``faces.login``."""
-    return head.known[SEC_FETCH_MODE] >= 0 or form_of(p, head) == HTML
 
 
 @cython.final
@@ -115,6 +99,8 @@ cdef class Lane:
         cdef Route route
         cdef Asked asked
         cdef Lookup found
+        cdef const unsigned char* token
+        cdef size_t size
         cdef Py_ssize_t rule
         cdef int verdict = Verdict.UNKNOWN
         client.last = head.close or self.closing
@@ -128,8 +114,11 @@ cdef class Lane:
         # What would have to be looked at twice is left to those who look at it anyway.
         if client.trusted and route.plain and not head.is_head and route.admits(p, head) and self.select(route, p, head, &asked, &rule):
             return self.look_up(client, route, p, head, &asked, rule)
-        if self.find(client, p, head, &found) and (found.found == Finding.HIT or found.found == Finding.KEYS_CHANGED):
-            verdict = self.known()
+        token = credential_of(p, head, &size)
+        if token != NULL and size <= self.max_token:
+            found = self.find(client, token, size)
+            if found.found == Finding.HIT or found.found == Finding.KEYS_CHANGED:
+                verdict = self.known()
         client.length = 0  # nothing is prepared for such
         return verdict
 
@@ -197,22 +186,12 @@ cdef class Lane:
         rule[0] = route.rules.select(asked.method, asked.method_size, asked.path, asked.path_size, False, 0)
         return rule[0] >= 0 and not route.is_open(rule[0])
 
-    cdef bint find(self, Client* client, const unsigned char* p, const Head* head, Lookup* found) noexcept nogil:
-        """Looks the bearer token up; False where there is none that could be one."""
-        cdef const unsigned char* text
-        cdef size_t size
-        if head.known[AUTHORIZATION] < 0:
-            return False
-        text = value_of(p, head, head.known[AUTHORIZATION], &size)
-        # A comma makes two credentials of it here, whatever it is as a token elsewhere.
-        if not is_bearer(text, size) or size - BEARER > self.max_token or memchr(text, c',', size) != NULL:
-            return False
-        keyed128_into(text + BEARER, size - BEARER, client.digest)
-        client.length = <uint32_t>(size - BEARER)
-        found[0] = self.cache.look_up(
+    cdef Lookup find(self, Client* client, const unsigned char* token, size_t size) noexcept nogil:
+        keyed128_into(token, size, client.digest)
+        client.length = <uint32_t>size
+        return self.cache.look_up(
             client.digest, client.length, self.latest, self.now.boot, self.generations, self.revocations
         )
-        return True
 
     cdef int known(self) noexcept nogil:
         """Python decides at once what is known, which takes it no time, but not without end: KNOWN or UNKNOWN.
@@ -227,6 +206,7 @@ cdef class Lane:
 
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1:
+        cdef const unsigned char* token
         cdef const unsigned char* text
         cdef const Memory* memory
         cdef Lookup found
@@ -235,8 +215,12 @@ cdef class Lane:
             if route.redirects and may_navigate(p, head):
                 return self.unless_full(client, route, p, head, asked, rule)  # anybody may say so: it waits its turn
             return self.refuse(client, route, p, head, asked, rule, route.refusal_count - MISSING, NULL)
-        if not self.find(client, p, head, &found):
+        token = credential_of(p, head, &size)
+        if token == NULL or not route.takes(token, size):
             return Verdict.UNKNOWN
+        if size > self.max_token:
+            return self.refuse_long(client, route, p, head, asked, rule, token, size)
+        found = self.find(client, token, size)
         if found.found == Finding.HIT:
             text = self.cache.prepared(found.index, route.index, <size_t>(rule + 1), self.latest, self.now.boot, &size)
             if text == NULL:
@@ -248,10 +232,21 @@ cdef class Lane:
         if found.found == Finding.REVOKED or not route.enforced:
             return Verdict.UNKNOWN
         memory = self.refused.recall(client.digest, client.length, self.now.boot, self.generations.of_all())
-        if memory != NULL and <size_t>memory.value + MISSING < route.refusal_count:
+        if memory != NULL and <size_t>memory.value + TOO_LARGE < route.refusal_count:
             self.cache.misses += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
         return self.unless_full(client, route, p, head, asked, rule)
+
+    cdef int refuse_long(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
+                         Py_ssize_t rule, const unsigned char* token, size_t size) except -1:
+        """For its length, whatever it says; its name is all that is made of it."""
+        cdef unsigned char[32] named
+        if not route.enforced or not is_spelled(token, size):
+            return Verdict.UNKNOWN
+        name_into(token, size, named)
+        memset(client.digest, 0, sizeof(client.digest))
+        client.length = <uint32_t>size
+        return self.refuse(client, route, p, head, asked, rule, route.refusal_count - TOO_LARGE, named)
 
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1:

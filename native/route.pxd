@@ -3,6 +3,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcmp
 
 from bearerd._native.fieldnames cimport ORIGIN, bit
 from bearerd._native.head cimport Head
@@ -41,6 +42,8 @@ cdef class Route:
     cdef bint enforced  # refuses natively, too: no shadow resource
     cdef bint constrained
     cdef bint has_paths
+    cdef bint takes_tokens
+    cdef bint takes_keys
     cdef tuple origins  # which Origin may stand there; None: it is not looked at
     cdef bint redirects  # a browser that shows no credential is sent elsewhere: Python says which is one
     cdef double audits  # the share of allows that leave an audit record
@@ -69,6 +72,10 @@ cdef class Route:
     cdef inline bint asks_nobody(self, Py_ssize_t rule) noexcept:
         """Who shows no credential may pass; -1 is no rule."""
         return rule >= 0 and PyBytes_AS_STRING(self.open)[rule] != 0
+
+    cdef inline bint takes(self, const unsigned char* credential, size_t n) noexcept:
+        """As ``Resource.takes``: of a kind that may be shown here."""
+        return self.takes_keys if n >= 4 and memcmp(credential, b"brd_", 4) == 0 else self.takes_tokens
 
     cdef inline bint admits(self, const unsigned char* p, const Head* head):
         """A page that may ask, or none; else who asks Python is told."""

@@ -33,6 +33,8 @@ class Route:
         identity: tuple[bytes, ...],
         allowed: int,
         duration: int,
+        takes_tokens: bool = True,
+        takes_keys: bool = False,
         redirects: bool = False,
         operations: Operations | None = None,
         in_body: bool = False,

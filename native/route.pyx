@@ -33,7 +33,7 @@ cdef class Route:
     def __init__(
         self, Py_ssize_t index, str resource, str dialect, Rules rules not None, bytes open_rules not None, *,
         bint plain, bint enforced, bint constrained, bint has_paths, tuple identity, Py_ssize_t allowed, Py_ssize_t duration,
-        bint redirects=False, Operations operations=None, bint in_body=False, tuple origins=None,
+        bint takes_tokens=True, bint takes_keys=False, bint redirects=False, Operations operations=None, bint in_body=False, tuple origins=None,
         double audits=0.0, bint audits_refusals=False, bint audits_all=False,
     ):
         """``open_rules``: a byte for each enforced rule, 1 where no credential is looked at, 2 where it is optional.  ``allowed``, ``duration``: cells of the metrics page.  ``origins``: None where no Origin is looked at.
@@ -56,6 +56,7 @@ cdef class Route:
         self.sees_all = dialect == "envoy"
         self.plain, self.enforced = plain, enforced
         self.constrained, self.has_paths, self.redirects = constrained, has_paths, redirects
+        self.takes_tokens, self.takes_keys = takes_tokens, takes_keys
         self.rules, self.open = rules, open_rules
         self.operations, self.in_body = operations, in_body
         self.audits, self.audits_refusals, self.audits_all = audits, audits_refusals, audits_all

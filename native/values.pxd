@@ -1,11 +1,9 @@
 # What the values of header fields must be to mean something to the lane.  Whatever else they are is Python's.
 
-from bearerd._native.ascii cimport to_lower
 from libc.string cimport memcmp
 
 cdef enum:
     LONGEST_METHOD = 32  # as faces.forward_auth.METHOD has it
-    BEARER = 7  # bytes of the scheme and its space
     TRACE = 55
 
 
@@ -25,18 +23,6 @@ cdef inline bint is_plain_method(const unsigned char* p, size_t n) noexcept nogi
         return False
     for i in range(n):
         if not c'A' <= p[i] <= c'Z':
-            return False
-    return True
-
-
-cdef inline bint is_bearer(const unsigned char* p, size_t n) noexcept nogil:
-    """``Bearer``, one space, and something."""
-    cdef size_t i
-    cdef const char* scheme = b"bearer"
-    if n < 8 or p[6] != c' ':
-        return False
-    for i in range(6):
-        if to_lower(p[i]) != <unsigned char>scheme[i]:
             return False
     return True
 

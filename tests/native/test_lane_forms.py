@@ -20,7 +20,7 @@ WISHES = {
     BROWSER: b"page",
     b"ACCEPT: text/plain": b"line",
 }
-PLACES = (b"bad", b"none", b"full")
+PLACES = (b"bad", b"long", b"none", b"full")
 
 
 def form(name: bytes, place: bytes) -> tuple[bytes, bytes]:

@@ -26,7 +26,7 @@ def route(index: int = 0, name: str = "api", dialect: Any = "nginx") -> Route:
         allowed=0,
         duration=0,
     )
-    made.refuse_with([(NO, b"", 0), (NO, b"", 0), (FULL, NO_ID.encode(), 0)])
+    made.refuse_with([*[(NO, b"", 0)] * 3, (FULL, NO_ID.encode(), 0)])
     return made
 
 

@@ -117,7 +117,8 @@ class Bay:
             for index, name in enumerate(self._names)
         ]
         for route in self.routes:
-            route.refuse_with([(NO, b"", self.denied), (NO, b"", self.denied), (FULL, NO_ID.encode(), self.denied)])
+            no, full = (NO, b"", self.denied), (FULL, NO_ID.encode(), self.denied)
+            route.refuse_with([no, no, no, full])  # remembered, too large, missing, too many
         self.route = self.routes[0]
         self.lane.routes = Routes(self.generations.config, self.routes)
 

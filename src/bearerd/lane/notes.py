@@ -13,7 +13,8 @@ from bearerd.lane.plan import READY
 from bearerd.mcp.operation import Operation
 from bearerd.policy import decide
 from bearerd.policy.rules import Selected
-from bearerd.refusals import Outcome
+from bearerd.refusals import Code, Outcome
+from bearerd.verify.examine import too_large
 
 if TYPE_CHECKING:
     from bearerd._native.ring import Noted
@@ -37,8 +38,9 @@ def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verif
     if refused < 0:
         decision = Decision(True, Outcome.ALLOW, None, 200, resource.name, index)
     else:
-        decision = replace(decide.refused(resource, READY[refused], view.of(None, None)), rule=index)
-        told = steps(resource, Selected(rule), READY[refused] if length else None, decision)
+        refusal = too_large(length) if READY[refused].code is Code.TOO_LARGE else READY[refused]
+        decision = replace(decide.refused(resource, refusal, view.of(None, None)), rule=index)
+        told = steps(resource, Selected(rule), refusal if length else None, decision)
     return Record(
         at=at,
         face=route.face,

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from bearerd.policy.resource import Policy, Resource
 
 OVERLOADED: Final = Refusal(Code.OVERLOADED, "more requests wait to be verified than may", retry_after=1)
-READY: Final = (*AGAIN, Refusal(Code.MISSING_TOKEN), OVERLOADED)
-"""The refusals that the lane gives by itself, by place: of remembered tokens, of none, and where too many wait already."""
+READY: Final = (*AGAIN, Refusal(Code.TOO_LARGE), Refusal(Code.MISSING_TOKEN), OVERLOADED)
+"""The refusals that the lane gives by itself, by place: of remembered tokens, of one that is too long, of none, and where too
+many wait already."""
 
 FACES: Final = (forward_auth.FACE, ext_authz.FACE)
 
@@ -48,6 +49,8 @@ def routes(policy: Policy, metrics: Metrics, *, reveal: bool, audit: Auditor | N
             identity=resource.identity.canonical,
             allowed=_cell(metrics, resource.name, face, Outcome.ALLOW, NO_CODE),
             duration=metrics.cell("bearerd_decision_duration_seconds", face) or 0,
+            takes_tokens="jwt" in resource.credentials,
+            takes_keys="apikey" in resource.credentials,
             redirects=resource.login is not None,
             operations=None if guard is None or in_body else guard.matcher,
             in_body=in_body,

@@ -58,6 +58,11 @@ class Silent:
         """See ``Observer``."""
 
 
+def too_large(size: int) -> Refusal:
+    """Of a token of so many bytes; the lane notes no more of it."""
+    return Refusal(Code.TOO_LARGE, f"{size} bytes, more than limits.max_token_bytes")
+
+
 class Examiner:
     """Examines tokens of these issuers."""
 
@@ -79,7 +84,7 @@ class Examiner:
 
     def _examine(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
         if len(token) > self._most_bytes:
-            return Refusal(Code.TOO_LARGE, f"{len(token)} bytes, more than max_token_bytes = {self._most_bytes}")
+            return too_large(len(token))
         try:
             compact = _native.split(token, *self._most_json)
         except _native.Malformed as fault:
