@@ -79,7 +79,7 @@ async def test_many_wait_for_one_key_and_all_are_answered(house: House) -> None:
     lines = [lane_line(house) for _ in range(50)]
     for line in lines:
         line.feed(GOOD)
-    await turns()
+    await turns(len(lines) + 10)  # one each, at the least
     assert house.clerk._turns.waiting == 50
     hung.go.set()
     await settle(house)

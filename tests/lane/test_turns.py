@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
+from math import ceil
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,7 +62,7 @@ async def test_a_flood_of_one_issuers_tokens_does_not_hold_up_anothers(monkeypat
     bench = Bench(monkeypatch)
     bench.ask("flood", 500)
     bench.ask("quiet", 2)
-    bench.turn()
+    bench.turn(ceil((EACH + 2) * COST / SLICE))  # a round may take several
     done = Counter(issuer for issuer, _ in bench.done)
     assert done["quiet"] == 2
     assert [issuer for issuer, _ in bench.done[: EACH + 2]] == ["flood"] * EACH + ["quiet"] * 2
@@ -70,7 +72,7 @@ async def test_what_is_parked_is_tried_in_turn_one_of_each_issuer(monkeypatch: p
     bench = Bench(monkeypatch)
     for issuer in "abc":
         bench.ask(issuer, 6)
-    bench.turn()
+    bench.turn(ceil(18 * COST / SLICE))
     parked = [issuer for issuer, _ in bench.done[3 * EACH :]]
     assert parked[:12] == ["a", "b", "c"] * 4
     for issuer in "abc":
@@ -101,7 +103,7 @@ async def test_with_more_issuers_than_a_turn_has_time_for_each_has_its_turn(monk
     for _ in range(EACH + 10):
         for issuer in issuers:
             bench.ask(issuer)
-    for _ in range(40):
+    for _ in range(ceil(len(issuers) * (EACH + 10) * COST / SLICE)):
         before = bench.now
         bench.turn()
         assert bench.now - before <= SLICE + COST
@@ -116,7 +118,7 @@ async def test_it_is_full_at_its_bound_and_not_after(monkeypatch: pytest.MonkeyP
     assert not bench.lane.full
     bench.ask("only")
     assert bench.lane.full
-    bench.turn()
+    bench.turn(ceil(10 * COST / SLICE))
     assert not bench.lane.full
     assert bench.turns.waiting == 0
 
@@ -149,3 +151,37 @@ async def test_outside_its_turn_nothing_is_held_back(monkeypatch: pytest.MonkeyP
     bench.ask("a", 10)
     bench.turn()
     assert all(bench.budget.take("a") for _ in range(100))
+
+
+async def test_who_comes_in_the_midst_of_a_round_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.ask("flood", 10)
+    bench.turn()
+    for _ in range(20):  # a flood goes on, and what was put off has its turn all the same
+        bench.ask("flood")
+        bench.turn()
+    assert [number for _, number in bench.done].count(9) == 1
+
+
+async def test_a_fault_with_the_last_of_an_issuers_tokens_leaves_the_others_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.ask("a", EACH)
+    connection = SimpleNamespace(asked=("a", "bad"), waiter=None, abort=lambda: None)
+    bench.turns.wait(connection)  # type: ignore[arg-type]
+    bench.ask("b", EACH + 1)
+    tried, attempt = [], bench._attempt
+
+    def fails(one: Any) -> Pending | None:
+        tried.append(one)
+        if one is connection and tried.count(one) == 2:
+            raise RuntimeError("injected")
+        return attempt(one)
+
+    bench.turns._attempt = fails
+    for _ in range(20):
+        with contextlib.suppress(RuntimeError):
+            bench.turn()
+    assert bench.turns.waiting == 0
+    assert len(bench.done) == 2 * EACH + 1

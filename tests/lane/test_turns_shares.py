@@ -64,7 +64,7 @@ def test_while_known_tokens_come_in_every_turn_strangers_get_their_share_of_the_
 def test_while_none_come_strangers_are_verified_in_every_turn(world: World) -> None:
     world.come(1000)
     while world.due:
-        assert world.turn(known=0) >= min(SLICE, CHECK)
+        assert world.turn(known=0) >= min(SLICE, CHECK) * 0.999
     assert world.verified == 1000
 
 

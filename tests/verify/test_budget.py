@@ -21,10 +21,15 @@ def test_a_turn_without_a_share_holds_nothing_back() -> None:
     assert all(budget.take("a") for _ in range(100))
 
 
-def test_each_turn_begins_anew_and_ends() -> None:
+def test_a_round_goes_on_in_the_next_turn_until_it_is_renewed() -> None:
     budget = Budget()
     for _ in range(3):
-        budget.begin(1)
+        budget.renew()
+        budget.begin(2)
+        assert budget.take("a")
+        budget.end()
+        assert all(budget.take("a") for _ in range(100))  # outside a turn
+        budget.begin(2)
         assert [budget.take("a"), budget.take("a")] == [True, False]
     budget.end()
     assert budget.take("a")

@@ -1,9 +1,12 @@
 """Whose turn it is: requests that have to be verified wait until those that are known have been answered.
 
 Each turn of the loop comes after everything that had arrived was read.  Where a known token was among that, others are likely
-to have come since, and verification gets no more than its share of the time; where none was, nobody is held up by a slice.
-So a flood of strangers takes what is left over and a tenth, and known tokens wait for a slice at the most.  Within that, no
-issuer's tokens are checked twice before another's once.
+to have come since, and verification gets no more than its share of the time; where none was, it gets a slice: hardly more than
+one signature, for the next known token may be on its way.  So a flood of strangers takes what is left over and a tenth, and
+known tokens wait for a slice at the most.
+
+A round takes as many turns as it needs: all who had come when it began are looked at, and of each issuer a few are verified;
+then one of each issuer's that were put off.  So no issuer's flood holds up another's token.
 """
 
 from __future__ import annotations
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
 
 SHARE: Final = 0.10  # of the time for verification while known tokens come
 LONGEST: Final = 0.002  # seconds that may have been saved up of it
-SLICE: Final = 0.001  # seconds of a turn while none come: for so long one that comes after all may wait
-EACH: Final = 2  # signature checks of one issuer before the others have had theirs
+SLICE: Final = 0.0001  # seconds of a turn while none come: what is begun within them is ended
+EACH: Final = 2  # signature checks of one issuer in a round before the others have had theirs
 
 
 class Turns:
@@ -47,7 +50,9 @@ class Turns:
         self._attempt = attempt
         self._resolve = resolve
         self._fresh: deque[Connection] = deque()
+        self._left = 0  # of them: to be looked at in this round
         self._parked: dict[str, deque[Connection]] = {}  # by issuer: looked at once, and over its share
+        self._order: deque[str] = deque()  # issuers of which one is still to be tried in this round
         self._flights = 0
         self._scheduled = False
         self._credit = 0.0  # seconds
@@ -106,7 +111,6 @@ class Turns:
         seconds = SLICE if calm else self._credit
         if seconds <= 0:
             return
-        self._budget.begin(EACH if self.several else None)
         try:
             self._work(started + seconds)
         finally:
@@ -115,20 +119,34 @@ class Turns:
             self._credit -= clock.boot() - started
 
     def _work(self, until: float) -> None:
-        """Those that were parked are tried again in the order of their issuers, one each."""
-        while self._fresh and clock.boot() < until:
-            self._try(self._fresh)
-        while self._parked and clock.boot() < until:
-            for issuer in list(self._parked):
-                if clock.boot() >= until:  # whoever was not tried stands before those who were
-                    return
-                queue = self._parked[issuer]
-                self._budget.begin(1)
-                if queue:
-                    self._try(queue)
+        while clock.boot() < until and self._goes_on():
+            if self._left:
+                self._budget.begin(EACH if self.several else None)
+                self._left -= 1
+                self._try(self._fresh)
+                if not self._left:
+                    self._order.extend(self._parked)
+            else:
+                self._try_parked(self._order.popleft())
+
+    def _goes_on(self) -> bool:
+        """Whether there is anybody to try; another round begins where this one is over."""
+        if not self._left and not self._order:
+            self._budget.renew()
+            self._left = len(self._fresh)
+            if not self._left:
+                self._order.extend(self._parked)
+        return bool(self._left or self._order)
+
+    def _try_parked(self, issuer: str) -> None:
+        queue = self._parked[issuer]
+        self._budget.renew()
+        self._budget.begin(1)
+        try:
+            self._try(queue)
+        finally:
+            if not queue:
                 del self._parked[issuer]
-                if queue:  # behind the others now
-                    self._parked[issuer] = queue
 
     def _try(self, queue: deque[Connection]) -> None:
         """The first of a queue.  Who meets a fault there is cut off, and nobody behind is."""

@@ -1,4 +1,4 @@
-"""Signature checks are dear: within one turn of the loop, none but its share goes to any one issuer's tokens."""
+"""Signature checks are dear: within one round of those who wait, none but its share goes to any one issuer's tokens."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ class Budget:
         self._taken: Counter[str] = Counter()
 
     def begin(self, each: int | None) -> None:
-        """A turn begins, with so many checks for each issuer; None: as many as there are."""
+        """A turn begins, with so many checks for each issuer in this round; None: as many as there are."""
         self._each = each
-        self._taken.clear()
 
     def end(self) -> None:
-        """The turn is over."""
+        """The turn is over; the round may go on in the next."""
         self._each = None
+
+    def renew(self) -> None:
+        """Another round: nothing has been taken."""
+        self._taken.clear()
 
     @contextmanager
     def closed(self) -> Iterator[None]:
