@@ -3,7 +3,9 @@
  * Closed loop: every connection keeps --pipeline requests under way.  With --rate, open loop: request k is due at
  * k / rate whatever the server does, and its latency counts from then: a slow server cannot slow its own load.
  * A request in the file is a line "LENGTH STATUS CLASS", then LENGTH bytes.  STATUS is the answer that is right, or 0
- * for any; CLASS, 0 to 7, says under which heading it is counted.  One line of JSON comes out. */
+ * for any; CLASS, 0 to 7, says under which heading it is counted.  With --beside, a second file's requests are sent on
+ * --others more connections, in turn with the rest: neither kind has to fight the other for a processor.
+ * One line of JSON comes out. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,11 +28,13 @@ enum { BUFFER = 65536, MOST_CONNECTIONS = 4096, MOST_UNDER_WAY = 4096, AT_ONCE =
 static const uint64_t SECOND = 1000000000ull;
 
 struct request { const char *bytes; size_t length; int expected, class; };
+struct file { const char *name; struct request *requests; size_t count; uint64_t sent; };
 struct under_way { uint64_t since; int expected, class; };
 struct tally { uint64_t answered, wrong, sum, longest, statuses[STATUSES], buckets[BUCKETS]; };
 
 struct connection {
     int fd;                       /* -1: gone, and not to be had again */
+    struct file *file;            /* what is asked here */
     const struct request *half;   /* what the socket has not taken whole yet */
     size_t taken;
     struct under_way *ring;       /* answers come in the order of the requests */
@@ -42,13 +46,11 @@ struct connection {
 };
 
 static struct {
-    const char *file;
-    int port, connections, pipeline;
+    int port, connections, others, pipeline;
     double seconds, rate, grace;  /* rate 0: closed loop */
     uint64_t count, seed;         /* 0: no bound, in turn */
 } options = { .connections = 32, .pipeline = 1, .seconds = 3, .grace = 2 };
-static struct request *requests;
-static size_t request_count;
+static struct file main_file, beside;
 static struct tally all, tallies[CLASSES];
 static struct connection *connections;
 static int poll_fd, timer_fd;
@@ -158,12 +160,12 @@ static void go_on_writing(struct connection *connection) { /* a reset shows itse
     if (had_to_wait && epoll_ctl(poll_fd, EPOLL_CTL_MOD, connection->fd, &event) < 0) fail("epoll_ctl");
 }
 
-static const struct request *next_request(void) {
+static const struct request *next_request(struct file *file) {
     uint64_t seed = options.seed;
-    if (!seed) return &requests[sent % request_count];
+    if (!seed) return &file->requests[file->sent++ % file->count];
     seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17; /* xorshift */
     options.seed = seed;
-    return &requests[seed % request_count];
+    return &file->requests[seed % file->count];
 }
 
 static bool has_room(const struct connection *connection) {
@@ -171,7 +173,7 @@ static bool has_room(const struct connection *connection) {
 }
 
 static void send_one(struct connection *connection, uint64_t since) {
-    const struct request *request = next_request();
+    const struct request *request = next_request(connection->file);
     connection->ring[(connection->first + connection->count++) % options.pipeline] =
         (struct under_way){ since, request->expected, request->class };
     connection->half = request;
@@ -287,20 +289,21 @@ static void run(void) {
 
 /* ---- before and after ---- */
 
-static void read_requests(void) {
-    FILE *file = fopen(options.file, "rb");
+static void read_requests(struct file *into) {
+    FILE *file = fopen(into->name, "rb");
     size_t length, room = 0;
     int expected, class;
-    if (!file) fail(options.file);
+    if (!file) fail(into->name);
     while (fscanf(file, "%zu %d %d", &length, &expected, &class) == 3) {
         char *bytes = some(length + 1, 1);
         bool whole = fgetc(file) == '\n' && fread(bytes, 1, length, file) == length;
         if (!whole || !length || class < 0 || class >= CLASSES) say("the file of requests is damaged");
-        if (request_count == room && !(requests = realloc(requests, (room = room * 2 + 16) * sizeof *requests)))
+        if (into->count == room &&
+            !(into->requests = realloc(into->requests, (room = room * 2 + 16) * sizeof *into->requests)))
             fail("memory");
-        requests[request_count++] = (struct request){ bytes, length, expected, class };
+        into->requests[into->count++] = (struct request){ bytes, length, expected, class };
     }
-    if (!feof(file) || !request_count) say("the file of requests is damaged or empty");
+    if (!feof(file) || !into->count) say("the file of requests is damaged or empty");
     fclose(file);
 }
 
@@ -361,7 +364,9 @@ static void read_options(int count, char **words) {
     for (int i = 1; i + 1 < count; i += 2) {
         const char *name = words[i], *value = words[i + 1];
         if (!strcmp(name, "--port")) options.port = atoi(value);
-        else if (!strcmp(name, "--requests")) options.file = value;
+        else if (!strcmp(name, "--requests")) main_file.name = value;
+        else if (!strcmp(name, "--beside")) beside.name = value;
+        else if (!strcmp(name, "--others")) options.others = atoi(value);
         else if (!strcmp(name, "--connections")) options.connections = atoi(value);
         else if (!strcmp(name, "--pipeline")) options.pipeline = atoi(value);
         else if (!strcmp(name, "--seconds")) options.seconds = atof(value);
@@ -371,23 +376,28 @@ static void read_options(int count, char **words) {
         else if (!strcmp(name, "--random")) options.seed = strtoull(value, NULL, 10) | 1;
         else sane = false;
     }
-    sane &= options.file && within(options.port, 1, 65535) && within(options.seconds, 0.001, 3600);
+    sane &= main_file.name && within(options.port, 1, 65535) && within(options.seconds, 0.001, 3600);
     sane &= within(options.rate, 0, 1e7) && within(options.grace, 0, 60);
+    sane &= within(options.others, 0, MOST_CONNECTIONS) && !options.others == !beside.name;
     sane &= within(options.connections, 1, MOST_CONNECTIONS) && within(options.pipeline, 1, MOST_UNDER_WAY);
     if (!sane)
         say("usage: hammer --port N --requests FILE [--connections N] [--pipeline N] [--seconds S] [--count N]\n"
-            "       [--rate PER_SECOND] [--random SEED] [--grace S]");
+            "       [--rate PER_SECOND] [--random SEED] [--grace S] [--beside FILE --others N]");
 }
 
 int main(int count, char **words) {
     struct epoll_event timer = { .events = EPOLLIN };
     read_options(count, words);
-    read_requests();
+    read_requests(&main_file);
+    if (beside.name) read_requests(&beside);
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (poll_fd < 0 || timer_fd < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, timer_fd, &timer) < 0) fail("epoll");
+    int own = options.connections;
+    options.connections += options.others;
     connections = some((size_t)options.connections, sizeof *connections);
     for (; alive < options.connections; alive++) {
+        connections[alive].file = alive < own ? &main_file : &beside;
         connections[alive].ring = some((size_t)options.pipeline, sizeof(struct under_way));
         connections[alive].buffer = some(BUFFER, 1);
         if (!open_connection(&connections[alive])) fail("connect");

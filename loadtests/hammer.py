@@ -70,12 +70,12 @@ def write(asks: Iterable[Ask], file: Path) -> Path:
     return file
 
 
-def fire(port: int, requests: Path, core: int, *, seconds: float, **options: float) -> Counted:
-    """Send the file's requests for so long, from one core.  Options are hammer.c's: connections, rate, count, …"""
+def fire(port: int, requests: Path, core: int, *, seconds: float, **options: float | Path) -> Counted:
+    """Send the file's requests for so long, from one core.  Options are hammer.c's: connections, rate, count, beside, …"""
     return ended(begin(port, requests, core, seconds=seconds, **options), seconds)
 
 
-def begin(port: int, requests: Path, core: int, *, seconds: float, **options: float) -> subprocess.Popen[str]:
+def begin(port: int, requests: Path, core: int, *, seconds: float, **options: float | Path) -> subprocess.Popen[str]:
     """The same, and do not wait for it."""
     command = [str(compiled(SOURCE)), "--port", str(port), "--requests", str(requests), "--seconds", str(seconds)]
     for name, value in options.items():

@@ -89,7 +89,9 @@ def resident(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith((b"Private_", b"Swap:")))
 
 
-def window(place: Place, port: int, pid: int, requests: Path, *, seconds: float = SECONDS, **options: float) -> Fired:
+def window(
+    place: Place, port: int, pid: int, requests: Path, *, seconds: float = SECONDS, **options: float | Path
+) -> Fired:
     """Ask for so long and see what it cost."""
     before = used(pid)
     counted = fire(port, requests, place.cores.client, seconds=seconds, **({"connections": CONNECTIONS} | options))
