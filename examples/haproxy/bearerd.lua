@@ -14,6 +14,8 @@ local TOLD = {
     "authorization", "origin", "access-control-request-method", "traceparent",
     "accept",                            -- in what form the client reads a refusal
     "sec-fetch-mode", "sec-fetch-dest",  -- whether it is a browser that goes to a page, for login_redirect
+    -- What is called, of an MCP server (docs/mcp.md), without the first hyphens.
+    --"mcp-method", "mcp-name", "mcp-protocol-version",
 }
 -- What clients get of a refusal.
 local RETURNED = {

@@ -1,4 +1,4 @@
-"""MCP servers behind real gateways: by headers behind nginx, by the body behind Envoy, and what clients try with both."""
+"""MCP servers behind real gateways: by headers behind those that show no bodies, by the body behind Envoy, and what clients try with both."""
 
 from __future__ import annotations
 
@@ -48,16 +48,30 @@ def start(name: str, folder: Path, keys: str, changes: dict[str, str]) -> Iterat
         yield Gateway(name, stage, config)
 
 
-@pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    changes = {"#proxy_set_header M": "proxy_set_header M"}
-    yield from start("nginx", tmp_path_factory.mktemp("nginx"), 'gateway = "nginx"\nmcp_headers = "checked"', changes)
+HEADERS = {  # by gateway: what its example says of MCP servers, in force
+    "nginx": {"#proxy_set_header M": "proxy_set_header M"},
+    "traefik": {"#- M": "- M"},
+    "caddy": {},  # shows all that it is not told to leave out
+    "haproxy": {'--"mcp-': '"mcp-'},
+}
+BODIES = {
+    "envoy": {"#with_request_body": "with_request_body", "#- { safe_regex": "- { safe_regex"},
+    "envoy-grpc": {"#with_request_body": "with_request_body"},
+}
+SPOKEN = {"nginx": "nginx", "envoy": "envoy", "envoy-grpc": "grpc"}
 
 
-@pytest.fixture(scope="module")
-def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    changes = {"#with_request_body": "with_request_body", "#- { safe_regex": "- { safe_regex"}
-    yield from start("envoy", tmp_path_factory.mktemp("envoy"), 'gateway = "envoy"', changes)
+@pytest.fixture(scope="module", params=HEADERS)
+def by_headers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    name = request.param
+    keys = f'gateway = "{SPOKEN.get(name, "forwarded")}"\nmcp_headers = "checked"'
+    yield from start(name, tmp_path_factory.mktemp(name), keys, HEADERS[name])
+
+
+@pytest.fixture(scope="module", params=BODIES)
+def by_body(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    name = request.param
+    yield from start(name, tmp_path_factory.mktemp(name), f'gateway = "{SPOKEN[name]}"', BODIES[name])
 
 
 def bearer(gateway: Gateway) -> str:
@@ -72,17 +86,17 @@ def posted(gateway: Gateway, *lines: str, body: str = "{}") -> bytes:
     return gateway.say("/mcp", bearer(gateway), f"Content-Length: {len(body)}", *lines, method="POST", body=body)
 
 
-def test_nginx_passes_on_a_call_that_a_rule_allows(nginx: Gateway) -> None:
-    answer = posted(nginx, VERSION, CALL, "Mcp-Name: get_x")
+def test_a_gateway_without_bodies_passes_on_a_call_that_a_rule_allows(by_headers: Gateway) -> None:
+    answer = posted(by_headers, VERSION, CALL, "Mcp-Name: get_x")
     assert status(answer) == 200
     assert b"get_x" in answer  # the upstream saw it
 
 
-def test_nginx_asks_for_all_scopes_that_a_call_needs(nginx: Gateway) -> None:
-    answer = posted(nginx, VERSION, CALL, "Mcp-Name: drop")
+def test_a_gateway_without_bodies_asks_for_all_scopes_that_a_call_needs(by_headers: Gateway) -> None:
+    answer = posted(by_headers, VERSION, CALL, "Mcp-Name: drop")
     assert status(answer) == 403
     assert b'scope="api orders:write"' in answer
-    assert status(posted(nginx, VERSION, CALL, "Mcp-Name: =?base64?ZHJvcA==?=")) == 403
+    assert status(posted(by_headers, VERSION, CALL, "Mcp-Name: =?base64?ZHJvcA==?=")) == 403
 
 
 @pytest.mark.parametrize(
@@ -101,18 +115,20 @@ def test_nginx_asks_for_all_scopes_that_a_call_needs(nginx: Gateway) -> None:
     ],
     ids=str,
 )
-def test_nginx_refuses_what_is_missing_doubled_or_malformed(nginx: Gateway, lines: list[str]) -> None:
-    assert status(posted(nginx, *lines)) == 400
+def test_a_gateway_without_bodies_refuses_what_is_missing_doubled_or_malformed(
+    by_headers: Gateway, lines: list[str]
+) -> None:
+    assert status(posted(by_headers, *lines)) == 400
 
 
-def test_nginx_shows_the_server_no_field_that_bearerd_was_not_shown(nginx: Gateway) -> None:
-    answer = posted(nginx, VERSION, CALL, "Mcp-Name: get_x", "Mcp_Name: drop")
+def test_a_gateway_without_bodies_shows_the_server_no_field_that_bearerd_was_not_shown(by_headers: Gateway) -> None:
+    answer = posted(by_headers, VERSION, CALL, "Mcp-Name: get_x", "Mcp_Name: drop")
     assert status(answer) == 200
     assert b"drop" not in answer
 
 
-def test_nginx_asks_for_a_token_before_anything_else(nginx: Gateway) -> None:
-    answer = nginx.say("/mcp", "Content-Length: 2", method="POST", body="{}")
+def test_a_gateway_without_bodies_asks_for_a_token_before_anything_else(by_headers: Gateway) -> None:
+    answer = by_headers.say("/mcp", "Content-Length: 2", method="POST", body="{}")
     assert status(answer) == 401
     assert b"resource_metadata=" in answer
 
@@ -127,23 +143,23 @@ def error(answer: bytes) -> dict[str, object]:
     return found
 
 
-def test_envoy_passes_on_a_call_that_headers_and_body_agree_on(envoy: Gateway) -> None:
-    assert status(posted(envoy, JSON, VERSION, CALL, "Mcp-Name: get_x", body=message("get_x"))) == 200
+def test_envoy_passes_on_a_call_that_headers_and_body_agree_on(by_body: Gateway) -> None:
+    assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=message("get_x"))) == 200
     old = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_x"}})
-    assert status(posted(envoy, JSON, "MCP-Protocol-Version: 2025-11-25", body=old)) == 200
-    assert status(posted(envoy, JSON, "Transfer-Encoding: chunked", body=old)) in (200, 400)  # beside a length
+    assert status(posted(by_body, JSON, "MCP-Protocol-Version: 2025-11-25", body=old)) == 200
+    assert status(posted(by_body, JSON, "Transfer-Encoding: chunked", body=old)) in (200, 400)  # beside a length
 
 
 @pytest.mark.parametrize("said", ["get_x", "drop, get_x", "=?base64?Z2V0X3g=?="])
-def test_envoy_refuses_a_body_that_calls_another_tool_than_the_headers(envoy: Gateway, said: str) -> None:
-    answer = posted(envoy, JSON, VERSION, CALL, f"Mcp-Name: {said}", body=message("drop"))
+def test_envoy_refuses_a_body_that_calls_another_tool_than_the_headers(by_body: Gateway, said: str) -> None:
+    answer = posted(by_body, JSON, VERSION, CALL, f"Mcp-Name: {said}", body=message("drop"))
     assert status(answer) == 400
     told = error(answer)
     assert (told["id"], told["error"]["code"]) == (5, -32020)  # type: ignore[index]
 
 
-def test_envoy_refuses_by_the_scopes_that_the_body_needs(envoy: Gateway) -> None:
-    answer = posted(envoy, JSON, VERSION, CALL, "Mcp-Name: drop", body=message("drop"))
+def test_envoy_refuses_by_the_scopes_that_the_body_needs(by_body: Gateway) -> None:
+    answer = posted(by_body, JSON, VERSION, CALL, "Mcp-Name: drop", body=message("drop"))
     assert status(answer) == 403
     assert b'scope="api orders:write"' in answer
 
@@ -159,10 +175,10 @@ def test_envoy_refuses_by_the_scopes_that_the_body_needs(envoy: Gateway) -> None
     ],
     ids=str,
 )
-def test_envoy_refuses_what_is_not_one_message(envoy: Gateway, body: str) -> None:
-    assert status(posted(envoy, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) == 400
+def test_envoy_refuses_what_is_not_one_message(by_body: Gateway, body: str) -> None:
+    assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) == 400
 
 
-def test_envoy_refuses_a_body_that_is_too_large_for_it(envoy: Gateway) -> None:
+def test_envoy_refuses_a_body_that_is_too_large_for_it(by_body: Gateway) -> None:
     body = message("get_x" + "x" * 1_100_000)
-    assert status(posted(envoy, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) in (400, 413)
+    assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) in (400, 413)
