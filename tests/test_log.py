@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bearerd import log
@@ -257,3 +257,22 @@ async def test_an_exception_nobody_awaited_is_told_without_words(pipe: Pipe) -> 
     first, second = pipe.lines()
     assert first["exception"] == "ValueError"
     assert "canary" not in json.dumps([first, second])
+
+
+@given(st.text("eyJAbrd_0g.% Bé\x00", max_size=90))
+@example("eyJ" + "a" * 5)
+@example("ey" + "a" * 5)
+@example("a" * 64)
+@example("a" * 65)
+@example("brd_" + "a" * 5)
+def test_the_short_way_for_words_and_digests_says_what_the_long_one_does(text: str) -> None:
+    assert log.redact(text) == log._CONTROL.sub("?", log._CREDENTIAL.sub(log.REDACTED, text))
+
+
+def test_fields_that_are_clean_are_written_as_they_are_and_others_are_not() -> None:
+    token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
+    for fields, written in (({"a": token}, "[redacted]"), (log.Clean({"a": "b"}), "b")):
+        record = logging.LogRecord("bearerd.x", logging.INFO, "", 0, "said", None, None)
+        record.fields = fields
+        line = json.loads(log.JsonLines().line(record))
+        assert (line["event"], line["a"], line["level"]) == ("said", written, "info")

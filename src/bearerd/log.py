@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import deque
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -47,12 +48,26 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
 
 
+LEAST_CREDENTIAL: Final = 8  # characters: nothing shorter looks like one
+LEAST_RUN: Final = 65  # characters of one part without dots
+
+
+class Clean(dict[str, Any]):
+    """Fields that have been through ``clean`` already."""
+
+
 def redact(text: str) -> str:
     """Text without whatever looks like a credential, without control characters, cut to ``MOST_TEXT``."""
+    # Most texts are words and digests: without a separator, only "ey" could begin anything (an API key has its underscore).
+    if text.isascii() and text.isalnum() and len(text) < (LEAST_CREDENTIAL if "ey" in text else LEAST_RUN):
+        return text
     if len(text) > MOST_TEXT:
         # A cut must not leave the head of a long token below the lengths that the pattern looks for.
         text = _CREDENTIAL.sub(REDACTED, text[: 4 * MOST_TEXT])[:MOST_TEXT] + "…"
     return _CONTROL.sub("?", _CREDENTIAL.sub(REDACTED, text))
+
+
+_name: Final = lru_cache(1024)(redact)  # of a field: there are a few
 
 
 def clean(value: Any) -> Any:
@@ -64,7 +79,7 @@ def clean(value: Any) -> Any:
     if isinstance(value, int):
         return value if abs(value) < 2**63 else str(value)[:40]  # JSON's writer knows 64 bits
     if isinstance(value, dict):
-        return {redact(str(name)): clean(part) for name, part in value.items()}
+        return {_name(str(name)): clean(part) for name, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [clean(part) for part in value]
     return f"<{type(value).__name__}>"
@@ -150,19 +165,22 @@ class JsonLines(logging.Formatter):
 
     def line(self, record: logging.LogRecord) -> bytes:
         """The line, without its end."""
-        fields: dict[str, Any] = {"ts": stamp(record.created), "level": record.levelname.lower()}
+        fields: dict[str, Any] = {}
         if record.name.partition(".")[0] == "bearerd":
             fields["event"] = _message(record)
         else:
             fields |= {"event": "log", "logger": record.name, "message": _message(record)}
         fields |= {name: value for name, value in vars(record).items() if name not in _OWN}
         own = vars(record).get("fields")
-        if isinstance(own, dict):
+        if isinstance(own, dict) and not isinstance(own, Clean):
             fields |= own
         if record.exc_info and record.exc_info[1] is not None:
             fields["exception"] = told(record.exc_info[1])
             fields["places"] = places(record.exc_info[1])
-        return orjson.dumps(clean(fields), option=orjson.OPT_NON_STR_KEYS)
+        line = {"ts": stamp(record.created), "level": record.levelname.lower(), **clean(fields)}
+        if isinstance(own, Clean):
+            line |= own
+        return orjson.dumps(line, option=orjson.OPT_NON_STR_KEYS)
 
 
 def stamp(seconds: float) -> str:
@@ -280,7 +298,12 @@ def event(
     global _lost
     try:
         if logger.isEnabledFor(level):
-            logger.log(level, name, extra={"fields": dict(fields)}, exc_info=error)
+            caught = None if error is None else (type(error), error, error.__traceback__)
+            record = logging.LogRecord(
+                logger.name, level, __file__, 0, name, None, caught
+            )  # whence: the event's name says
+            record.fields = fields if isinstance(fields, Clean) else dict(fields)
+            logger.handle(record)
     except Exception:  # noqa: BLE001 - a handler that is not ours may raise anything
         _lost += 1
 

@@ -13,7 +13,7 @@ import pytest
 
 from bearerd.decision import Pending, Wait
 from bearerd.lane import turns as module
-from bearerd.lane.turns import EACH, SLICE, Turns
+from bearerd.lane.turns import EACH, PAUSE, SLICE, Turns
 from bearerd.verify.budget import Budget
 
 COST = 0.00005  # seconds of a signature check
@@ -25,13 +25,15 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int = 1000, *, several: bool = True) -> None:
         self.now = 100.0
         monkeypatch.setattr(module, "clock", SimpleNamespace(boot=lambda: self.now))
+        monkeypatch.setattr(module, "thread_time", lambda: self.now)
         self.lane = SimpleNamespace(allowed=0, full=False)
         self.budget = Budget()
         self.done: list[tuple[str, int]] = []
         self.keys: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.turns = Turns(self.lane, self.budget, most, self._attempt, self._resolve)  # type: ignore[arg-type]
         self.turns.several = several
-        monkeypatch.setattr(self.turns, "_schedule", lambda: None)
+        monkeypatch.setattr(self.turns, "_schedule", lambda pause=0.0: None)
+        self.now += PAUSE  # no known tokens come
 
     def _attempt(self, connection: Any) -> Pending | None:
         issuer, _ = connection.asked

@@ -3,47 +3,76 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bearerd.lane import turns
-from bearerd.lane.turns import LONGEST, SHARE, SLICE, Turns
+from bearerd.lane.turns import LONGEST, PAUSE, SHARE, SLICE, Turns
 from bearerd.verify.budget import Budget
 
 CHECK = 0.0001  # seconds that a signature takes
 BETWEEN = 0.0005  # seconds of the loop between two turns: what arrived is read and answered
 
 
+@dataclass
+class Due:
+    """A turn that is to come, as a loop's handle."""
+
+    call: Callable[[], None]
+    pause: float = 0.0
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class World:
     """A lane, a clock and a loop that only this test moves; every stranger costs a signature check."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.verified, self.spent = 1000.0, 0, 0.0
+        self.now, self.idle, self.verified, self.spent, self.check = 1000.0, 0.0, 0, 0.0, CHECK
         self.lane: Any = SimpleNamespace(allowed=0, full=False)
-        self.due: list[Any] = []
-        loop = SimpleNamespace(call_soon=self.due.append)
+        self.handles: list[Due] = []
+        loop = SimpleNamespace(call_soon=self._due, call_later=lambda pause, call: self._due(call, pause))
         monkeypatch.setattr(turns, "clock", SimpleNamespace(boot=lambda: self.now))
-        monkeypatch.setattr(turns, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+        monkeypatch.setattr(turns, "thread_time", lambda: self.now - self.idle)
+        fake = SimpleNamespace(get_running_loop=lambda: loop)
+        monkeypatch.setattr(turns, "asyncio", fake)
         self.turns = Turns(self.lane, Budget(), 10_000, self._attempt, lambda *_: asyncio.Future())
 
+    def _due(self, call: Callable[[], None], pause: float = 0.0) -> Due:
+        self.handles.append(Due(call, pause))
+        return self.handles[-1]
+
     def _attempt(self, _: Any) -> None:
-        self.now += CHECK
-        self.spent += CHECK
+        self.now += self.check
+        self.spent += self.check
         self.verified += 1
+
+    @property
+    def due(self) -> list[Due]:
+        return [handle for handle in self.handles if not handle.cancelled]
 
     def come(self, count: int) -> None:
         for _ in range(count):
             self.turns.wait(SimpleNamespace(waiter=None))  # type: ignore[arg-type]
 
-    def turn(self, known: int) -> float:
-        """One turn of the loop, in which so many known tokens were answered; seconds that verification took of it."""
-        self.now += BETWEEN
-        self.lane.allowed += known
+    def turn(self, known: int, idle: float = 0.0) -> float:
+        """One turn of the loop, in which so many known tokens were answered; seconds that verification took of it.
+
+        ``idle``: the share of the time before it in which the thread had nothing to do.
+        """
         before, (next_turn,) = self.spent, self.due
-        self.due.clear()
-        next_turn()
+        passed = max(BETWEEN, next_turn.pause)
+        self.now += passed
+        self.idle += idle * passed
+        self.lane.allowed += known
+        self.handles.clear()
+        next_turn.call()
         return self.spent - before
 
 
@@ -52,39 +81,77 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
 
 
-def test_while_known_tokens_come_in_every_turn_strangers_get_their_share_of_the_time(world: World) -> None:
-    start = world.now
+def calm(world: World) -> World:
+    """Strangers wait, and no known token has come for a while."""
     world.come(5000)
+    for _ in range(5):
+        world.turn(known=0)
+    return world
+
+
+@pytest.mark.parametrize("idle", [0.0, 0.5, 0.8])
+def test_while_known_tokens_come_strangers_get_a_share_and_what_is_idle(world: World, idle: float) -> None:
+    start, idle_before = world.now, world.idle
+    world.come(50_000)
     for _ in range(2000):
-        world.turn(known=50)
-    assert world.spent == pytest.approx(SHARE * (world.now - start), abs=LONGEST)
+        world.turn(known=50, idle=idle)
+    theirs = SHARE * (world.now - start) + world.idle - idle_before
+    assert world.spent == pytest.approx(theirs, abs=LONGEST + CHECK)
     assert world.verified > 0
 
 
 def test_while_none_come_strangers_are_verified_in_every_turn(world: World) -> None:
-    world.come(1000)
-    while world.due:
-        assert world.turn(known=0) >= min(SLICE, CHECK) * 0.999
-    assert world.verified == 1000
+    calm(world)
+    for _ in range(100):
+        assert world.turn(known=0) >= min(SLICE, CHECK)
 
 
-def test_who_comes_after_all_waits_for_a_slice_and_one_check_at_the_most(world: World) -> None:
-    world.come(5000)
-    assert max(world.turn(known=0) for _ in range(100)) <= SLICE + CHECK + 1e-9
+@pytest.mark.parametrize("known", [0, 50])
+def test_who_comes_after_all_waits_for_a_slice_and_one_check_at_the_most(world: World, known: int) -> None:
+    calm(world)
+    assert max(world.turn(known=known) for _ in range(100)) <= SLICE + CHECK + 1e-9
 
 
-def test_what_idle_time_gave_is_not_taken_from_the_share(world: World) -> None:
-    world.come(5000)
+def test_what_nobody_had_use_for_is_not_taken_from_the_share(world: World) -> None:
+    calm(world)
     for _ in range(100):
         world.turn(known=0)
     assert world.turn(known=1) > 0
 
 
-def test_that_known_tokens_have_stopped_is_seen_in_the_next_turn(world: World) -> None:
+def test_that_known_tokens_have_stopped_is_seen_soon(world: World) -> None:
     world.come(5000)
     while world.turn(known=50) > 0:
         pass
-    assert world.turn(known=0) > 0
+    stopped = world.now
+    while world.turn(known=0) < SLICE - CHECK:
+        pass
+    assert world.now - stopped <= 2 * PAUSE + SLICE + CHECK
+
+
+def test_the_time_that_a_check_takes_is_no_silence_of_the_known(world: World) -> None:
+    world.come(5000)
+    world.check = 5 * PAUSE
+    while world.turn(known=50) == 0:
+        pass
+    assert world.turn(known=0) == 0
+
+
+def test_without_a_share_nobody_looks_before_there_is_one(world: World) -> None:
+    world.come(5000)
+    while world.turn(known=50) > 0:
+        pass
+    (waits,) = world.due
+    assert waits.pause >= PAUSE
+
+
+def test_whoever_revives_the_turns_leaves_one_of_them(world: World) -> None:
+    calm(world)
+    for _ in range(10):
+        world.turns.revive()
+        assert len(world.due) == 1
+    world.turn(known=0)
+    assert len(world.due) == 1
 
 
 def test_no_turn_is_taken_when_nobody_waits(world: World) -> None:

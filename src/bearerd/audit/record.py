@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.audit import operations
-from bearerd.log import clean, stamp
+from bearerd.log import Clean, clean, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class Record:
     misread: Misread | None = None
     watched: Watched | None = None  # what is sensitive in its arguments; None: not known
 
-    def line(self, subject: Callable[[str], str]) -> dict[str, Any]:
+    def line(self, subject: Callable[[str], str]) -> Clean:
         """The fields of contracts, section 9, without those that have no value.  ``subject``: how ``sub`` is written."""
         decision, verified = self.decision, self.verified
         fields: dict[str, Any] = {
@@ -91,7 +91,7 @@ class Record:
             }
         if decision.would_refuse:
             fields["would_refuse"] = [{"code": found.code, "rule": found.rule} for found in decision.would_refuse]
-        return {name: clean(value) for name, value in fields.items() if value is not None}
+        return Clean({name: clean(value) for name, value in fields.items() if value is not None})
 
     def as_dict(self, subject: Callable[[str], str]) -> dict[str, Any]:
         """The answer of ``/v1/decisions/ID``."""

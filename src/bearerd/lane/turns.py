@@ -1,9 +1,8 @@
 """Whose turn it is: requests that have to be verified wait until those that are known have been answered.
 
-Each turn of the loop comes after everything that had arrived was read.  Where a known token was among that, others are likely
-to have come since, and verification gets no more than its share of the time; where none was, it gets a slice: hardly more than
-one signature, for the next known token may be on its way.  So a flood of strangers takes what is left over and a tenth, and
-known tokens wait for a slice at the most.
+While no known token comes, each turn of the loop verifies for a slice, and then what has come is looked at.  While they come,
+verification gets what they leave: the time in which this thread had nothing to do, and a share of the rest.  So a flood of
+strangers takes what nobody else needs and a tenth, and known tokens wait for a slice at the most.
 
 A round takes as many turns as it needs: all who had come when it began are looked at, and of each issuer a few are verified;
 then one of each issuer's that were put off.  So no issuer's flood holds up another's token.
@@ -13,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import thread_time
 from typing import TYPE_CHECKING, Final
 
 from bearerd._native import clock
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from bearerd.decision import Pending
     from bearerd.verify.budget import Budget
 
-SHARE: Final = 0.10  # of the time for verification while known tokens come
-LONGEST: Final = 0.002  # seconds that may have been saved up of it
-SLICE: Final = 0.0001  # seconds of a turn while none come: what is begun within them is ended
+SHARE: Final = 0.10  # of the time, for verification while known tokens come, beside what is idle
+LONGEST: Final = 0.002  # seconds that may have been saved up of both
+SLICE: Final = 0.001  # seconds of a turn: for so long one that comes after all may wait
+PAUSE: Final = (
+    0.001  # seconds without known tokens after which none come; and, at the least, until more of a share is there
+)
 EACH: Final = 2  # signature checks of one issuer in a round before the others have had theirs
 
 
@@ -54,9 +57,10 @@ class Turns:
         self._parked: dict[str, deque[Connection]] = {}  # by issuer: looked at once, and over its share
         self._order: deque[str] = deque()  # issuers of which one is still to be tried in this round
         self._flights = 0
-        self._scheduled = False
+        self._next: asyncio.Handle | None = None  # the turn that is due
         self._credit = 0.0  # seconds
-        self._at = clock.boot()
+        self._at = self._known_at = clock.boot()  # of the last turn, and of the last in which known tokens had come
+        self._used = thread_time()
         self._allowed = lane.allowed  # at the last turn
         self.several = False  # issuers
 
@@ -75,8 +79,10 @@ class Turns:
 
     def revive(self) -> None:
         """From time to time: whatever became of the last turn, there is another."""
+        if self._next is not None:
+            self._next.cancel()  # else there would be two from then on
+            self._next = None
         if self._fresh or self._parked:
-            self._scheduled = False
             self._schedule()
 
     def _landed(self, connection: Connection, task: asyncio.Task[None]) -> None:
@@ -89,34 +95,47 @@ class Turns:
     def _tell(self) -> None:
         self._lane.full = self.waiting >= self._most
 
-    def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._turn)
+    def _schedule(self, pause: float = 0.0) -> None:
+        if self._next is None:
+            loop = asyncio.get_running_loop()
+            self._next = loop.call_later(pause, self._turn) if pause > 0.0 else loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         """Whatever goes wrong in it: there is a next one."""
+        pause = PAUSE
         try:
-            self._take()
+            pause = self._take()
         finally:
-            self._scheduled = False
+            self._next = None
             self._tell()
             if self._fresh or self._parked:
-                self._schedule()  # also where the share is used up: that no known tokens come any more is seen at once
+                self._schedule(pause)
 
-    def _take(self) -> None:
-        started = clock.boot()
-        self._credit = min(LONGEST, self._credit + SHARE * (started - self._at))
-        calm, self._at, self._allowed = self._lane.allowed == self._allowed, started, self._lane.allowed
-        seconds = SLICE if calm else self._credit
-        if seconds <= 0:
-            return
+    def _take(self) -> float:
+        """Seconds until the next turn.  Turn upon turn without a share would only have the loop look before much has come."""
+        calm, started = self._look(), self._at
+        if not calm and self._credit <= 0.0:
+            return max(PAUSE, -self._credit)
         try:
-            self._work(started + seconds)
+            self._work(started + (SLICE if calm else min(SLICE, self._credit)))
         finally:
             self._budget.end()
-        if not calm:  # what nobody else had use for is not taken from the share
-            self._credit -= clock.boot() - started
+            spent = clock.boot() - started
+            self._known_at += spent  # nobody could come meanwhile
+            if not calm:  # what nobody else had use for is not taken from the share
+                self._credit -= spent
+        return 0.0
+
+    def _look(self) -> bool:
+        """Whether no known tokens come; and what there was to spare since the last turn."""
+        now, used, allowed = clock.boot(), thread_time(), self._lane.allowed
+        passed = now - self._at
+        idle = max(0.0, passed - (used - self._used))
+        self._credit = min(LONGEST, self._credit + SHARE * passed + idle)
+        if allowed != self._allowed:
+            self._known_at = now
+        self._at, self._used, self._allowed = now, used, allowed
+        return now - self._known_at >= PAUSE
 
     def _work(self, until: float) -> None:
         while clock.boot() < until and self._goes_on():
