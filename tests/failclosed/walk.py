@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from failclosed.scenes import Lie, Scene
 from failclosed.subjects import Subject
@@ -48,6 +49,13 @@ FAULTS: dict[str, Callable[[], BaseException | None]] = {
     "connection": lambda: ConnectionResetError("injected"),
     "task cancelled": _cancel,
 }
+
+DOORS = ("strange", "cancelled", "time-out", "task cancelled")
+"""What comes through an await: an exception, a cancellation, a time-out."""
+
+Budget = int | Literal["doors", "all"]
+"""So many faults of a question; or all of ``DOORS`` at every await and at the first line of every function, callbacks among
+them; or every fault at every event, which takes half a day."""
 
 DECISION = (
     "flow.py:Flow.decide_now",
@@ -86,25 +94,31 @@ class Found:
     hit: set[Place] = field(default_factory=set)
 
 
-async def walk(scene: Scene, subject: Subject, budget: int | None) -> Found:
-    """Walk once.  ``budget``: how many faults; None: each fault at each event."""
+async def walk(scene: Scene, subject: Subject, budget: Budget) -> Found:
+    """Walk once."""
     found = Found()
     passed = await events(scene, subject)
     found.seen |= set(passed)
     names = list(FAULTS)
     for turn, at in enumerate(chosen(passed, budget)):
-        for name in names if budget is None else [names[turn % len(names)]]:
+        for name in names if budget == "all" else DOORS if budget == "doors" else [names[turn % len(names)]]:
             await _one(scene, subject, at, name, found)
     return found
 
 
-def chosen(passed: Sequence[Place], budget: int | None) -> list[int]:
-    """The numbers of the events: all, or as many as the budget has: each await that is passed, and others evenly."""
-    if budget is None:
+def chosen(passed: Sequence[Place], budget: Budget) -> list[int]:
+    """The numbers of the events.  A number: each await that is passed, and others evenly."""
+    if budget == "all":
         return list(range(1, len(passed) + 1))
     first: dict[Place, int] = {}
     for number, place in enumerate(passed, 1):
         first.setdefault(place, number)
+    if budget == "doors":
+        begins: dict[tuple[str, str], int] = {}
+        for place, number in first.items():
+            begins.setdefault((place.file, place.name), number)
+        awaited = {number for place, number in first.items() if place.line in awaits(place.file)}
+        return sorted(awaited | set(begins.values()))
     waits = [number for place, number in first.items() if place.line in awaits(place.file)]
     rest = [number for number in first.values() if number not in waits]
     left = max(budget - len(waits), 1)
