@@ -171,7 +171,7 @@ cdef class Operations:
                 return -1
             for i in range(said.method_size):
                 room[i] = to_lower(said.method[i])
-            return kind
+            return kind if kind_of(room, said.method_size) == MCP else -1
         if head.known[MCP_NAME] < 0:
             return -1
         said.name = value_of(p, head, head.known[MCP_NAME], &said.name_size)

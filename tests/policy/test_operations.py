@@ -60,6 +60,13 @@ def test_a_rule_selects_or_none_is_needed(operation: Operation, rule: int | None
     assert (chosen.index, chosen.refusal, chosen.plain) == (rule, None, True)
 
 
+@pytest.mark.parametrize("method", ["Tools/Call", "tools/call ", "tools/\uff43all", "RESOURCES/READ", "prompts/Get"])
+def test_another_spelling_of_a_method_that_names_an_item_is_nobodys_whatever_mcp_selects(method: str) -> None:
+    chosen = found(server({"mcp": "*"}, {"mcp": method}), call(method))
+    assert chosen.refusal is not None
+    assert chosen.refusal.code is Code.AMBIGUOUS_PATH
+
+
 @pytest.mark.parametrize(
     ("operation", "code"),
     [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd._native import operations as native
 from bearerd.mcp import folding, globs, versions
+from bearerd.mcp.operation import NAMED
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _METHODS: Final = globs.KINDS.index("mcp")
 _UNSAID: Final = Refusal(Code.BAD_REQUEST, "nobody said what is asked of the MCP server")
 _NO_RULE: Final = "no rule selects it"
 _NEAR_MISS: Final = "the name misses an earlier rule only by case or spelling"
+_NEARLY_NAMED: Final = Refusal(Code.AMBIGUOUS_PATH, "the method is another spelling of one that names an item")
 
 
 class Rule(Protocol):
@@ -68,6 +70,8 @@ class Guard:
         return at, _refusal(at, f"{item}: {_NO_RULE}")
 
     def _of_method(self, method: str, version: str | None) -> tuple[int, Refusal | None]:
+        if folding.folded("mcp", method) in NAMED:  # which rules of ``mcp`` have no say in, however a server reads it
+            return NOBODY, _NEARLY_NAMED
         at = self._match(_METHODS, "mcp", method)
         if at == native.NONE and versions.knows(version, method):
             return NOBODY, None

@@ -165,6 +165,32 @@ async def test_also_where_no_rule_looks_at_it(
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize("bearer", ["", "rubbish", None])
+@pytest.mark.parametrize("body", [b"[]", b"{", message("tools/call", {"name": "drop"})])
+async def test_a_shadow_resource_passes_on_whatever_arrived_whole(
+    server: McpServer, session: aiohttp.ClientSession, tmp_path: Path, body: bytes, bearer: str | None
+) -> None:
+    server.answer = web.Response()
+    async with House(config(tmp_path, resource={"api": table(server, enforce="shadow")}), tmp_path) as house:
+        async with Client(house, session).ask(body, bearer=bearer) as reply:
+            assert reply.status == 200
+        assert [seen[2] for seen in server.seen] == [body]
+        async with Client(house, session).ask(io.BytesIO(b" " * 2_000_000), bearer=bearer) as reply:
+            assert reply.status == 400
+    assert len(server.seen) == 1
+
+
+async def test_of_a_resource_without_a_server_no_body_is_read(
+    server: McpServer, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    tables = {"api": table(server, upstream=None)}
+    async with (
+        House(config(tmp_path, resource=tables), tmp_path) as house,
+        Client(house, session).ask(b"{") as reply,
+    ):
+        assert (reply.status, (await reply.json()).get("error")) == (403, None)  # no word of JSON-RPC
+
+
 async def test_an_identity_of_the_clients_own_is_refused(client: Client, server: McpServer) -> None:
     async with client.call("add", x_auth_subject="root") as reply:
         assert reply.status == 403
@@ -219,6 +245,17 @@ async def test_a_list_that_cannot_be_looked_into_is_not_passed_on(
     server.answer = web.Response(**answer)
     async with client.ask(message(listing.METHOD)) as reply:
         assert reply.status == 502
+
+
+@pytest.mark.parametrize("status", [201, 203, 299])
+async def test_a_list_is_looked_into_whatever_success_it_is_called(
+    client: Client, server: McpServer, status: int
+) -> None:
+    listed = {"jsonrpc": "2.0", "id": 7, "result": {"tools": [ADD, DROP]}}
+    server.answer = web.json_response(listed, status=status)
+    async with client.ask(message(listing.METHOD)) as reply:
+        assert reply.status == status
+        assert [tool["name"] for tool in (await reply.json())["result"]["tools"]] == ["add"]
 
 
 async def test_an_event_that_cannot_be_looked_into_ends_the_stream(client: Client, server: McpServer) -> None:

@@ -61,6 +61,19 @@ class Passed(NamedTuple):
         return operation is not None and operation.method in (listing.METHOD, "GET")
 
 
+def _asked(request: web.BaseRequest, target: bytes) -> Request:
+    """The request as rules see it, but for its body."""
+    return view.of(
+        request.method,
+        target,
+        request.headers.get("Host"),
+        request._message.raw_headers,  # noqa: SLF001 - see server.raw_target
+        trusted=True,  # nobody speaks for the client: these are its own words
+        sees_all_headers=True,
+        peer=peer.of_request(request).name,
+    )._replace(direct=True)
+
+
 class Proxy:
     """Of one process."""
 
@@ -82,39 +95,31 @@ class Proxy:
             return answer.plain(405, ("Allow", ", ".join(METHODS)))
         name, policy = raw.decode(), self._service.current.policy
         resource = policy.resources.get(name)
-        asked, sent = await self._read(request, target)
+        asked = _asked(request, target)
         if resource is None or resource.upstream is None:
             decided = self._flow.refuse(name, Refusal(Code.UNKNOWN_RESOURCE), asked, face=FACE)
             return self._refused(decided, asked)
+        asked, sent = await self._read(request, asked, resource)
         trail = Trail()
         decided = await self._flow.run(name, asked, face=FACE, trail=trail, still=lambda: self._still(resource))
         if not decided.decision.allowed:
             return self._refused(decided, asked)
+        if sent is None:  # a shadow resource refuses nothing; but half a message is none
+            return answer.plain(400)
         return await self._passed_on(request, resource, decided, Passed(asked, sent, trail.verified))
 
-    async def _read(self, request: web.BaseRequest, target: bytes) -> tuple[Request, bytes]:
-        """The request as rules see it, and the body's bytes."""
-        who, headers = peer.of_request(request), request._message.raw_headers  # noqa: SLF001 - see server.raw_target
-        made = view.of(
-            request.method,
-            target,
-            request.headers.get("Host"),
-            headers,
-            trusted=True,  # nobody speaks for the client: these are its own words
-            sees_all_headers=True,
-            peer=who.name,
-        )._replace(direct=True)
-        if not isinstance(view.bearer_token(headers), bytes):
-            return made, b""  # refused whatever it says: nothing more of it is read
+    async def _read(self, request: web.BaseRequest, asked: Request, resource: Resource) -> tuple[Request, bytes | None]:
+        """The request with what its body says, and what goes on of it: None where it is not whole."""
+        if not resource.shadow and not isinstance(view.bearer_token(asked.headers), bytes):
+            return asked, b""  # refused whatever it says: nothing more of it is read
         limits = self._service.current.config.limits
         sent: bytes | None = None
-        with contextlib.suppress(form.BadForm):  # of a body that is not whole nothing is read
+        with contextlib.suppress(form.BadForm):
             sent = await form.body(request, limits.max_mcp_body_bytes)
-        found = body.read(request.method, headers, sent or None, limits)
-        if isinstance(found, Misread):
-            return made._replace(misread=found), b""
+        found = body.read(request.method, asked.headers, sent or None, limits)
+        asked = asked._replace(misread=found) if isinstance(found, Misread) else asked._replace(operation=found)
         # Of another method nobody has read the body: none goes on.
-        return made._replace(operation=found), (sent or b"") if request.method == "POST" else b""
+        return asked, sent if request.method == "POST" else b""
 
     def _still(self, resource: Resource) -> bool:
         """Whether the same server stands behind the name: a reload may have come while something was waited for."""
@@ -138,7 +143,8 @@ class Proxy:
             try:
                 return await relay(request, found, keep, most)
             finally:
-                found.close()  # one that was read to its end has gone back to its pool
+                with contextlib.suppress(Exception):  # the answer has gone out, or another error is on its way
+                    found.close()  # one that was read to its end has gone back to its pool
         except Gone:
             return answer.plain(_CLIENT_GONE)
         except TimeoutError:

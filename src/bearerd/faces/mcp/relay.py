@@ -61,7 +61,7 @@ async def relay(
     if 300 <= answer.status < 400 and answer.status != 304:
         raise Unfit("a redirect: the client would take its token there")
     headers = back(answer.raw_headers)
-    if keep is None or answer.status != 200:
+    if keep is None or answer.status in _NO_BODY or not 200 <= answer.status < 300:
         response = web.StreamResponse(status=answer.status, headers=headers)
         response.content_length = answer.content_length
         return await _send(request, response, answer, _as_it_comes(request, answer))
