@@ -319,7 +319,8 @@ def _show_verified(said: dict[str, Any]) -> None:
                 plain(part) for part in (one["where"], one["process"] and f"process {one['process']}") if part
             )
             number = "" if one["sequence"] is None else f" sequence {one['sequence']}"
-            click.echo(f"{kind[:-1]}: {place}{number}: {plain(one['what'])}".replace("::", ":"))
+            whence = f"{place}{number}".strip().rstrip(":")
+            click.echo(": ".join(part for part in (kind[:-1], whence, plain(one["what"])) if part))
         if len(said[kind]) > _SHOWN:
             click.echo(f"{kind}: {len(said[kind]) - _SHOWN} more (-o json has all)")
     word = "intact" if said["intact"] else "NOT intact"
