@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 SHARE: Final = 0.10  # of the time, for verification while known tokens come, beside what is idle
 LONGEST: Final = 0.002  # seconds that may have been saved up of both
 SLICE: Final = 0.001  # seconds of a turn: for so long one that comes after all may wait
-PAUSE: Final = (
-    0.001  # seconds without known tokens after which none come; and, at the least, until more of a share is there
-)
+PAUSE: Final = 0.001  # seconds: after so long without a known one none come; the shortest wait for more of a share
 EACH: Final = 2  # signature checks of one issuer in a round before the others have had theirs
 
 
