@@ -87,8 +87,9 @@ UNDER_SANITIZERS = env LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 UB
 # $(call installed,VENV,VARIABLE): builds with VARIABLE=1 into VENV and makes sure that it is that copy which is imported.
 define installed
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
-	@$(1)/bin/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; more = p["optional-dependencies"]; print(*p["dependencies"], *more["dev"], *more["embedded"], *more["grpc"], *more["mcp"], sep="\n")' > $(1)/needs.txt
+	@$(1)/bin/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; more = p["optional-dependencies"]; print(*p["dependencies"], *more["dev"], *more["embedded"], *more["grpc"], *more["mcp"], *more["otel"], sep="\n")' > $(1)/needs.txt
 	@$(1)/bin/python -m pip install -q --disable-pip-version-check -r $(1)/needs.txt
+	@$(1)/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps opentelemetry-proto  # as above
 	@$(2)=1 $(1)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
 endef
 OURS = import sys; from bearerd._native import clock; assert clock.__file__.startswith(sys.prefix) and clock.HAS_TEST_HOOK, clock.__file__
