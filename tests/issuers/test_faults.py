@@ -10,7 +10,6 @@ from bearerd.errors import IssuerFault
 from bearerd.issuers.faults import MEANING, Reason, reason_of
 from bearerd.jws import keysets
 
-
 assert issuers.__file__ is not None
 # Before any test: an interpreter that failed beneath deep calls may parse nothing more (CPython 3.11).
 PARSED = [ast.parse(path.read_text()) for path in (Path(keysets.__file__), *Path(issuers.__file__).parent.glob("*.py"))]
