@@ -192,23 +192,34 @@ class Pair:
         return said[0]
 
     def _cut(self, pieces: list[bytes], listener: str) -> Iterator[bytes]:
-        """The same bytes, and each of the lane's requests in a read of its own.
+        """The same bytes as the lane gives them away: each of its requests in a read of its own, and a head when it has ended.
 
-        What aiohttp answers depends on how the network cuts: something malformed spoils every request of the same read.
+        What aiohttp answers depends on how the network cuts: something malformed spoils every request of the same read.  And
+        it answers the second of two Hosts at once, which the lane sees with the head's end where they came in two reads.
         """
-        held, gone = b"", False
+        held, searched, gone = b"", 0, False
         for piece in pieces:
             held += piece
-            fresh = len(held) - len(piece)  # how much of it was sent
-            while not gone and isinstance(whole := head.read(held), head.Whole):
-                face = "forward_auth" if whole.face == "auth" else whole.face
-                known = (face, whole.name.decode()) in self.laned.clerk._routes if whole.name else bool(listener)
-                if gone := not known:
+            while held and not gone:
+                found = head.read(held, searched)
+                if isinstance(found, int):
+                    searched = found
                     break
-                yield held[fresh : whole.size]
-                held, fresh = held[whole.size :], 0
-            gone = gone or head.read(held) is None
-            yield held[fresh:]
+                searched = 0
+                if gone := found is None or not self._knows(found, listener):
+                    break
+                yield held[: found.size]
+                held = held[found.size :]
+            if gone:
+                yield held
+                held = b""
+
+    def _knows(self, found: head.Whole, listener: str) -> bool:
+        """Whether the lane has a route for it."""
+        if not found.name:
+            return bool(listener)
+        face = "forward_auth" if found.face == "auth" else found.face
+        return (face, found.name.decode()) in self.laned.clerk._routes
 
     def _same_records(self, lines: list[Line], pieces: list[bytes]) -> None:
         found = [
