@@ -115,7 +115,7 @@ fuzz: native     ## changed request heads, held to aiohttp's parser, and changed
 
 .PHONY: asan hooks
 # Not those that start programs: real servers and gateways would inherit the sanitizer, and are waited for as long as real ones take.
-START_PROGRAMS := adapters gateways system serve faults cli doctor starter loadtests store mcp/test_clients.py approvals/test_running.py approvals/test_browser.py issuers/test_oidc_provider.py issuers/test_store.py \
+START_PROGRAMS := adapters gateways system serve faults cli doctor starter loadtests store mcp/test_clients.py approvals/test_running.py approvals/test_browser.py approvals/test_oidc_provider.py issuers/test_oidc_provider.py issuers/test_store.py \
 	test_image.py test_api.py test_service.py test_outages.py test_layout.py
 asan: prerequisites   ## all tests that start no other programs, under AddressSanitizer and UBSan (gcc)
 	$(call installed,.venv-asan,ASAN)

@@ -51,20 +51,31 @@ class Desk:
         """The hidden fields of what is shown."""
         status, text = await self.get(f"/a/{name}")
         assert status == 200, text
-        return dict(re.findall(r'name="(csrf|seen)" value="([^"]+)"', text))
+        return hidden(text)
+
+
+def hidden(text: str) -> dict[str, str]:
+    """The hidden fields of the page's forms."""
+    return dict(re.findall(r'name="(csrf|seen)" value="([^"]+)"', text))
+
+
+@contextlib.asynccontextmanager
+async def served(client: Client, issuer: str) -> AsyncIterator[tuple[Floor, str]]:
+    """The page on a real socket, for those who sign in at ``issuer``: what stands behind it, and its URL."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as sock:
+        sock.setblocking(False)
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        floor = Floor(client, {"url": url, "issuer": issuer})
+        async with serving(page.app(floor.office, Limits(), b"secret of the test"), [sock], Limits()):
+            yield floor, url
 
 
 @contextlib.asynccontextmanager
 async def opened(client: Client) -> AsyncIterator[Desk]:
-    async with contextlib.AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(Provider())
-        sock = socket.create_server(("127.0.0.1", 0))
-        sock.setblocking(False)
-        stack.callback(sock.close)
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        floor = Floor(client, {"url": url, "issuer": provider.url})
-        made = page.app(floor.office, Limits(), b"secret of the test")
-        await stack.enter_async_context(serving(made, [sock], Limits()))
-        jar = aiohttp.CookieJar(unsafe=True)
-        browser = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        Provider() as provider,
+        served(client, provider.url) as (floor, url),
+        aiohttp.ClientSession(cookie_jar=jar) as browser,
+    ):
         yield Desk(floor, provider, url, browser)

@@ -14,19 +14,24 @@ STEPS = 20
 async def sign_in(url: str, callback: str, *, person: str = "alice") -> dict[str, str]:
     """Follow an authorization request to its end: the parameters with which the client is called back."""
     async with httpx2.AsyncClient(trust_env=False) as browser:
-        answer = await browser.get(url)
-        for _ in range(STEPS):
-            if answer.is_redirect:
-                url = urljoin(str(answer.url), answer.headers["location"])
-                if url.startswith(callback):
-                    return dict(parse_qsl(urlsplit(url).query))
-                answer = await browser.get(url)
-                continue
-            form = _form(answer.text)
-            answer = await browser.post(form[0], data={"prompt": form[1], "login": person, "password": "any"})
-        raise AssertionError(
-            f"the authorization server does not come to an end: {answer.status_code} {answer.text[:500]}"
-        )
+        return (await walked(browser, url, callback, person))[0]
+
+
+async def walked(browser: httpx2.AsyncClient, url: str, callback: str, person: str) -> tuple[dict[str, str], list[str]]:
+    """The same in a browser that may be signed in already; and what the person was asked for on the way."""
+    asked: list[str] = []
+    answer = await browser.get(url)
+    for _ in range(STEPS):
+        if answer.is_redirect:
+            url = urljoin(str(answer.url), answer.headers["location"])
+            if url.startswith(callback):
+                return dict(parse_qsl(urlsplit(url).query)), asked
+            answer = await browser.get(url)
+            continue
+        action, prompt = _form(answer.text)
+        asked.append(prompt)
+        answer = await browser.post(action, data={"prompt": prompt, "login": person, "password": "any"})
+    raise AssertionError(f"the authorization server does not come to an end: {answer.status_code} {answer.text[:500]}")
 
 
 def _form(page: str) -> tuple[str, str]:

@@ -13,12 +13,15 @@ await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const scopes = ['mcp', 'notes:write', 'notes:delete'];
+const roles = { bob: ['approver'], carol: ['approver'] }; // everybody else has none
 
 const provider = new Provider(issuer, {
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'signs' }] },
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
   scopes: ['openid', 'offline_access', ...scopes],
-  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  // Of `openid` itself: by its default (conformIdTokenClaims) what belongs to other scopes is told at userinfo alone.
+  claims: { openid: ['sub', 'roles'] },
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, roles: roles[id] ?? [] }) }),
   cookies: { keys: ['of tests alone'] },
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'), // as many do, offline_access or not
   // A registration names the scopes of the first challenge; a client is to be able to ask for more later.
