@@ -96,6 +96,8 @@ class Scene:
             await asyncio.sleep(0)
         if not done:
             asking.cancel()
+            await asyncio.wait({asking}, timeout=1)  # it reads no more: another question may
+            await self.hang_up()
             raise TimeoutError
         error = asyncio.CancelledError() if asking.cancelled() else asking.exception()
         if error is None:

@@ -71,6 +71,7 @@ OUTLIVED: tuple[str, ...] = (
     "lane/clerk.py:Clerk._write",
     "issuers/refresh.py:Refresher.run",
     "issuers/refresh.py:Refresher.close",
+    "audit/auditor.py:Auditor._sleep",  # whoever wakes looks again whether its record is kept
     "verify/flights.py:Flights._ended",  # a flight is struck off: whoever finds one that has ended begins another
     "verify/flights.py:Flights._flight.<locals>.<lambda>",
 )

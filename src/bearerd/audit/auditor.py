@@ -143,8 +143,9 @@ class Auditor:
 
     async def kept(self) -> bool:
         """Once all that was recorded until now is durable; False where it takes too long."""
-        mine, until = self.chain.sequence, clock.boot() + self._settings.wait
-        while any(feeder.settled < mine for feeder in self._feeders):
+        # Not by the chain's numbers: a fault may have left one without a line, which the verifier tells, and nobody waits for.
+        mine, until = [feeder.taken_in for feeder in self._feeders], clock.boot() + self._settings.wait
+        while any(feeder.settled < taken for feeder, taken in zip(self._feeders, mine, strict=True)):
             if not await self._sleep(until):
                 return False
         return True

@@ -41,8 +41,7 @@ class Feeder:
         """``always``: each batch is made durable; else what was written is, every ``interval`` seconds."""
         self.name: Final = sink.name
         self.failing = ""
-        self.put_in = 0  # lines, ever
-        self.settled = 0  # of them durable, or at least handed over where the interval decides
+        self.settled = 0  # lines that are durable, or at least handed over where the interval decides
         self._sink = sink
         self._told = told
         self._always = always
@@ -59,13 +58,18 @@ class Feeder:
         self._thread.start()
 
     @property
+    def taken_in(self) -> int:
+        """Lines, ever: what ``settled`` comes to when all of them are."""
+        with self._wake:
+            return self.settled + self.waiting
+
+    @property
     def waiting(self) -> int:
         """Lines that have not gone out."""
         return len(self._lines) + len(self._taken)
 
     def put(self, line: bytes) -> None:
         """One more; never refused here: whoever puts has looked for room."""
-        self.put_in += 1
         self._lines.append(line)
         if self._idle:
             with self._wake:
@@ -90,8 +94,9 @@ class Feeder:
                 if self._always and not self._tried(self._sink.sync):
                     return
                 dirty_since = None if self._always else dirty_since or time.monotonic()
-                self.settled += len(self._taken)
-                self._taken = []
+                with self._wake:
+                    self.settled += len(self._taken)
+                    self._taken = []
                 self._told()
             if dirty_since is not None and (self._closed or time.monotonic() - dirty_since >= self._interval):
                 self._tried(self._sink.sync)
@@ -108,8 +113,8 @@ class Feeder:
             if not self._lines and not self._closed:
                 self._wake.wait(seconds)
             self._idle = False
-        while self._lines and len(self._taken) < MOST_AT_ONCE:
-            self._taken.append(self._lines.popleft())
+            while self._lines and len(self._taken) < MOST_AT_ONCE:
+                self._taken.append(self._lines.popleft())
 
     def _tried(self, do: Callable[[], None]) -> bool:
         """Once, or again until it succeeds; False where we are to end before."""
