@@ -184,7 +184,7 @@ async def _one(scene: Scene, subject: Subject, at: int, name: str, found: Found)
         said.append("allowed")
     elif granted:
         found.allowed += 1
-        if name != "task cancelled" and not _outlived(fault.beneath):
+        if name != "task cancelled" and not _outlived(fault.beneath) and not _ignored(fault.hit):
             said.append("a good token was allowed beyond a fault of the decision")
     said += await _afterwards(scene, subject, token, counted=not _counts(fault.hit))
     found.findings += [f"{type(scene).__name__}, {subject.name}: {name} at {fault.hit}: {what}" for what in said]
@@ -194,6 +194,11 @@ def _outlived(beneath: tuple[str, ...]) -> bool:
     if any(name.startswith(DECISION) for name in beneath):
         return False
     return any(name.startswith(OUTLIVED) for name in beneath)
+
+
+def _ignored(place: Place) -> bool:
+    """Whether the interpreter may have: a generator that ``any`` lets go of is closed, and what goes wrong there is nobody's."""
+    return place.event == "call" and place.name.endswith(".<genexpr>")
 
 
 async def _afterwards(scene: Scene, subject: Subject, token: str, *, counted: bool) -> list[str]:
