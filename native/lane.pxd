@@ -31,13 +31,11 @@ cdef struct Client:  # what the lane knows of a connection's other end, and of w
     unsigned char[16] digest  # keyed128 of the token that was last looked at
     uint32_t length  # of that token; 0: none was
 
-cdef struct Asked:  # what of a head selects a rule, and the token; nothing is copied
+cdef struct Asked:  # what of a head selects a rule; nothing is copied
     const unsigned char* method
     size_t method_size
     const unsigned char* path
     size_t path_size
-    const unsigned char* token
-    size_t token_size
     Said said  # to an MCP server
 
 

@@ -299,11 +299,9 @@ def event(
     try:
         if logger.isEnabledFor(level):
             caught = None if error is None else (type(error), error, error.__traceback__)
-            record = logging.LogRecord(
-                logger.name, level, __file__, 0, name, None, caught
-            )  # whence: the event's name says
-            record.fields = fields if isinstance(fields, Clean) else dict(fields)
-            logger.handle(record)
+            extra = {"fields": fields if isinstance(fields, Clean) else dict(fields)}
+            # Not ``log``, which walks the stack: whence it came, the event's name says.
+            logger.handle(logger.makeRecord(logger.name, level, __file__, 0, name, (), caught, extra=extra))
     except Exception:  # noqa: BLE001 - a handler that is not ours may raise anything
         _lost += 1
 
