@@ -109,9 +109,9 @@ failclosed: native   ## an exception, a cancellation and a time-out at every awa
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?=
 fuzz: native     ## changed request heads, held to aiohttp's parser, and changed requests, held to its answers, each for FUZZ_SECONDS (60) from FUZZ_SEED; then under the sanitizers, if built
-	@PYTHONPATH=tests:examples/demo $(BIN)/python -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
-	@PYTHONPATH=tests:examples/demo $(BIN)/python -m fuzz.fuzz_lane $(FUZZ_SECONDS) $(FUZZ_SEED)
-	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests:examples/demo $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.fuzz_lane $(FUZZ_SECONDS) $(FUZZ_SEED)
+	@test ! -x .venv-asan/bin/python || PYTHONPATH=tests $(UNDER_SANITIZERS) -m fuzz.fuzz_head $(FUZZ_SECONDS) $(FUZZ_SEED)
 
 .PHONY: asan hooks
 # Not those that start programs: real servers and gateways would inherit the sanitizer, and are waited for as long as real ones take.

@@ -66,9 +66,16 @@ def _sequence() -> Iterator[int]:
 _PORTS = _sequence()
 
 
-def free_port() -> int:
-    """A port that is free, and that nobody else is likely to take before it is used."""
-    return next(port for port in itertools.islice(_PORTS, MOST_PORT - LEAST_PORT) if is_free(port))
+def free_port(row: int = 1) -> int:
+    """A port that is free, and that nobody else is likely to take before it is used; the first of so many in a row.
+
+    Raises NotStarted.
+    """
+    for _ in range(MOST_PORT - LEAST_PORT):
+        ports = list(itertools.islice(_PORTS, row))
+        if ports[-1] == ports[0] + row - 1 and all(map(is_free, ports)):
+            return ports[0]
+    raise NotStarted("no port is free")
 
 
 def is_free(port: int) -> bool:

@@ -36,9 +36,8 @@ class Subject:
     def asking(self, service: Service) -> Iterator[None]:
         """The circumstances under which it asks."""
         view = service.view
-        view._counted = (
-            clock.boot() - 1e6 if self.stale else clock.boot()
-        )  # a walk takes longer than a view stays fresh
+        # Counted anew each time: a walk takes longer than a view stays fresh.
+        view._counted = clock.boot() - (1e6 if self.stale else 0.0)
         try:
             yield
         finally:

@@ -104,7 +104,7 @@ async def walk(scene: Scene, subject: Subject, budget: Budget) -> Found:
     found.seen |= set(passed)
     names = list(FAULTS)
     for turn, at in enumerate(chosen(passed, budget)):
-        for name in names if budget == "all" else DOORS if budget == "doors" else [names[turn % len(names)]]:
+        for name in {"all": names, "doors": DOORS}.get(str(budget), [names[turn % len(names)]]):
             await _one(scene, subject, at, name, found)
     return found
 
@@ -116,13 +116,12 @@ def chosen(passed: Sequence[Place], budget: Budget) -> list[int]:
     first: dict[Place, int] = {}
     for number, place in enumerate(passed, 1):
         first.setdefault(place, number)
+    waits = [number for place, number in first.items() if place.line in awaits(place.file)]
     if budget == "doors":
         begins: dict[tuple[str, str], int] = {}
         for place, number in first.items():
             begins.setdefault((place.file, place.name), number)
-        awaited = {number for place, number in first.items() if place.line in awaits(place.file)}
-        return sorted(awaited | set(begins.values()))
-    waits = [number for place, number in first.items() if place.line in awaits(place.file)]
+        return sorted({*waits, *begins.values()})
     rest = [number for number in first.values() if number not in waits]
     left = max(budget - len(waits), 1)
     return waits + rest[:: max(1, -(-len(rest) // left))]

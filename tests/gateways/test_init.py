@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from ask import request, token
-from stage import GATEWAYS, Stage, environment, is_free
+from stage import GATEWAYS, Stage, environment, free_port
 
 from bearerd.starter.gateways import GATEWAYS as KNOWN
 
@@ -35,18 +34,10 @@ def init(name: str, folder: Path, *options: str) -> Path:
     return folder / "bearerd.toml"
 
 
-def four_ports() -> int:
-    """The first of four free ports in a row, from where the kernel gives none away by itself."""
-    while True:
-        first = random.randrange(12_000, 32_000, 4)
-        if all(is_free(port) for port in range(first, first + 4)):
-            return first
-
-
 @pytest.mark.parametrize("name", [name for name in KNOWN if name in GATEWAYS])
 def test_what_init_writes_works_with_another_issuer_identifier_and_upstream(name: str, tmp_path: Path) -> None:
     with Stage.on_free_ports(tmp_path / "stage") as stage:
-        first = four_ports()
+        first = free_port(4)
         stage.ports |= {"bearerd": first, "admin": first + 1, "probes": first + 2, "grpc": first + 3}
         folder = tmp_path / "made"
         config = init(

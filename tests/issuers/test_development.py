@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from stage import free_port
 from support.keepers import Worker
 
 from bearerd import jws
@@ -30,9 +30,7 @@ API = "https://api.test"
 
 @contextlib.asynccontextmanager
 async def serving(folder: Path, path: str = "") -> AsyncIterator[DevelopmentIssuer]:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     issuer = DevelopmentIssuer(folder, f"http://127.0.0.1:{port}{path}")
     runner = await start(issuer, "127.0.0.1", port)
     try:
