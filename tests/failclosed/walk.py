@@ -65,13 +65,15 @@ DECISION = (
     "verify/verifier.py:",
 )
 OUTLIVED: tuple[str, ...] = (
+    "loops.py:",  # a slow loop is begun again
     "issuers/keeper.py:",
     "lane/turns.py:",
     "lane/clerk.py:Clerk._check",  # what time brings: it came to pass while the question was under way
     "lane/clerk.py:Clerk._write",
     "issuers/refresh.py:Refresher.run",
     "issuers/refresh.py:Refresher.close",
-    "audit/auditor.py:Auditor._sleep",  # whoever wakes looks again whether its record is kept
+    "audit/auditor.py:Auditor._sleep",  # whoever wakes looks again whether its record is kept, and is woken again
+    "audit/auditor.py:Auditor._wake",
     "verify/flights.py:Flights._ended",  # a flight is struck off: whoever finds one that has ended begins another
     "verify/flights.py:Flights._flight.<locals>.<lambda>",
 )

@@ -6,6 +6,7 @@ One bearerd with two workers keeps an issuer for each fault; all are well at fir
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -310,6 +311,15 @@ async def test_an_issuer_with_a_wrong_clock_keeps_its_known_tokens_and_mints_use
     await world.whole()
 
 
+def contents(folder: Path) -> bytes:
+    """Of every file beneath, those that are being written included; one that was renamed meanwhile has another name by then."""
+    read = []
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            read.append(path.read_bytes())
+    return b"".join(read)
+
+
 async def test_a_private_key_among_others_is_dropped_named_and_kept_nowhere(world: World) -> None:
     issuer = world.issuers["partly-private"]
     secret = "c2VjcmV0LW9mLXRoZS1pc3N1ZXItMDEyMzQ1Njc4OWE"
@@ -324,9 +334,8 @@ async def test_a_private_key_among_others_is_dropped_named_and_kept_nowhere(worl
     assert await world.ask(known) == {200}
     by_leaked = jose.token("ES256", {"iss": issuer.issuer, "aud": house.API}, number=5, kid="leaked")
     assert await world.ask(by_leaked) == {401}
-    kept = b"".join(path.read_bytes() for path in bearerd.data_dir.rglob("*") if path.is_file())
-    assert secret.encode() not in kept
-    assert b"leaked" not in b"".join(path.read_bytes() for path in (bearerd.data_dir / "keysets").iterdir())
+    assert secret.encode() not in contents(bearerd.data_dir)
+    assert b"leaked" not in contents(bearerd.data_dir / "keysets")
     await world.whole()
 
 

@@ -162,10 +162,10 @@ class Auditor:
         return True
 
     def _wake(self) -> None:
-        sleepers, self._sleepers = self._sleepers, []
-        for sleeper in sleepers:
+        for sleeper in self._sleepers:
             if not sleeper.done():
                 sleeper.set_result(None)
+        self._sleepers.clear()
 
     def _told(self) -> None:
         """By a sink's thread."""
@@ -268,6 +268,7 @@ class Auditor:
 
     def look(self) -> None:
         """Once."""
+        self._wake()  # whom a fault has left asleep
         if self.room > 0:
             self._tell_dropped()
         due = clock.boot() - self._sealed_at >= self._settings.segment_time
