@@ -4,7 +4,8 @@
  * k / rate whatever the server does, and its latency counts from then: a slow server cannot slow its own load.
  * A request in the file is a line "LENGTH STATUS CLASS", then LENGTH bytes.  STATUS is the answer that is right, or 0
  * for any; CLASS, 0 to 7, says under which heading it is counted.  With --beside, a second file's requests are sent on
- * --others more connections, in turn with the rest: neither kind has to fight the other for a processor.
+ * --others more connections, in turn with the rest: neither kind has to fight the other for a processor.  With --awake 1
+ * it never sleeps while it waits: on one machine whoever answers a sleeper pays for waking it, which no client elsewhere costs.
  * One line of JSON comes out. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -46,7 +47,7 @@ struct connection {
 };
 
 static struct {
-    int port, connections, others, pipeline;
+    int port, connections, others, pipeline, awake;
     double seconds, rate, grace;  /* rate 0: closed loop */
     uint64_t count, seed;         /* 0: no bound, in turn */
 } options = { .connections = 32, .pipeline = 1, .seconds = 3, .grace = 2 };
@@ -271,7 +272,7 @@ static void run(void) {
     if (options.rate > 0) send_what_is_due();
     else for (int i = 0; i < options.connections; i++) keep_busy(&connections[i]);
     while (alive && now() < end && (may_send(now()) || outstanding())) {
-        int ready = epoll_wait(poll_fd, events, AT_ONCE, 20);
+        int ready = epoll_wait(poll_fd, events, AT_ONCE, options.awake ? 0 : 20);
         for (int i = 0; i < ready; i++) {
             struct connection *connection = events[i].data.ptr;
             if (!connection) { /* the timer: something is due */
@@ -369,6 +370,7 @@ static void read_options(int count, char **words) {
         else if (!strcmp(name, "--others")) options.others = atoi(value);
         else if (!strcmp(name, "--connections")) options.connections = atoi(value);
         else if (!strcmp(name, "--pipeline")) options.pipeline = atoi(value);
+        else if (!strcmp(name, "--awake")) options.awake = atoi(value);
         else if (!strcmp(name, "--seconds")) options.seconds = atof(value);
         else if (!strcmp(name, "--rate")) options.rate = atof(value);
         else if (!strcmp(name, "--count")) options.count = strtoull(value, NULL, 10);
@@ -382,7 +384,8 @@ static void read_options(int count, char **words) {
     sane &= within(options.connections, 1, MOST_CONNECTIONS) && within(options.pipeline, 1, MOST_UNDER_WAY);
     if (!sane)
         say("usage: hammer --port N --requests FILE [--connections N] [--pipeline N] [--seconds S] [--count N]\n"
-            "       [--rate PER_SECOND] [--random SEED] [--grace S] [--beside FILE --others N]");
+            "       [--rate PER_SECOND] [--random SEED] [--grace S] [--awake 1]\n"
+            "       [--beside FILE --others N]");
 }
 
 int main(int count, char **words) {

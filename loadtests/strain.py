@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """``make strain``: bearerd with a million of everything, in floods and overload; writes docs/strain-report.md.
 
-STRAIN_SECONDS (3) a window, STRAIN_ROUNDS (3), STRAIN_ONLY=name,name (then the report goes to standard output only).
+STRAIN_SECONDS (3) a window, STRAIN_ROUNDS (5), STRAIN_ONLY=name,name (then the report goes to standard output only).
 Exit code 1 for a wrong answer; a figure that misses what it is to be is said to, and is no failure: machines differ.
 """
 

@@ -12,7 +12,7 @@ from hammer import begin, ended
 from peers import bearerd
 from place import Place
 
-from strains.scene import ROUNDS, SECONDS, Row, Section, at_least, at_most, questions, window, worker_of
+from strains.scene import AWAKE, ROUNDS, SECONDS, Row, Section, at_least, at_most, questions, window, worker_of
 
 TIMES: Final = 5
 HITS: Final = 1_000  # different tokens
@@ -53,7 +53,7 @@ def _strained(
     window(place, service.port, worker, file, seconds=60, count=HITS)
     peaks = [window(place, service.port, worker, file, connections=peak_on) for _ in range(ROUNDS)]
     peak, usual = median(each.rate for each in peaks), median(each.counted.p99 for each in peaks)
-    options = {"connections": connections, "pipeline": pipeline, "rate": TIMES * peak, "grace": 10}
+    options = {"connections": connections, "pipeline": pipeline, "rate": TIMES * peak, "grace": 10} | AWAKE
     running = begin(service.port, file, place.cores.client, seconds=SECONDS, **options)
     time.sleep(SECONDS / 2)
     said = None if what == "hits" else _refusal(service, place)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bearerd.lane import turns
-from bearerd.lane.turns import LONGEST, PAUSE, SHARE, SLICE, Turns
+from bearerd.lane.turns import LONGEST, LULL, OWED, PAUSE, SHARE, SLICE, Turns
 from bearerd.verify.budget import Budget
 
 CHECK = 0.0001  # seconds that a signature takes
@@ -89,15 +89,26 @@ def calm(world: World) -> World:
     return world
 
 
-@pytest.mark.parametrize("idle", [0.0, 0.5, 0.8])
-def test_while_known_tokens_come_strangers_get_a_share_and_what_is_idle(world: World, idle: float) -> None:
+@pytest.mark.parametrize("idle", [0.0, 0.1, 0.3, 0.5, 0.8])
+def test_while_known_tokens_come_strangers_get_a_share_and_of_what_is_idle_all_but_a_lull(
+    world: World, idle: float
+) -> None:
     start, idle_before = world.now, world.idle
     world.come(50_000)
     for _ in range(2000):
         world.turn(known=50, idle=idle)
-    theirs = SHARE * (world.now - start) + world.idle - idle_before
-    assert world.spent == pytest.approx(theirs, abs=LONGEST + CHECK)
+    passed, lull = world.now - start, LULL * (world.now - start)
+    theirs = SHARE * passed + max(0.0, world.idle - idle_before - lull)
+    assert world.spent == pytest.approx(theirs, abs=LONGEST + CHECK + OWED)
     assert world.verified > 0
+
+
+def test_idleness_that_comes_in_pieces_is_that_of_all_of_them(world: World) -> None:
+    start = world.now
+    world.come(50_000)
+    for number in range(2000):
+        world.turn(known=50, idle=0.4 if number % 4 == 0 else 0.0)  # a tenth of the time
+    assert world.spent == pytest.approx(SHARE * (world.now - start), abs=LONGEST + CHECK + OWED)
 
 
 def test_while_none_come_strangers_are_verified_in_every_turn(world: World) -> None:

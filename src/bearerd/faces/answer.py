@@ -112,8 +112,9 @@ def challenge(parameters: Challenge) -> str:
 
 def _quoted(value: str) -> str:
     """The inside of a quoted-string (RFC 9110 section 5.6.4): what does not fit in one is left out."""
-    printable = "".join(character for character in value if " " <= character <= "~")
-    return printable.replace("\\", "\\\\").replace('"', '\\"')
+    if not (value.isascii() and value.isprintable()):  # of a resource's own names and links it seldom is
+        value = "".join(character for character in value if " " <= character <= "~")
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def basic_challenge() -> tuple[str, str]:

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from bearerd.service import Service
 
 CHECK_SECONDS: Final = 1.0  # between two looks at who is slow
-WRITE_SECONDS: Final = 0.005  # from a note to its line, so that many are written at once
+LINES_SECONDS: Final = (
+    0.05  # from a note to its line: one by one, each would find the processor's caches as the lane left them
+)
+RECORDS_SECONDS: Final = 0.005  # from a note to its audit record
 LEAST_NOTES: Final = 4_096
 PLANS: Final = 4  # configurations whose notes can be told
 AT_ONCE: Final = 256  # notes that become audit records before the loop turns to others
@@ -240,7 +243,8 @@ class Clerk:
     def noted(self) -> None:
         """Something is to become a line: soon, with whatever else comes until then."""
         if self._writing is None:
-            self._writing = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
+            soon = LINES_SECONDS if self._service.audit is None else RECORDS_SECONDS
+            self._writing = asyncio.get_running_loop().call_later(soon, self._write)
 
     def _write(self, *, last: bool = False) -> None:
         """Lines and audit records of what was noted; what was overwritten before is counted.

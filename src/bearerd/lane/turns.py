@@ -1,8 +1,9 @@
 """Whose turn it is: requests that have to be verified wait until those that are known have been answered.
 
 While no known token comes, each turn of the loop verifies for a slice, and then what has come is looked at.  While they come,
-verification gets what they leave: the time in which this thread had nothing to do, and a share of the rest.  So a flood of
-strangers takes what nobody else needs and a tenth, and known tokens wait for a slice at the most.
+verification gets a share of the time, and of that in which this thread had nothing to do what exceeds a fifth of all: known
+tokens come in crowds, and a loop without any lull makes each crowd wait.  So a flood of strangers takes a tenth and what
+nobody else needs, and known tokens wait for a slice at the most.
 
 A round takes as many turns as it needs: all who had come when it began are looked at, and of each issuer a few are verified;
 then one of each issuer's that were put off.  So no issuer's flood holds up another's token.
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from bearerd.decision import Pending
     from bearerd.verify.budget import Budget
 
-SHARE: Final = 0.10  # of the time, for verification while known tokens come, beside what is idle
+SHARE: Final = 0.10  # of the time, for verification while known tokens come
+LULL: Final = 0.20  # of the time, which is to stay idle if it is; what is beyond it is verification's, too
 LONGEST: Final = 0.002  # seconds that may have been saved up of both
+OWED: Final = 0.01  # seconds of idleness that may be lacking before more is forgotten: of the last two crowds or so
 SLICE: Final = 0.001  # seconds of a turn: for so long one that comes after all may wait
 PAUSE: Final = 0.001  # seconds: after so long without a known one none come; the shortest wait for more of a share
 EACH: Final = 2  # signature checks of one issuer in a round before the others have had theirs
@@ -57,6 +60,7 @@ class Turns:
         self._flights = 0
         self._next: asyncio.Handle | None = None  # the turn that is due
         self._credit = 0.0  # seconds
+        self._idle = 0.0  # seconds beyond the lull; below nothing: that lack to it
         self._at = self._known_at = clock.boot()  # of the last turn, and of the last in which known tokens had come
         self._used = thread_time()
         self._allowed = lane.allowed  # at the last turn
@@ -128,8 +132,9 @@ class Turns:
         """Whether no known tokens come; and what there was to spare since the last turn."""
         now, used, allowed = clock.boot(), thread_time(), self._lane.allowed
         passed = now - self._at
-        idle = max(0.0, passed - (used - self._used))
-        self._credit = min(LONGEST, self._credit + SHARE * passed + idle)
+        self._idle = max(-OWED, self._idle + max(0.0, passed - (used - self._used)) - LULL * passed)
+        self._credit = min(LONGEST, self._credit + SHARE * passed + max(0.0, self._idle))
+        self._idle = min(0.0, self._idle)
         if allowed != self._allowed:
             self._known_at = now
         self._at, self._used, self._allowed = now, used, allowed

@@ -13,7 +13,7 @@ from typing import Final
 
 from bearerd._native import clock
 
-APART: Final = 0.01  # seconds between two looks of a crowd
+APART: Final = 0.02  # seconds between two looks of a crowd
 AT_ONCE: Final = 4  # looks that need not wait: a revocation's heartbeat and its confirmation, twice
 
 

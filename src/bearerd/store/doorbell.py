@@ -1,24 +1,28 @@
 """The doorbell: a stream that says "look now" and nothing else.
 
 It carries no truth: XREAD hides trimmed entries and a flush.  Whoever hears it reads the log; whoever does not reads it at
-the next heartbeat.
+the next heartbeat.  Whoever looks again and again, because each look brings something, need not be rung for: nobody listens
+meanwhile but for key sets, and for them now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.errors import StoreError
-from bearerd.store.breath import Breath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bearerd.store.client import Client, Link
 
 _BLOCK: Final = 5.0  # seconds that one XREAD waits; then the anchor is looked at again
+_UNHEARD: Final = (
+    0.1  # seconds for which a key set may wait while nobody needs to be woken; the stream keeps more than that
+)
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 3.0
 
@@ -30,7 +34,16 @@ class Doorbell:
         self._client = client
         self._on_log = on_log
         self._on_key_set = on_key_set
-        self._breath = Breath()
+        self._asleep = asyncio.Event()
+
+    @contextlib.contextmanager
+    def needed(self) -> Iterator[None]:
+        """While somebody rests who is to be woken."""
+        self._asleep.set()
+        try:
+            yield
+        finally:
+            self._asleep.clear()
 
     async def run(self) -> None:
         """Listen until cancelled, through any fault of the store."""
@@ -58,7 +71,7 @@ class Doorbell:
             yield
             reply = None
             while not reply:
-                await self._breath.draw()
+                await self._needed()
                 reply = await link.call(
                     "XREAD", "BLOCK", int(_BLOCK * 1000), "STREAMS", self._client.names.bell, last, blocks=_BLOCK
                 )
@@ -70,6 +83,11 @@ class Doorbell:
             for ring, fields in reply[0][1] if reply else ():
                 last = ring
                 self._heard(dict(zip(fields[::2], fields[1::2], strict=False)))
+
+    async def _needed(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_UNHEARD):
+                await self._asleep.wait()
 
     def _heard(self, fields: dict[bytes, bytes]) -> None:
         if b"keys" in fields:

@@ -216,8 +216,9 @@ class Sync:
     async def _rest(self) -> None:
         pause = self.pace.heartbeat * random.uniform(0.8, 1.0)  # noqa: S311 - jitter, so that a fleet spreads out
         try:
-            async with asyncio.timeout(pause):
-                await self._wake.wait()
+            with self._bell.needed():
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
         except TimeoutError:
             self.view.table.expire(self.view.time.forgetting(), 10_000)
 
