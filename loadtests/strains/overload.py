@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from hammer import begin, ended
+from hammer import Counted, begin, ended
 from peers import bearerd
 from place import Place
 
-from strains.scene import AWAKE, ROUNDS, SECONDS, Row, Section, at_least, at_most, questions, window, worker_of
+from strains.scene import AWAKE, ROUNDS, SECONDS, Fired, Row, Section, at_least, at_most, questions, window, worker_of
 
 TIMES: Final = 5
 HITS: Final = 1_000  # different tokens
@@ -20,7 +20,7 @@ NEW: Final = 30_000
 MANY: Final = 2_000  # connections: twice as many as may wait
 ALLOWED, OVERLOADED = 200, 503
 SEEN: Final = {ALLOWED, OVERLOADED}
-INTRO: Final = f"""First the peak: as fast as the answers come. Then {TIMES} times as many requests a second are due, whatever the answers do
+INTRO: Final = f"""The peak: as fast as the answers come. In turns with it, {TIMES} times as many requests a second are due, whatever the answers do
 (what finds no connection free stays due). *Goodput*: right allows a second. Once the flood ends, the next requests count as
 recovered when they are answered as quickly as before. New tokens (ES256) come on {MANY:,} connections, twice as many as requests may
 wait (`limits.max_waiting`); the cache is small, so that every one is new."""
@@ -51,26 +51,38 @@ def _strained(
 ) -> None:
     worker = worker_of(service.pid)
     window(place, service.port, worker, file, seconds=60, count=HITS)
-    peaks = [window(place, service.port, worker, file, connections=peak_on) for _ in range(ROUNDS)]
+    peaks, over, said = list[Fired](), list[Counted](), None
+    for _ in range(ROUNDS):
+        peaks.append(window(place, service.port, worker, file, connections=peak_on))
+        rate = TIMES * median(each.rate for each in peaks)
+        options = {"connections": connections, "pipeline": pipeline, "rate": rate, "grace": 10} | AWAKE
+        running = begin(service.port, file, place.cores.client, seconds=SECONDS, **options)
+        if said is None and what != "hits":
+            time.sleep(SECONDS / 2)
+            said = _refusal(service, place)
+        over.append(ended(running, SECONDS + 10))
     peak, usual = median(each.rate for each in peaks), median(each.counted.p99 for each in peaks)
-    options = {"connections": connections, "pipeline": pipeline, "rate": TIMES * peak, "grace": 10} | AWAKE
-    running = begin(service.port, file, place.cores.client, seconds=SECONDS, **options)
-    time.sleep(SECONDS / 2)
-    said = None if what == "hits" else _refusal(service, place)
-    counted = ended(running, SECONDS + 10)
     recovered = _recovery(place, service, file, peak / 10, usual)
-    allowed = counted.all["statuses"].get(str(ALLOWED), 0)
-    refused = counted.all["statuses"].get(str(OVERLOADED), 0)
-    made.wrong += counted.answered - allowed - refused + counted.all["wrong"]
+    allowed, refused = ([_of(each, status) for each in over] for status in (ALLOWED, OVERLOADED))
+    made.wrong += sum(each.answered + each.all["wrong"] for each in over) - sum(allowed) - sum(refused)
+    goodput = median(count / each.seconds for count, each in zip(allowed, over, strict=True))
+    sent = median(each.all["sent"] / SECONDS for each in over)
     made.rows += [
         Row(f"{what}: peak", f"{peak:,.0f}/s"),
-        Row("… due, sent, answered 503", f"{TIMES * peak:,.0f}/s, {counted.all['sent'] / SECONDS:,.0f}/s, {refused:,}"),
-        at_least("… goodput of the peak", allowed / counted.seconds / peak, 0.9),
-        Row("… lost or unanswered", f"{counted.all['lost']:,}, {counted.all['unanswered']:,}"),
+        Row("… due, sent, answered 503", f"{TIMES * peak:,.0f}/s, {sent:,.0f}/s, {median(refused) / SECONDS:,.0f}/s"),
+        at_least("… goodput of the peak", goodput / peak, 0.9),
+        Row(
+            "… lost or unanswered",
+            ", ".join(f"{sum(each.all[key] for each in over):,}" for key in ("lost", "unanswered")),
+        ),
         at_most("… recovered, s", recovered, 1.0),
     ]
     if said is not None:
         made.rows.append(Row("… one that is turned away hears", said))
+
+
+def _of(counted: Counted, status: int) -> int:
+    return int(counted.all["statuses"].get(str(status), 0))
 
 
 def _refusal(service: bearerd.Service, place: Place) -> str:

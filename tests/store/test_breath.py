@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bearerd.store import breath
-from bearerd.store.breath import Breath
+from bearerd.store.breath import APART, AT_ONCE, CROWD, CROWDED, Breath
 
 
 class Time:
@@ -32,25 +32,37 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 async def test_a_few_looks_follow_one_another_at_once(time: Time) -> None:
-    drawn = Breath(0.01, 4)
-    for _ in range(4):
-        await drawn.draw()
+    drawn = Breath()
+    for _ in range(AT_ONCE):
+        await drawn.draw(1)
     assert time.slept == []
 
 
 async def test_a_crowd_is_looked_at_once_in_so_many_milliseconds(time: Time) -> None:
-    drawn = Breath(0.01, 4)
-    for _ in range(104):
-        await drawn.draw()
-    assert time.slept == pytest.approx([0.01] * 100)
+    drawn = Breath()
+    for _ in range(AT_ONCE + 100):
+        await drawn.draw(1)
+    assert time.slept == pytest.approx([APART] * 100)
+
+
+async def test_the_more_a_look_brings_the_longer_the_next_may_wait(time: Time) -> None:
+    drawn = Breath()
+    for _ in range(AT_ONCE):
+        await drawn.draw(CROWD)
+    time.slept.clear()
+    for _ in range(100):
+        await drawn.draw(CROWD)
+    assert time.slept == pytest.approx([CROWDED] * 100)
+    await drawn.draw(CROWD - 1)
+    assert time.slept[-1] == pytest.approx(APART)
 
 
 async def test_who_has_rested_may_look_at_once_again_but_no_more_often_than_at_first(time: Time) -> None:
-    drawn = Breath(0.01, 4)
+    drawn = Breath()
     for _ in range(20):
-        await drawn.draw()
+        await drawn.draw(1)
     time.slept.clear()
     time.now += 3600
-    for _ in range(5):
-        await drawn.draw()
-    assert sum(time.slept) == pytest.approx(0.01)
+    for _ in range(AT_ONCE + 1):
+        await drawn.draw(1)
+    assert sum(time.slept) == pytest.approx(APART)

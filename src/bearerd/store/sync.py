@@ -113,6 +113,7 @@ class Sync:
         self._breaks = 0
         self._returned = 0  # heartbeats that brought entries older than the last one: somebody is putting back
         self._skew: tuple[float, float] | None = None  # store's clock minus ours lies within, by the last heartbeat
+        self._brought = 0  # revocations, by the last heartbeat
         self._last_beat = 0  # the store's clock (microseconds) at the last heartbeat
 
     # ---- for others
@@ -202,7 +203,7 @@ class Sync:
             self._replicated = self._replicated or facts.replicas > 0
             self._link = link
             while True:
-                await self._breath.draw()
+                await self._breath.draw(self._brought)
                 self._wake.clear()
                 if not await self._round(link):
                     await self._rest()
@@ -262,7 +263,7 @@ class Sync:
             )
             self.longest = max(self.longest, beat.longest - GRACE)
             if self._in_step(beat, sent) and beat.known:
-                before, self._last_beat = self._last_beat, beat.now
+                before, self._last_beat, self._brought = self._last_beat, beat.now, len(beat.members)
                 news = beat.position != self.view.position
                 await reconcile.catch_up(link, self.log, self.view, beat)
                 if self.view.time.forgot_too_much:
