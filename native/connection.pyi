@@ -28,7 +28,7 @@ class _Desk(Protocol):
         """It waits no more."""
 
     def noted(self) -> None:
-        """The lane has noted something that is to become a line."""
+        """The lane has noted something that is to become a line, or its ring is half full."""
 
     def handler(self) -> asyncio.Protocol:
         """A connection of aiohttp's."""

@@ -201,6 +201,7 @@ cdef class Connection:
         self.lane.finish()
         self.flush()
         if self.lane.noted:
+            self.lane.noted = False
             self.desk.noted()
         if self.state == State.WAITING:
             self.desk.wait(self)

@@ -322,7 +322,7 @@ cdef class Lane:
         cdef Note* note = self.ring.make(logged, audited)
         cdef const unsigned char* text
         cdef size_t size
-        self.noted = self.noted or logged or audited
+        self.noted = self.noted or logged or audited or self.ring.is_half_full()
         if note == NULL:
             return NULL
         note.logged, note.audited, note.kept = logged, audited, route.audits_all

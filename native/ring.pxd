@@ -81,6 +81,7 @@ cdef class Ring:
 
     # Whether a note can be made: the one that would go is not to be kept.
     cdef bint has_room(self) noexcept nogil
+    cdef bint is_half_full(self) noexcept nogil
     # The same once the drainer was called, where there was none.
     cdef bint makes_room(self) except -1
     # The oldest note's place, zeroed, for a new one; NULL where there is no room, and what was to be made of it is counted.

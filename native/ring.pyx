@@ -85,6 +85,10 @@ cdef class Ring:
     cdef bint has_room(self) noexcept nogil:
         return self.count - self.drained < self.most or not self.notes[self.drained % self.most].kept
 
+    cdef bint is_half_full(self) noexcept nogil:
+        """Said once, as it comes to be so."""
+        return self.count - self.drained == self.most >> 1
+
     cdef bint makes_room(self) except -1:
         if not self.has_room() and self.drainer is not None:
             self.drainer()

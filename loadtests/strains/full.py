@@ -96,9 +96,7 @@ def _measure(made: Section, place: Place, server: Server) -> None:
     made.rows.append(at_most("bytes of the cache for a token beyond its record", held / came - record, 128, "{:.1f}"))
     _compare(made, place, server, (one, all_of_them), before, f"{MANY:,} tokens")
     loaded = _while(made, place, server, one, f"revocations {packed}", "revocations come in")
-    made.rows.append(
-        Row("bytes of the table for a revocation, its free slots included", f"{loaded['table_bytes'] / MANY:.1f}")
-    )
+    made.rows.append(at_most("bytes of the table for a revocation", loaded["table_bytes"] / MANY, 32, "{:.1f}"))
     _compare(made, place, server, (one, all_of_them), before, f"{MANY:,} tokens and {MANY:,} revocations")
     evicted = _while(made, place, server, one, f"tokens {MANY + MORE}", "tokens push others out")
     made.rows.append(Row("tokens pushed out", f"{evicted['evictions']:,}"))

@@ -59,8 +59,9 @@ def section(place: Place) -> Section:
         Row(f"… in {MANY:,}", f"{found['probe_many']:.0f} ns"),
         at_most("times as long", found["probe_many"] / found["probe_one"], LONGER),
         at_most("bytes for a token beyond record and probes", found["token_bytes"], 128, "{:.1f}"),
-        at_most("bytes for a revocation: its entry", ENTRY_SIZE, 32, "{:.0f}"),
-        Row("… with the free slots that a table in segments has at this size", f"{found['entry_bytes']:.1f}"),
+        at_most(
+            f"bytes for a revocation, its entry of {ENTRY_SIZE} and the free slots", found["entry_bytes"], 32, "{:.1f}"
+        ),
         at_most("the longest `put` while it grows, ms", found["put_longest"] * 1e3, 10, "{:.3f}"),
         at_most("… while it evicts", found["evict_longest"] * 1e3, 10, "{:.3f}"),
         at_most(f"the longest `apply` of {CHUNK:,} entries while it grows, ms", found["apply_longest"] * 1e3, 10),

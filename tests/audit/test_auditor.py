@@ -180,6 +180,15 @@ async def test_a_flood_elsewhere_takes_only_half_the_room(tmp_path: Path) -> Non
     assert [record["resource"] for record in records(tmp_path)] == ["bare"] * 50 + ["ruled"]
 
 
+async def test_whom_a_fault_has_left_asleep_wakes_with_the_next_look(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path), tmp_path) as house:
+        sleeper = asyncio.get_running_loop().create_future()
+        house.audit._sleepers.append(sleeper)
+        house.audit.look()
+        assert sleeper.done()
+        assert house.audit._sleepers == []
+
+
 async def test_a_fault_that_costs_a_record_its_line_is_told_and_holds_nobody_up_for_ever(tmp_path: Path) -> None:
     async with Audited(audited(tmp_path, sync="always", wait="60s"), tmp_path) as house:
         assert (await house.decide()).allowed

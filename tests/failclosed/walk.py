@@ -65,7 +65,7 @@ DECISION = (
     "verify/verifier.py:",
 )
 OUTLIVED: tuple[str, ...] = (
-    "loops.py:",  # a slow loop is begun again
+    "loops.py:_forever",  # a slow loop is begun again
     "issuers/keeper.py:",
     "lane/turns.py:",
     "lane/clerk.py:Clerk._check",  # what time brings: it came to pass while the question was under way
@@ -106,7 +106,7 @@ async def walk(scene: Scene, subject: Subject, budget: Budget) -> Found:
     found.seen |= set(passed)
     names = list(FAULTS)
     for turn, at in enumerate(chosen(passed, budget)):
-        for name in {"all": names, "doors": DOORS}.get(str(budget), [names[turn % len(names)]]):
+        for name in names if budget == "all" else DOORS if budget == "doors" else [names[turn % len(names)]]:
             await _one(scene, subject, at, name, found)
     return found
 

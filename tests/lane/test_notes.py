@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,6 +73,32 @@ async def test_an_allow_whose_token_is_gone_by_then_still_has_its_line(house: Ho
     (*_, last) = house.lines  # type: ignore[attr-defined]
     assert last["outcome"] == "allow"
     assert "sub" not in last
+
+
+async def test_a_flood_is_told_of_before_the_ring_has_come_round(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clerks, "LINES_SECONDS", 3600)
+    line = lane_line(house)
+    line.feed(BAD)
+    await settle(house)
+    rounds = 2 * clerks.LEAST_NOTES // 16
+    for _ in range(rounds):
+        line.feed(BAD * 16)
+        await asyncio.sleep(0)
+    house.clerk._write(last=True)
+    assert house.clerk.lane.ring.lost == 0
+    assert len(house.lines) == 16 * rounds + 1  # type: ignore[attr-defined]
+
+
+async def test_many_lines_are_written_in_pieces_and_others_come_between(house: House) -> None:
+    line = lane_line(house)
+    line.feed(BAD)
+    await settle(house)
+    line.feed(BAD * 100)
+    house.clerk._write()
+    assert len(house.lines) == clerks.LINES_AT_ONCE + 1  # type: ignore[attr-defined]
+    for _ in range(100):
+        await asyncio.sleep(0.001)
+    assert len(house.lines) == 101  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["", "x", "f" * 31, "g" * 32, "f" * 32])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bearerd.lane import turns
-from bearerd.lane.turns import LONGEST, LULL, OWED, PAUSE, SHARE, SLICE, Turns
+from bearerd.lane.turns import GAIN, LONGEST, LULL, OWED, PAUSE, SHARE, SLICE, Turns
 from bearerd.verify.budget import Budget
 
 CHECK = 0.0001  # seconds that a signature takes
@@ -89,18 +89,20 @@ def calm(world: World) -> World:
     return world
 
 
-@pytest.mark.parametrize("idle", [0.0, 0.1, 0.3, 0.5, 0.8])
-def test_while_known_tokens_come_strangers_get_a_share_and_of_what_is_idle_all_but_a_lull(
-    world: World, idle: float
+@pytest.mark.parametrize("busy", [0.04, 0.2, 0.4, 0.6, 0.8, 1.0])
+def test_while_known_tokens_come_strangers_get_a_share_and_most_of_what_is_idle_beyond_a_lull(
+    world: World, busy: float
 ) -> None:
-    start, idle_before = world.now, world.idle
+    start, spent = world.now, 0.0
     world.come(50_000)
-    for _ in range(2000):
-        world.turn(known=50, idle=idle)
-    passed, lull = world.now - start, LULL * (world.now - start)
-    theirs = SHARE * passed + max(0.0, world.idle - idle_before - lull)
-    assert world.spent == pytest.approx(theirs, abs=LONGEST + CHECK + OWED)
-    assert world.verified > 0
+    for _ in range(3000):
+        (due,) = world.due
+        between = max(BETWEEN, due.pause)
+        # What known tokens take of all the time, they take between the turns.
+        spent = world.turn(known=50, idle=max(0.0, 1 - busy * (between + spent) / between))
+    # What they take is not idle: x = SHARE + GAIN * (1 - busy - x - LULL).
+    balanced = (SHARE + GAIN * (1 - busy - LULL)) / (1 + GAIN)
+    assert world.spent / (world.now - start) == pytest.approx(max(SHARE, balanced), abs=0.02)
 
 
 def test_idleness_that_comes_in_pieces_is_that_of_all_of_them(world: World) -> None:

@@ -16,7 +16,6 @@ from bearerd._native.revocations import FOREVER, pack
 from bearerd.errors import StoreError
 from bearerd.store import entries, reconcile, sync
 from bearerd.store.entries import Kind
-from bearerd.store.keysets import Shared
 from bearerd.store.names import Names
 from bearerd.store.protocol import Position
 from bearerd.store.sync import Pace
@@ -458,12 +457,35 @@ async def test_a_jump_of_the_stores_clock_is_a_break(server: Valkey) -> None:
         assert one.revoked("t")
 
 
-async def test_a_published_key_set_rings_at_the_others(server: Valkey) -> None:
+async def test_what_has_ended_is_dropped_however_often_it_is_rung(server: Valkey) -> None:
     async with worker(server.url) as one, worker(server.url) as other:
-        await until(lambda: int(server.call("INFO", "clients").split(b"blocked_clients:")[1].split()[0]) == 2)
-        now = time.time()
-        await Shared(one.client).publish(ISSUER, b"{}", jwks_uri=None, etag=None, fetched_at=now, expires_at=now)
-        await until(lambda: other.heard == [ISSUER])
+        ended = pack(entries.key(Kind.SESSION, ISSUER, "s"), FOREVER, int(time.time()) + 1, 1)
+        one.view.table.apply(ended, int(time.time()) - 10)
+        ringing = asyncio.create_task(_rung_for_ever(one))
+        await until(lambda: len(one.view.table) == 0)
+        ringing.cancel()
+        await other.sync.caught_up()
+
+
+async def _rung_for_ever(one: Worker) -> None:
+    while True:
+        one.sync.wake()
+        await asyncio.sleep(0.01)
+
+
+async def test_how_much_a_look_brought_is_told_to_the_breath(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    async with worker(server.url) as one, worker(server.url) as other:
+        monkeypatch.setattr(other.sync._breath, "draw", lambda brought: _drawn(told, brought))
+        for number in range(12):
+            await one.writer.revoke(Kind.TOKEN, ISSUER, f"t{number}", ack="stored")
+        await until(lambda: other.revoked("t11"))
+        await until(lambda: sum(told) >= 12)
+
+
+async def _drawn(told: list[int], brought: int) -> None:
+    told.append(brought)
+    await asyncio.sleep(0.05)
 
 
 async def test_the_doorbell_is_heard_again_after_a_restart_and_after_a_flush(server: Valkey) -> None:

@@ -34,7 +34,6 @@ class Worker:
     client: clients.Client
     sync: Sync
     writer: Writer
-    heard: list[str] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
 
     def revoked(
@@ -78,14 +77,12 @@ async def worker(
     """
     client = clients.connect(model.Store(url=url, fleet=fleet, **(store or {})), timeout=timeout)
     view = View(most)
-    heard: list[str] = []
     delays: list[float] = []
     sync = Sync(
         view,
         client,
         pace=pace,
         store_is_ours=ours,
-        on_key_set=heard.append,
         observe=delays.append,
         **options,
     )
@@ -97,7 +94,7 @@ async def worker(
         if joined:
             async with asyncio.timeout(30):
                 await sync.caught_up()
-        yield Worker(view, client, sync, writer, heard, delays)
+        yield Worker(view, client, sync, writer, delays)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

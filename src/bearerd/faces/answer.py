@@ -112,7 +112,7 @@ def challenge(parameters: Challenge) -> str:
 
 def _quoted(value: str) -> str:
     """The inside of a quoted-string (RFC 9110 section 5.6.4): what does not fit in one is left out."""
-    if not (value.isascii() and value.isprintable()):  # of a resource's own names and links it seldom is
+    if not (value.isascii() and value.isprintable()):  # nearly never: it is the operator's
         value = "".join(character for character in value if " " <= character <= "~")
     return value.replace("\\", "\\\\").replace('"', '\\"')
 

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from bearerd.service import Service
 
 CHECK_SECONDS: Final = 1.0  # between two looks at who is slow
-LINES_SECONDS: Final = (
-    0.05  # from a note to its line: one by one, each would find the processor's caches as the lane left them
-)
+# From a note to its line: one by one, each would find the processor's caches as the lane left them.
+LINES_SECONDS: Final = 0.05
 RECORDS_SECONDS: Final = 0.005  # from a note to its audit record
 LEAST_NOTES: Final = 4_096
 PLANS: Final = 4  # configurations whose notes can be told
 AT_ONCE: Final = 256  # notes that become audit records before the loop turns to others
+LINES_AT_ONCE: Final = 32  # likewise lines
 
 
 class Clerk:
@@ -73,6 +73,7 @@ class Clerk:
         self._places: dict[tuple[str, int | None], int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
+        self._soon = 0.0  # seconds from then on
         self._lost = self._unaudited = 0
         self._plans: dict[int, tuple[Policy, Routes]] = {}  # by generation: notes speak of them
         self._versions: dict[int, str] = {}  # likewise, as audit records name them
@@ -91,8 +92,6 @@ class Clerk:
         """Every connection is gone."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._writing is not None:
-            self._writing.cancel()
         self._write(last=True)
 
     def connection(self, dialect: str = "") -> Connection:
@@ -241,20 +240,33 @@ class Clerk:
         self._write()
 
     def noted(self) -> None:
-        """Something is to become a line: soon, with whatever else comes until then."""
-        if self._writing is None:
-            soon = LINES_SECONDS if self._service.audit is None else RECORDS_SECONDS
-            self._writing = asyncio.get_running_loop().call_later(soon, self._write)
+        """Something is to become a line: soon, with whatever else comes until then; at once where the ring fills meanwhile."""
+        audit = self._service.audit
+        if audit is None and self.lane.ring.waiting >= LEAST_NOTES // 2:
+            self._write_in(0.0)
+        else:
+            self._write_in(LINES_SECONDS if audit is None else RECORDS_SECONDS)
+
+    def _write_in(self, seconds: float) -> None:
+        """Unless it comes as soon anyway: put off again and again it would never come."""
+        if self._writing is None or seconds < self._soon:
+            self._not_yet()
+            self._writing, self._soon = asyncio.get_running_loop().call_later(seconds, self._write), seconds
+
+    def _not_yet(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
 
     def _write(self, *, last: bool = False) -> None:
         """Lines and audit records of what was noted; what was overwritten before is counted.
 
         ``last``: all of it, whether the audit has room for it or not.
         """
-        self._writing = None
+        self._not_yet()
         audit, ring, recorder = self._service.audit, self.lane.ring, self._service.recorder
-        most = -1 if audit is None or last else min(AT_ONCE, audit.spare) if audit.keeps else AT_ONCE
-        for noted in self.lane.drained(most):
+        most = LINES_AT_ONCE if audit is None else min(AT_ONCE, audit.spare) if audit.keeps else AT_ONCE
+        for noted in self.lane.drained(-1 if last else most):
             logged, audited = noted[-2:]
             record = self._recorded(noted) if logged or noted[5] >= 0 else None
             if record is not None and logged:
@@ -267,8 +279,8 @@ class Clerk:
         unaudited, self._unaudited = ring.unaudited - self._unaudited, ring.unaudited
         if audit is not None and unaudited:
             audit.drop(unaudited)
-        if ring.waiting and most >= 0:
-            self.noted()
+        if ring.waiting and not last:
+            self._write_in(0.0 if audit is None else RECORDS_SECONDS)
 
     def _audited(self, audit: Auditor, noted: Noted, record: Record | None) -> None:
         plan, version = self._plans.get(noted[2]), self._versions.get(noted[2], "")

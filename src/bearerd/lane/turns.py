@@ -1,9 +1,9 @@
 """Whose turn it is: requests that have to be verified wait until those that are known have been answered.
 
 While no known token comes, each turn of the loop verifies for a slice, and then what has come is looked at.  While they come,
-verification gets a share of the time, and of that in which this thread had nothing to do what exceeds a fifth of all: known
-tokens come in crowds, and a loop without any lull makes each crowd wait.  So a flood of strangers takes a tenth and what
-nobody else needs, and known tokens wait for a slice at the most.
+verification gets a share of the time, and more where this thread has nothing to do for over a fifth of it: known tokens come
+in crowds, and a loop without any lull makes each crowd wait.  So a flood of strangers takes a tenth and most of what nobody
+else needs, and known tokens wait for a slice at the most.
 
 A round takes as many turns as it needs: all who had come when it began are looked at, and of each issuer a few are verified;
 then one of each issuer's that were put off.  So no issuer's flood holds up another's token.
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from bearerd.verify.budget import Budget
 
 SHARE: Final = 0.10  # of the time, for verification while known tokens come
-LULL: Final = 0.20  # of the time, which is to stay idle if it is; what is beyond it is verification's, too
+LULL: Final = 0.20  # of the time, which is to stay idle if it is
+GAIN: Final = 2.0  # times what is idle beyond it: the more verification takes, the less is idle
 LONGEST: Final = 0.002  # seconds that may have been saved up of both
 OWED: Final = 0.01  # seconds of idleness that may be lacking before more is forgotten: of the last two crowds or so
 SLICE: Final = 0.001  # seconds of a turn: for so long one that comes after all may wait
@@ -60,7 +61,7 @@ class Turns:
         self._flights = 0
         self._next: asyncio.Handle | None = None  # the turn that is due
         self._credit = 0.0  # seconds
-        self._idle = 0.0  # seconds beyond the lull; below nothing: that lack to it
+        self._spare = 0.0  # seconds of idleness that still lack to the lull, as a negative number
         self._at = self._known_at = clock.boot()  # of the last turn, and of the last in which known tokens had come
         self._used = thread_time()
         self._allowed = lane.allowed  # at the last turn
@@ -132,9 +133,9 @@ class Turns:
         """Whether no known tokens come; and what there was to spare since the last turn."""
         now, used, allowed = clock.boot(), thread_time(), self._lane.allowed
         passed = now - self._at
-        self._idle = max(-OWED, self._idle + max(0.0, passed - (used - self._used)) - LULL * passed)
-        self._credit = min(LONGEST, self._credit + SHARE * passed + max(0.0, self._idle))
-        self._idle = min(0.0, self._idle)
+        spare = self._spare + max(0.0, passed - (used - self._used)) - LULL * passed
+        self._credit = min(LONGEST, self._credit + SHARE * passed + GAIN * max(0.0, spare))
+        self._spare = min(0.0, max(-OWED, spare))
         if allowed != self._allowed:
             self._known_at = now
         self._at, self._used, self._allowed = now, used, allowed

@@ -2,7 +2,7 @@
 
 It carries no truth: XREAD hides trimmed entries and a flush.  Whoever hears it reads the log; whoever does not reads it at
 the next heartbeat.  Whoever looks again and again, because each look brings something, need not be rung for: nobody listens
-meanwhile but for key sets, and for them now and then.
+meanwhile.
 """
 
 from __future__ import annotations
@@ -20,20 +20,16 @@ if TYPE_CHECKING:
     from bearerd.store.client import Client, Link
 
 _BLOCK: Final = 5.0  # seconds that one XREAD waits; then the anchor is looked at again
-_UNHEARD: Final = (
-    0.1  # seconds for which a key set may wait while nobody needs to be woken; the stream keeps more than that
-)
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 3.0
 
 
 class Doorbell:
-    """Listens on a connection of its own and calls back: ``on_log()``, ``on_key_set(issuer)``."""
+    """Listens on a connection of its own, and calls back where there may be something new."""
 
-    def __init__(self, client: Client, on_log: Callable[[], None], on_key_set: Callable[[str], None]) -> None:
+    def __init__(self, client: Client, rung: Callable[[], None]) -> None:
         self._client = client
-        self._on_log = on_log
-        self._on_key_set = on_key_set
+        self._rung = rung
         self._asleep = asyncio.Event()
 
     @contextlib.contextmanager
@@ -67,11 +63,11 @@ class Doorbell:
         last = await self._anchor(link)
         while True:
             # First look, then listen: what was rung before the anchor was taken is in the log by now.
-            self._on_log()
+            self._rung()
             yield
             reply = None
             while not reply:
-                await self._needed()
+                await self._asleep.wait()
                 reply = await link.call(
                     "XREAD", "BLOCK", int(_BLOCK * 1000), "STREAMS", self._client.names.bell, last, blocks=_BLOCK
                 )
@@ -80,18 +76,8 @@ class Doorbell:
                     if _order(anchor) < _order(last):
                         last = anchor
                         break
-            for ring, fields in reply[0][1] if reply else ():
-                last = ring
-                self._heard(dict(zip(fields[::2], fields[1::2], strict=False)))
-
-    async def _needed(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_UNHEARD):
-                await self._asleep.wait()
-
-    def _heard(self, fields: dict[bytes, bytes]) -> None:
-        if b"keys" in fields:
-            self._on_key_set(fields[b"keys"].decode(errors="replace"))
+            if reply:
+                last = reply[0][1][-1][0]
 
     async def _anchor(self, link: Link) -> bytes:
         newest = await link.call("XREVRANGE", self._client.names.bell, "+", "-", "COUNT", 1)

@@ -68,14 +68,12 @@ class Shared:
         fetched_at: float,
         expires_at: float,
     ) -> bool:
-        """Share a fetched set and ring the doorbell.  False if a newer one stands there, or our clock leads the store's."""
+        """Share a fetched set.  False if a newer one stands there, or our clock leads the store's."""
         names = self._client.names
         times = f"{fetched_at:.3f}".encode(), f"{expires_at:.3f}".encode()
         fields = (document, (jwks_uri or "").encode(), (etag or "").encode(), *times)
         mac = self._client.seal.make(_PURPOSE, issuer.encode(), *fields)
-        done = await self._client.run(
-            script.PUBLISH, (names.key_set(issuer), names.bell), (*fields, mac, issuer, _LIFE)
-        )
+        done = await self._client.run(script.PUBLISH, (names.key_set(issuer),), (*fields, mac, _LIFE))
         return bool(done == 1)
 
     async def lease(self, issuer: str, seconds: float) -> bool:

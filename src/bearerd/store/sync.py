@@ -10,6 +10,7 @@ others to do the same, and only then takes a lease.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["GRACE", "Enforced", "Pace", "Position", "Sync", "View", "new_lease"]
 
 GRACE: Final = 2.0  # seconds that the store counts a lease longer: the clocks of two servers may differ by that much
+_SLOTS: Final = 10_000  # of the table, looked through for what has ended in one heartbeat
 _MOST: Final = 1_000  # members in the reply of a heartbeat; more are paged
 _PASSES: Final = 64  # reads of everything in one round before giving up on this connection
 _JUMP: Final = 1.0  # seconds that the store's clock may stray from ours between two heartbeats
@@ -86,13 +88,12 @@ class Sync:
         replicated: bool = False,
         store_is_ours: bool = False,
         pace: Pace | None = None,
-        on_key_set: Callable[[str], None] = lambda issuer: None,
         observe: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """``lease``: this incarnation's name; None makes one; "" is an observer that takes none (a process that decides
         nothing).  ``replicated``: a replica must confirm each heartbeat (also found out from the server).
         ``store_is_ours``: this process tree started the store and nobody else can know more than it holds: no wait.
-        ``on_key_set(issuer)``: a key set was published.  ``observe(seconds)``: how long a revocation took to arrive.
+        ``observe(seconds)``: how long a revocation took to arrive.
         """
         self.view = view
         self.client = client
@@ -103,7 +104,7 @@ class Sync:
         self._replicated = replicated or client.where.replicated
         self._trusted = store_is_ours
         self._observe = observe
-        self._bell = Doorbell(client, self.wake, on_key_set)
+        self._bell = Doorbell(client, self.wake)
         self._breath = Breath()
         self._wake = asyncio.Event()
         self._progress = asyncio.Event()
@@ -113,6 +114,7 @@ class Sync:
         self._breaks = 0
         self._returned = 0  # heartbeats that brought entries older than the last one: somebody is putting back
         self._skew: tuple[float, float] | None = None  # store's clock minus ours lies within, by the last heartbeat
+        self._forgot = -math.inf  # boot time
         self._brought = 0  # revocations, by the last heartbeat
         self._last_beat = 0  # the store's clock (microseconds) at the last heartbeat
 
@@ -205,7 +207,9 @@ class Sync:
             while True:
                 await self._breath.draw(self._brought)
                 self._wake.clear()
-                if not await self._round(link):
+                more = await self._round(link)
+                self._forget()
+                if not more:
                     await self._rest()
         finally:
             self._link = None
@@ -216,12 +220,16 @@ class Sync:
 
     async def _rest(self) -> None:
         pause = self.pace.heartbeat * random.uniform(0.8, 1.0)  # noqa: S311 - jitter, so that a fleet spreads out
-        try:
-            with self._bell.needed():
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-        except TimeoutError:
-            self.view.table.expire(self.view.time.forgetting(), 10_000)
+        with contextlib.suppress(TimeoutError), self._bell.needed():
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+
+    def _forget(self) -> None:
+        """Drop what has ended, a piece a heartbeat, however often it is rung."""
+        now = clock.boot()
+        if now - self._forgot >= self.pace.heartbeat:
+            self._forgot = now
+            self.view.table.expire(self.view.time.forgetting(), _SLOTS)
 
     async def _round(self, link: Link) -> bool:
         """Bring the view up to date and count it; returns whether there is more to confirm at once."""
