@@ -141,7 +141,10 @@ _ROWS: Final = (
     _counter("bearerd_approval_webhooks_total", "Attempts to tell approvers; result: failed is tried again.", "result"),
     _counter("bearerd_worker_restarts_total", "Workers that ended unasked and were replaced."),
     _counter("bearerd_log_lines_dropped_total", "Log lines that found their reader too slow."),
-    _counter("bearerd_decision_lines_suppressed_total", "Refusals counted but not logged (refusal_logs_per_second)."),
+    _counter(
+        "bearerd_decision_lines_suppressed_total",
+        "Decisions counted whose line was not written: beyond refusal_logs_per_second, or its note was overwritten first.",
+    ),
     _counter("bearerd_audit_records_total", "Audit records; result: queued, dropped, or refused: no room.", "result"),
     _counter(
         "bearerd_sensitive_found_total", "Audited calls in whose arguments a pattern was found.", "resource", "pattern"

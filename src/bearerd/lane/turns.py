@@ -2,7 +2,7 @@
 
 While no known token comes, each turn of the loop verifies for a slice, and then what has come is looked at.  While they come,
 verification gets a share of the time, and more where this thread has nothing to do for over a fifth of it: known tokens come
-in crowds, and a loop without any lull makes each crowd wait.  So a flood of strangers takes a tenth and most of what nobody
+in crowds, and a loop without any lull makes each crowd wait.  So a flood of strangers takes a twelfth and most of what nobody
 else needs, and known tokens wait for a slice at the most.
 
 A round takes as many turns as it needs: all who had come when it began are looked at, and of each issuer a few are verified;
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bearerd.decision import Pending
     from bearerd.verify.budget import Budget
 
-SHARE: Final = 0.10  # of the time, for verification while known tokens come
+SHARE: Final = 0.08  # of the time, for verification while known tokens come
 LULL: Final = 0.20  # of the time, which is to stay idle if it is
 GAIN: Final = 2.0  # times what is idle beyond it: the more verification takes, the less is idle
 LONGEST: Final = 0.002  # seconds that may have been saved up of both
