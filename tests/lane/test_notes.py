@@ -89,6 +89,46 @@ async def test_a_flood_is_told_of_before_the_ring_has_come_round(house: House, m
     assert len(house.lines) == 16 * rounds + 1  # type: ignore[attr-defined]
 
 
+async def test_a_few_lines_are_told_of_before_what_gets_none_has_driven_them_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clerks, "LINES_SECONDS", 3600)
+    few = made(tmp_path, limits={"refusal_logs_per_second": 10})
+    async with House(few, tmp_path, lane=True) as house:
+        line = lane_line(house)
+        line.feed(BAD)
+        await settle(house)
+        for _ in range(2 * clerks.LEAST_NOTES // 16):
+            line.feed(BAD * 16)
+            await asyncio.sleep(0)
+        assert house.clerk.lane.ring.lost == 0
+
+
+async def test_a_crowd_with_each_turn_is_written_as_it_comes(house: House) -> None:
+    line = lane_line(house)
+    line.feed(BAD)
+    await settle(house)
+    for _ in range(200):
+        line.feed(BAD * 128)
+        await asyncio.sleep(0)
+    house.clerk._write(last=True)
+    assert house.clerk.lane.ring.lost == 0
+
+
+async def test_a_line_that_cannot_be_made_stops_no_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = lane_line(house)
+    line.feed(BAD)
+    await settle(house)
+    line.feed(BAD * 100)
+    monkeypatch.setattr(clerks.notes, "record", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        house.clerk._write()
+    monkeypatch.undo()
+    for _ in range(100):
+        await asyncio.sleep(0.001)
+    assert len(house.lines) == 101 - clerks.LINES_AT_ONCE  # type: ignore[attr-defined]
+
+
 async def test_many_lines_are_written_in_pieces_and_others_come_between(house: House) -> None:
     line = lane_line(house)
     line.feed(BAD)

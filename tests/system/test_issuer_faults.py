@@ -313,11 +313,12 @@ async def test_an_issuer_with_a_wrong_clock_keeps_its_known_tokens_and_mints_use
 
 def contents(folder: Path) -> bytes:
     """Of every file beneath, those that are being written included: where one is renamed meanwhile, all are read again."""
-    while True:
+    for _ in range(100):
         with contextlib.suppress(FileNotFoundError):
             read = b"".join(path.read_bytes() for path in folder.rglob("*") if not path.is_dir())
             assert read
             return read
+    raise AssertionError(f"{folder} does not stand still")
 
 
 async def test_a_private_key_among_others_is_dropped_named_and_kept_nowhere(world: World) -> None:

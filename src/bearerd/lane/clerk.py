@@ -40,7 +40,8 @@ RECORDS_SECONDS: Final = 0.005  # from a note to its audit record
 LEAST_NOTES: Final = 4_096
 PLANS: Final = 4  # configurations whose notes can be told
 AT_ONCE: Final = 256  # notes that become audit records before the loop turns to others
-LINES_AT_ONCE: Final = 32  # likewise lines
+LINES_AT_ONCE: Final = 32  # likewise lines, at the least
+LINES_SHARE: Final = 8  # or one in so many of what waits: a crowd that comes with each turn is written as it comes
 
 
 class Clerk:
@@ -72,8 +73,8 @@ class Clerk:
         self._routes: dict[tuple[str, str], Route] = {}
         self._places: dict[tuple[str, int | None], int] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.TimerHandle | None = None
-        self._soon = 0.0  # seconds from then on
+        self._writing: asyncio.Handle | None = None
+        self._due = 0.0  # by the loop's clock
         self._lost = self._unaudited = 0
         self._plans: dict[int, tuple[Policy, Routes]] = {}  # by generation: notes speak of them
         self._versions: dict[int, str] = {}  # likewise, as audit records name them
@@ -249,9 +250,11 @@ class Clerk:
 
     def _write_in(self, seconds: float) -> None:
         """Unless it comes as soon anyway: put off again and again it would never come."""
-        if self._writing is None or seconds < self._soon:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._writing is None or due < self._due:
             self._not_yet()
-            self._writing, self._soon = asyncio.get_running_loop().call_later(seconds, self._write), seconds
+            self._writing, self._due = loop.call_later(seconds, self._write), due
 
     def _not_yet(self) -> None:
         if self._writing is not None:
@@ -264,23 +267,34 @@ class Clerk:
         ``last``: all of it, whether the audit has room for it or not.
         """
         self._not_yet()
-        audit, ring, recorder = self._service.audit, self.lane.ring, self._service.recorder
-        most = LINES_AT_ONCE if audit is None else min(AT_ONCE, audit.spare) if audit.keeps else AT_ONCE
-        for noted in self.lane.drained(-1 if last else most):
-            logged, audited = noted[-2:]
-            record = self._recorded(noted) if logged or noted[5] >= 0 else None
-            if record is not None and logged:
-                recorder.write(record)
-            if audit is not None and audited:
-                self._audited(audit, noted, record)
+        audit, ring = self._service.audit, self.lane.ring
+        most = max(LINES_AT_ONCE, ring.waiting // LINES_SHARE)
+        if audit is not None:
+            most = min(AT_ONCE, audit.spare) if audit.keeps else AT_ONCE
+        try:
+            for noted in self.lane.drained(-1 if last else most):
+                self._told(noted, audit)
+        finally:
+            self._count_lost(audit)
+            if ring.waiting and not last:
+                self._write_in(0.0 if audit is None else RECORDS_SECONDS)
+
+    def _told(self, noted: Noted, audit: Auditor | None) -> None:
+        logged, audited = noted[-2:]
+        record = self._recorded(noted) if logged or noted[5] >= 0 else None
+        if record is not None and logged:
+            self._service.recorder.write(record)
+        if audit is not None and audited:
+            self._audited(audit, noted, record)
+
+    def _count_lost(self, audit: Auditor | None) -> None:
+        ring = self.lane.ring
         lost, self._lost = ring.lost - self._lost, ring.lost
         if lost:
             self._service.metrics.inc("bearerd_decision_lines_suppressed_total", by=float(lost))
         unaudited, self._unaudited = ring.unaudited - self._unaudited, ring.unaudited
         if audit is not None and unaudited:
             audit.drop(unaudited)
-        if ring.waiting and not last:
-            self._write_in(0.0 if audit is None else RECORDS_SECONDS)
 
     def _audited(self, audit: Auditor, noted: Noted, record: Record | None) -> None:
         plan, version = self._plans.get(noted[2]), self._versions.get(noted[2], "")

@@ -225,9 +225,9 @@ class Sync:
                 await self._wake.wait()
 
     def _forget(self) -> None:
-        """Drop what has ended, a piece a heartbeat, however often it is rung."""
+        """Drop what has ended, a piece with each heartbeat of a store where nothing happens, and no more often."""
         now = clock.boot()
-        if now - self._forgot >= self.pace.heartbeat:
+        if now - self._forgot >= 0.75 * self.pace.heartbeat:  # rests are shorter than a heartbeat, by some jitter
             self._forgot = now
             self.view.table.expire(self.view.time.forgetting(), _SLOTS)
 
