@@ -19,7 +19,6 @@ HITS: Final = 1_000  # different tokens
 NEW: Final = 30_000
 MANY: Final = 2_000  # connections: twice as many as may wait
 ALLOWED, OVERLOADED = 200, 503
-SEEN: Final = {ALLOWED, OVERLOADED}
 INTRO: Final = f"""The peak: as fast as the answers come. In turns with it, {TIMES} times as many requests a second are due, whatever the answers do
 (what finds no connection free stays due). *Goodput*: right allows a second. Once the flood ends, the next requests count as
 recovered when they are answered as quickly as before. New tokens (ES256) come on {MANY:,} connections, twice as many as requests may

@@ -17,9 +17,8 @@ from place import Place
 SECONDS: Final = float(os.environ.get("STRAIN_SECONDS", "3"))  # of each window
 ROUNDS: Final = int(os.environ.get("STRAIN_ROUNDS", "5"))  # of windows that are compared
 CONNECTIONS: Final = 32
-AWAKE: Final[dict[str, float | Path]] = {
-    "awake": 1
-}  # else a worker that has less to do at a time pays for waking its client more often
+# Else a worker that has less to do at a time pays for waking its client more often.
+AWAKE: Final[dict[str, float | Path]] = {"awake": 1}
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Clerk:
 
     def __init__(self, service: Service, handler: Callable[[], asyncio.Protocol]) -> None:
         limits = service.current.config.limits
+        notes_kept = max(LEAST_NOTES, limits.decision_ring)
         self._service = service
         self._flow = Flow(service)
         self.handler: Final = handler
@@ -60,7 +61,7 @@ class Clerk:
             anchor=service.time.anchor,
             page=service.metrics.page,
             burst=service.recorder.burst,
-            ring=Ring(max(LEAST_NOTES, limits.decision_ring)),
+            ring=Ring(notes_kept),
             suppressed=service.metrics.cell("bearerd_decision_lines_suppressed_total") or 0,
             max_token_bytes=limits.max_token_bytes,
             max_header_bytes=limits.max_header_bytes,
@@ -75,6 +76,7 @@ class Clerk:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Handle | None = None
         self._due = 0.0  # by the loop's clock
+        self._half = notes_kept // 2  # of the ring: when the lane says that it is half full
         self._lost = self._unaudited = 0
         self._plans: dict[int, tuple[Policy, Routes]] = {}  # by generation: notes speak of them
         self._versions: dict[int, str] = {}  # likewise, as audit records name them
@@ -243,7 +245,7 @@ class Clerk:
     def noted(self) -> None:
         """Something is to become a line: soon, with whatever else comes until then; at once where the ring fills meanwhile."""
         audit = self._service.audit
-        if audit is None and self.lane.ring.waiting >= LEAST_NOTES // 2:
+        if audit is None and self.lane.ring.waiting >= self._half:
             self._write_in(0.0)
         else:
             self._write_in(LINES_SECONDS if audit is None else RECORDS_SECONDS)
