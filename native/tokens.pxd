@@ -19,12 +19,19 @@ cdef struct Lookup:
 
 
 @cython.final
+cdef class _Said:  # what was read in the record of a token
+    cdef unsigned char[16] digest
+    cdef size_t length
+    cdef object what
+
+
+@cython.final
 cdef class TokenCache:
     cdef readonly uint64_t hits
     cdef readonly uint64_t misses
     cdef Shelf shelf
     cdef object reads  # (record, key_generation) -> what a caller is given for it; None: the record itself
-    cdef list lately  # of _Said or None, by the digest's first bytes: what `reads` said of the tokens asked for lately
+    cdef list lately  # of _Said or None, by the digest's first byte: what `reads` said of the tokens asked for lately
 
     # `find` without Python objects, and uncounted.  `digest16` is keyed128 of the token.
     cdef Lookup look_up(
@@ -36,6 +43,8 @@ cdef class TokenCache:
 
     # What `reads` says of a token that was found; of one that was asked for lately, the same object again.
     cdef object said(self, const unsigned char* digest16, size_t length, uint32_t index)
+    cdef int say(self, _Said said, Py_ssize_t place) except -1
+    cdef Py_ssize_t lately_at(self, const unsigned char* digest16)
     # Its record, or how it is judged, is about to change.
     cdef int unsay(self, const unsigned char* digest16) except -1
 

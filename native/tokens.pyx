@@ -27,6 +27,7 @@ cdef enum:
     MOST_ENTRIES = 1 << 30
     MOST_ANSWER = 0xFFFF  # bytes: mask, text and what heads them, as a length of 16 bits
     LATELY = 1 << 10  # records that are kept as they were read
+    WAYS = 4  # places that each has to choose from: at one each, a few hundred tokens would push each other out
 
 
 class Found(IntEnum):
@@ -44,8 +45,9 @@ cdef tuple found_members = tuple(Found)
 cdef tuple found_nothing = tuple([(member, None) for member in Found])
 
 
-cdef inline size_t place_of(const unsigned char* digest16) noexcept nogil:
-    return (digest16[0] | <size_t>digest16[1] << 8) & (LATELY - 1)
+cdef inline Py_ssize_t places_of(const unsigned char* digest16) noexcept nogil:
+    """The first of them."""
+    return (digest16[0] & (LATELY // WAYS - 1)) * WAYS
 
 
 cdef inline int64_t whole_seconds(double wall) noexcept nogil:
@@ -70,11 +72,7 @@ cdef inline bint says(
 
 @cython.final
 cdef class _Said:
-    """What was read in the record of a token."""
-
-    cdef unsigned char[16] digest
-    cdef size_t length
-    cdef object what
+    pass
 
 
 @cython.final
@@ -103,12 +101,12 @@ cdef class TokenCache:
 
     cdef object said(self, const unsigned char* digest16, size_t length, uint32_t index):
         cdef const Token* token = shelf_record(&self.shelf, index)
-        cdef size_t place = place_of(digest16)
-        cdef object kept = <object>PyList_GET_ITEM(self.lately, <Py_ssize_t>place)
+        cdef Py_ssize_t place = self.lately_at(digest16)
         cdef _Said said
-        if kept is not None:
-            said = <_Said>kept
-            if said.length == length and memcmp(said.digest, digest16, 16) == 0:
+        if place >= 0:
+            said = <_Said>PyList_GET_ITEM(self.lately, place)
+            if said.length == length:
+                self.say(said, place)
                 return said.what
         record = PyBytes_FromStringAndSize(
             <const char*>shelf_block(&self.shelf, index)[0] + PROBE * <size_t>token.probes, <Py_ssize_t>token.record_size
@@ -119,11 +117,33 @@ cdef class TokenCache:
         memcpy(said.digest, digest16, 16)
         said.length = length
         said.what = self.reads(record, token.key_generation)
-        self.lately[place] = said
+        self.unsay(digest16)
+        self.say(said, places_of(digest16) + WAYS - 1)
         return said.what
 
+    cdef int say(self, _Said said, Py_ssize_t place) except -1:
+        """At the first of its places, and those before ``place`` one behind; who was there is forgotten."""
+        cdef Py_ssize_t first = places_of(said.digest)
+        while place > first:
+            self.lately[place] = self.lately[place - 1]
+            place -= 1
+        self.lately[place] = said
+        return 0
+
+    cdef Py_ssize_t lately_at(self, const unsigned char* digest16):
+        """Its place; -1 where it was not asked for lately."""
+        cdef Py_ssize_t first = places_of(digest16), place
+        cdef object kept
+        for place in range(first, first + WAYS):
+            kept = <object>PyList_GET_ITEM(self.lately, place)
+            if kept is not None and memcmp((<_Said>kept).digest, digest16, 16) == 0:
+                return place
+        return -1
+
     cdef int unsay(self, const unsigned char* digest16) except -1:
-        self.lately[place_of(digest16)] = None
+        cdef Py_ssize_t place = self.lately_at(digest16)
+        if place >= 0:
+            self.lately[place] = None
         return 0
 
     cdef Lookup look_up(

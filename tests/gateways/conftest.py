@@ -47,15 +47,31 @@ class Gateway:
 def said(
     port: int, target: str, *lines: str, method: str = "GET", body: str = "", wait: float = 20, host: str = "x"
 ) -> bytes:
-    """What comes back for these very bytes."""
+    """What comes back for these very bytes; also from a server that answered, and reset the rest of a request unread."""
     head = [f"{method} {target} HTTP/1.1", f"Host: {host}", *lines]
     if not any(line.lower().startswith("connection:") for line in lines):
         head.append("Connection: close")
     with socket.create_connection(("127.0.0.1", port), timeout=wait) as wire:
         if "Transfer-Encoding: chunked" in lines:
             body = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n" if body else "0\r\n\r\n"
-        wire.sendall("\r\n".join([*head, "", body]).encode("latin-1"))
-        return b"".join(iter(lambda: wire.recv(65536), b""))
+        answer = b""
+        try:
+            wire.sendall("\r\n".join([*head, "", body]).encode("latin-1"))
+            while more := wire.recv(65536):
+                answer += more
+        except (ConnectionResetError, BrokenPipeError):
+            answer += _left(wire)
+            if not answer:
+                raise
+        return answer
+
+
+def _left(wire: socket.socket) -> bytes:
+    """What had come before the connection was reset while we were still sending."""
+    try:
+        return wire.recv(65536)
+    except ConnectionResetError:
+        return b""
 
 
 ONE_WORKER = {"workers = 2": "workers = 1"}  # how many there are, no gateway can tell; each takes a second to start

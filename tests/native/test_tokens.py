@@ -592,12 +592,36 @@ def test_what_was_read_says_nothing_of_what_is_found(changes: Callable[[Cache], 
 
 
 def test_tokens_that_share_a_place_are_told_apart() -> None:
-    """There are 1,024 places."""
+    """There are 1,024 places, of which each has four to choose from."""
     reader, names = Reader(), [b"token %d" % number for number in range(5000)]
     for name in names:
         reader.cache.put(name, record=name)
     for name in names * 2:
         assert reader.cache.find(name) == (Found.HIT, [name, 0])
+
+
+def test_a_few_hundred_tokens_that_are_asked_for_in_turn_are_read_about_once_each() -> None:
+    """They would be read a sixth of the time, had each one place."""
+    reader, names = Reader(), [b"token %d" % number for number in range(200)]
+    for name in names:
+        reader.cache.put(name, record=name)
+    for name in names * 20:
+        assert reader.cache.find(name) == (Found.HIT, [name, 0])
+    assert reader.times <= 1.5 * len(names)
+
+
+def test_who_is_asked_for_again_takes_the_place_of_who_is_not() -> None:
+    """Of a thousand that nobody wants any more none keeps its place from ten that somebody does."""
+    reader, old = Reader(), [b"old %d" % number for number in range(1000)]
+    new = [b"new %d" % number for number in range(10)]
+    for name in old + new:
+        reader.cache.put(name, record=name)
+    for name in old * 5 + new * 10:
+        reader.cache.find(name)
+    before = reader.times
+    for name in new * 10:
+        reader.cache.find(name)
+    assert reader.times == before
 
 
 def test_the_same_digest_of_another_length_is_another_token() -> None:

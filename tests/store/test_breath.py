@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bearerd.store import breath
-from bearerd.store.breath import APART, AT_ONCE, CROWD, CROWDED, Breath
+from bearerd.store.breath import APART, AT_ONCE, CROWDED, EACH, Breath
 
 
 class Time:
@@ -45,15 +45,20 @@ async def test_a_crowd_is_looked_at_once_in_so_many_milliseconds(time: Time) -> 
     assert time.slept == pytest.approx([APART] * 100)
 
 
-async def test_the_more_a_look_brings_the_longer_the_next_may_wait(time: Time) -> None:
+@pytest.mark.parametrize(
+    ("brought", "pause"), [(0, APART), (4, APART), (5, 5 * EACH), (15, 15 * EACH), (16, CROWDED), (1000, CROWDED)]
+)
+async def test_the_more_a_look_brings_the_longer_the_next_waits_up_to_a_bound(
+    time: Time, brought: int, pause: float
+) -> None:
     drawn = Breath()
     for _ in range(AT_ONCE):
-        await drawn.draw(CROWD)
+        await drawn.draw(brought)
     time.slept.clear()
     for _ in range(100):
-        await drawn.draw(CROWD)
-    assert time.slept == pytest.approx([CROWDED] * 100)
-    await drawn.draw(CROWD - 1)
+        await drawn.draw(brought)
+    assert time.slept == pytest.approx([pause] * 100)
+    await drawn.draw(1)
     assert time.slept[-1] == pytest.approx(APART)
 
 

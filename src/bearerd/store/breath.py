@@ -2,7 +2,7 @@
 
 A heartbeat for each of a thousand revocations a second, and a second to confirm it, would take a third of a core from the
 decisions.  So a few looks may follow one another at once, which is all that a single revocation needs; from then on there is
-one in so many milliseconds, the more of them the more it brings, and it brings everything that came meanwhile.
+one in ten milliseconds, or in up to forty, the more of them the more the last one brought; it brings all that came meanwhile.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final
 from bearerd._native import clock
 
 APART: Final = 0.01  # seconds between two looks, each of which brings a few
-CROWDED: Final = 0.02  # seconds after a look that brought a crowd
-CROWD: Final = 8  # revocations
+EACH: Final = 0.0025  # seconds for each that the last look brought, where that is longer
+CROWDED: Final = 0.04  # seconds, at most: more than four hundred a second are a crowd
 AT_ONCE: Final = 4  # looks that need not wait: a revocation's heartbeat and its confirmation, twice
 AHEAD: Final = APART * (AT_ONCE - 1)  # how far looks may run ahead of being evenly apart
 
@@ -29,7 +29,7 @@ class Breath:
     async def draw(self, brought: int) -> None:
         """Wait until there may be another look; at once where there were few.  ``brought``: revocations, by the last one."""
         now = clock.boot()
-        due = max(self._due + (CROWDED - APART if brought >= CROWD else 0.0), now)
+        due = max(self._due + min(max(APART, brought * EACH), CROWDED) - APART, now)
         self._due = due + APART
         if due - now > AHEAD:
             await asyncio.sleep(due - now - AHEAD)
