@@ -55,7 +55,7 @@ MUST_BE_SEEN = (
     "flow.py:Flow._rounds",
     "flow.py:Flow._recorded",
     "verify/verifier.py:TokenVerifier.verify_now",
-    "verify/verifier.py:TokenVerifier._recall",
+    "verify/verifier.py:TokenVerifier._judged_again",
     "verify/verifier.py:TokenVerifier._renewed",
     "verify/verifier.py:TokenVerifier._unless_revoked",
     "verify/examine.py:Examiner._check_signature",

@@ -12,6 +12,7 @@ from bearerd._native.refused import RefusedTokens
 from bearerd.issuers import keyset
 from bearerd.issuers.registry import Issuer
 from bearerd.policy import decide
+from bearerd.refusals import Code, Refusal
 from bearerd.service import Service
 from bearerd.timekeeper import Timekeeper
 from bearerd.verify.verified import Verified
@@ -102,33 +103,28 @@ def refusals_are_remembered_for_good() -> AbstractContextManager[Any]:
 
 @contextmanager
 def a_revocation_is_asked_for_once() -> Iterator[None]:
-    real = TokenVerifier._recall
-    known: dict[bytes, Any] = {}
+    real = TokenVerifier._judged_again
 
-    def recall(self: TokenVerifier, token: bytes, now: Any) -> Any:
-        found = real(self, token, now)
-        if isinstance(found, Verified):
-            known.setdefault(token, found)
-        elif found is not None and token in known:
-            return known[token]
-        return found
+    def judged(self: TokenVerifier, token: bytes, found: Any, known: Any, now: Any) -> Any:
+        said = real(self, token, found, known, now)
+        return known if isinstance(said, Refusal) else said
 
-    with patch.object(TokenVerifier, "_recall", recall):
+    with patch.object(TokenVerifier, "_judged_again", judged):
         yield
 
 
 @contextmanager
 def a_revoked_token_stays_so() -> Iterator[None]:
-    real = TokenVerifier._recall
-    known: dict[bytes, Any] = {}
+    real = TokenVerifier.verify_now
+    revoked: dict[tuple[int, bytes], Refusal] = {}  # by process
 
-    def recall(self: TokenVerifier, token: bytes, now: Any) -> Any:
-        found = real(self, token, now)
-        if found is not None and not isinstance(found, Verified):
-            known[token] = found
-        return known.get(token, found) if isinstance(found, Verified) else found
+    def verify_now(self: TokenVerifier, token: bytes, now: Any) -> Any:
+        found, place = real(self, token, now), (id(self._cache), token)
+        if isinstance(found, Refusal) and found.code is Code.REVOKED:
+            revoked[place] = found
+        return revoked.get(place, found)
 
-    with patch.object(TokenVerifier, "_recall", recall):
+    with patch.object(TokenVerifier, "verify_now", verify_now):
         yield
 
 

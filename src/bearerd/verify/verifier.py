@@ -68,6 +68,7 @@ class TokenVerifier:
     ) -> None:
         """``keys``: None where no resource takes API keys; one is then a token that is none."""
         self._issuers = issuers
+        self._known = frozenset(issuer.iss for issuer in issuers)
         self._generations = generations
         self._cache = cache
         self._refused = refused
@@ -81,23 +82,16 @@ class TokenVerifier:
         """Verify a bearer token, or an API key.  Pending: resolve it (await), then ask again."""
         if len(token) > self._most_bytes:
             return self._examiner.examine(token, now)
-        keys = self._keys if token.startswith(API_KEY) else None
-        known = self._recall(token, now) if keys is None else keys.recall(token, now)
-        if known is not None:
-            return known
-        generation = self._generations.total
-        remembered = self._refused.find(token, now.boot, generation)
-        if remembered >= 0:
-            return AGAIN[remembered]
-        found = (keys or self._examiner).examine(token, now)
-        if isinstance(found, Verified):
-            probes = found.probes()
-            (self._keep if keys is None else keys.keep)(token, found, probes, now)
-            return self._unless_revoked(found, probes, now)
-        if isinstance(found, Refusal) and found.code in REMEMBERED:
-            until = now.boot + self._refused_seconds
-            self._refused.put(token, REMEMBERED.index(found.code), until, generation, token_name(token))
-        return found
+        keys = self._keys if self._keys is not None and token.startswith(API_KEY) else None
+        known: Verified | Refusal | Pending | None
+        if keys is None:
+            found, verified = self._cache.find(token, now.latest, now.boot, self._generations, self._table)
+            if found is _HIT and verified is not None and verified.issuer in self._known:
+                return verified  # nearly always, and with as few calls as there can be
+            known = self._judged_again(token, found, verified, now)
+        else:
+            known = keys.recall(token, now)
+        return self._anew(token, keys, now) if known is None else known
 
     def examine(self, token: bytes, now: Now, *, revoked_too: bool = False) -> Verified | Refusal | Pending:
         """Verify a token without memory: what is known of its bytes is not used, and nothing is kept (``explain``).
@@ -112,23 +106,35 @@ class TokenVerifier:
             return found
         return self._unless_revoked(found, found.probes(), now) if isinstance(found, Verified) else found
 
-    def _recall(self, token: bytes, now: Now) -> Verified | Refusal | None:
-        """What the cache holds for these bytes and still may be said; None: examine them.
+    def _anew(self, token: bytes, keys: Keys | None, now: Now) -> Verified | Refusal | Pending:
+        """Examine it, unless the same bytes were refused moments ago; what is found is remembered."""
+        generation = self._generations.total
+        remembered = self._refused.find(token, now.boot, generation)
+        if remembered >= 0:
+            return AGAIN[remembered]
+        found = (keys or self._examiner).examine(token, now)
+        if isinstance(found, Verified):
+            probes = found.probes()
+            (self._keep if keys is None else keys.keep)(token, found, probes, now)
+            return self._unless_revoked(found, probes, now)
+        if isinstance(found, Refusal) and found.code in REMEMBERED:
+            until = now.boot + self._refused_seconds
+            self._refused.put(token, REMEMBERED.index(found.code), until, generation, token_name(token))
+        return found
+
+    def _judged_again(self, token: bytes, found: Found, known: Verified | None, now: Now) -> Verified | Refusal | None:
+        """What may still be said where what the cache found is not as it was; None: examine these bytes.
 
         A HIT is of this configuration and of its issuer's keys as they are; that the issuer is there is asked all the same.
         """
-        found, known = self._find(token, now)
         if found is _KEYS_CHANGED and known is not None and self._renewed(token, known, now):
-            found, known = self._find(token, now)
-        if known is None or (found is _HIT and self._issuers.find(known.issuer) is not None):
+            found, known = self._cache.find(token, now.latest, now.boot, self._generations, self._table)
+        if known is None or (found is _HIT and known.issuer in self._known):
             return known
         if found is Found.REVOKED:
             return _revoked(known, self._table.revoked(known.probes(), known.issued_second, int(now.latest)))
         self._cache.drop(token)
         return None
-
-    def _find(self, token: bytes, now: Now) -> tuple[Found, Verified | None]:
-        return self._cache.find(token, now.latest, now.boot, self._generations, self._table)
 
     def _renewed(self, token: bytes, verified: Verified, now: Now) -> bool:
         """Whether the issuer's new key set would choose the very key that verified this token; if so the entry stands.
