@@ -601,7 +601,7 @@ def test_tokens_that_share_a_place_are_told_apart() -> None:
 
 
 def test_some_tokens_that_are_asked_for_in_turn_are_read_about_once_each() -> None:
-    """Had each one place, a seventh of them would be read each time.  (Five of one set are, which three sets never have.)"""
+    """Had each one place, a seventh of them would be read each time; five of one set are, but of such sets there are few."""
     reader, names = Reader(), [b"token %d" % number for number in range(150)]
     for name in names:
         reader.cache.put(name, record=name)
