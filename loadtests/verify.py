@@ -137,13 +137,9 @@ def with_bearerd(running: Service, passes: int, *, at_hand: bool = False) -> Wor
     def work(tokens: Sequence[str]) -> float:
         octets = [token.encode() for token in tokens]
         verify = running.current.verifier.verify_now
-        before, then = running.cache.hits, now()
-        if at_hand:
-            spent = timed(lambda token: verify(token, then), octets * passes) / passes
-        elif not passes:
-            spent = timed(lambda token: verify(token, now()), octets)
-        else:
-            spent = timed(lambda token: verify(token, now()), octets * passes) / passes
+        before, then, times = running.cache.hits, now(), max(1, passes)
+        each = (lambda token: verify(token, then)) if at_hand else (lambda token: verify(token, now()))
+        spent = timed(each, octets * times) / times
         if running.cache.hits - before != passes * len(tokens):
             raise SystemExit("tokens were known that should not be, or not known that should")
         return spent

@@ -39,39 +39,37 @@ class Gateway:
             fields["Authorization"] = f"Bearer {bearer}"
         return request(self.stage.ports[self.name], method, path, fields)
 
-    def say(self, target: str, *lines: str, method: str = "GET", body: str = "", host: str = "x") -> bytes:
+    def say(
+        self, target: str, *lines: str, method: str = "GET", body: str = "", host: str = "x", unread: bool = False
+    ) -> bytes:
         """Ask in these very bytes, with header lines as they are; the whole answer."""
-        return said(self.stage.ports[self.name], target, *lines, method=method, body=body, host=host)
+        return said(self.stage.ports[self.name], target, *lines, method=method, body=body, host=host, unread=unread)
 
 
 def said(
-    port: int, target: str, *lines: str, method: str = "GET", body: str = "", wait: float = 20, host: str = "x"
+    port: int,
+    target: str,
+    *lines: str,
+    method: str = "GET",
+    body: str = "",
+    wait: float = 20,
+    host: str = "x",
+    unread: bool = False,
 ) -> bytes:
-    """What comes back for these very bytes; also from a server that answered, and reset the rest of a request unread."""
+    """What comes back for these very bytes.  ``unread``: the server may answer, and reset what it has not read of them."""
     head = [f"{method} {target} HTTP/1.1", f"Host: {host}", *lines]
     if not any(line.lower().startswith("connection:") for line in lines):
         head.append("Connection: close")
     with socket.create_connection(("127.0.0.1", port), timeout=wait) as wire:
         if "Transfer-Encoding: chunked" in lines:
             body = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n" if body else "0\r\n\r\n"
-        answer = b""
-        try:
+        answer, resets = b"", (ConnectionResetError, BrokenPipeError) if unread else ()
+        with contextlib.suppress(*resets):
             wire.sendall("\r\n".join([*head, "", body]).encode("latin-1"))
+        with contextlib.suppress(*resets):
             while more := wire.recv(65536):
                 answer += more
-        except (ConnectionResetError, BrokenPipeError):
-            answer += _left(wire)
-            if not answer:
-                raise
         return answer
-
-
-def _left(wire: socket.socket) -> bytes:
-    """What had come before the connection was reset while we were still sending."""
-    try:
-        return wire.recv(65536)
-    except ConnectionResetError:
-        return b""
 
 
 ONE_WORKER = {"workers = 2": "workers = 1"}  # how many there are, no gateway can tell; each takes a second to start

@@ -82,8 +82,9 @@ def status(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-def posted(gateway: Gateway, *lines: str, body: str = "{}") -> bytes:
-    return gateway.say("/mcp", bearer(gateway), f"Content-Length: {len(body)}", *lines, method="POST", body=body)
+def posted(gateway: Gateway, *lines: str, body: str = "{}", unread: bool = False) -> bytes:
+    length = f"Content-Length: {len(body)}"
+    return gateway.say("/mcp", bearer(gateway), length, *lines, method="POST", body=body, unread=unread)
 
 
 def test_a_gateway_without_bodies_passes_on_a_call_that_a_rule_allows(by_headers: Gateway) -> None:
@@ -181,4 +182,4 @@ def test_envoy_refuses_what_is_not_one_message(by_body: Gateway, body: str) -> N
 
 def test_envoy_refuses_a_body_that_is_too_large_for_it(by_body: Gateway) -> None:
     body = message("get_x" + "x" * 1_100_000)
-    assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) in (400, 413)
+    assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body, unread=True)) in (400, 413)
