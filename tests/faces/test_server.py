@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -23,8 +24,9 @@ LIMITS = Limits(max_header_bytes=2048, max_head_bytes=4096, max_headers=20, max_
 class Wire:
     """A raw connection to a server: bytes in, bytes out."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, manager: Any) -> None:
         self.port = port
+        self.manager = manager
         self.seen: list[web.BaseRequest] = []
 
     async def ask(self, *parts: bytes) -> bytes:
@@ -66,7 +68,7 @@ async def wire() -> AsyncIterator[Wire]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    made = Wire(runner.addresses[0][1])
+    made = Wire(runner.addresses[0][1], runner.server)
     yield made
     await runner.cleanup()
 
@@ -181,6 +183,29 @@ async def test_a_slow_head_ends_its_connection(wire: Wire, monkeypatch: pytest.M
     assert not wire.seen
 
 
+@pytest.mark.parametrize("before", [b"", head(), head() + head(target=b"/x?y")])
+@pytest.mark.parametrize("line", [b"CONNECT \r\n\r\n", b"CONNECT \r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_request_without_a_target_is_refused_and_never_takes_the_one_before(
+    wire: Wire, before: bytes, line: bytes, apart: bool
+) -> None:
+    answer = await wire.ask(*([before, line] if apart else [before + line]))
+    assert re.findall(rb"HTTP/1\.[01] (\d+)", answer) == [b"200"] * before.count(b"GET") + [b"400"]
+    assert len(wire.seen) == before.count(b"GET")
+
+
+async def test_a_connection_whose_server_fails_is_closed(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault outside of any handler would leave it open for ever, with nobody to answer."""
+
+    def fails(*_: object) -> None:
+        raise ValueError(CANARY)
+
+    wire.manager.request_factory = fails
+    assert await wire.ask(head()) == b""
+    assert "canary" not in caplog.text
+    assert "ValueError" in caplog.text
+
+
 @pytest.mark.parametrize("target", [b"/fail", b"/late"])
 async def test_a_handler_that_fails_ends_as_503_without_its_words(
     wire: Wire, target: bytes, caplog: pytest.LogCaptureFixture
@@ -225,7 +250,7 @@ async def test_an_application_of_ours_runs_on_the_same_server(caplog: pytest.Log
     runner = server.app_runner(application, LIMITS)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    wire = Wire(runner.addresses[0][1])
+    wire = Wire(runner.addresses[0][1], runner.server)
     assert b"hello" in await wire.ask(head(b"Connection: close", target=b"/hello"))
     answer = await wire.ask(head(CANARIES["NUL"]))
     assert b" 400 " in answer.splitlines()[0]

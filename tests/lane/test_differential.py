@@ -141,6 +141,8 @@ async def test_the_corpus_is_answered_alike(tmp_path: Path) -> None:
         for case in CASES:
             await pair.ask(case.data)
             await pair.ask(pieces_of(case.data, 11))
+            # Behind another: aiohttp's parser remembers what it read before, one that begins at the door does not.
+            await pair.ask(question("nginx", "bare") + case.data)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any, Self
 
 from support import jose
@@ -25,6 +26,7 @@ MCP = "https://mcp.example/mcp"
 PAGE = "https://inspector.example"
 COUNTED = ("bearerd_decisions_total", "bearerd_would_refuse_total", "bearerd_decision_lines_suppressed_total")
 OF_THE_MOMENT = ("duration_us", "request_id", "ts")
+_SPAN = re.compile(r"\b\d\S* s\b")  # how long ago a token ended, by the clock of the moment
 
 RULES: list[dict[str, Any]] = [
     {"preflight": True},
@@ -250,4 +252,7 @@ def _counted(house: House) -> dict[tuple[str, ...], float]:
 
 
 def _lasting(record: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if record is None else {name: record[name] for name in sorted(record) if name not in OF_THE_MOMENT}
+    if record is None:
+        return None
+    lasting = {name: record[name] for name in sorted(record) if name not in OF_THE_MOMENT}
+    return lasting | {"hints": [_SPAN.sub("N s", hint) for hint in record.get("hints", ())]}

@@ -13,7 +13,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
@@ -56,7 +56,7 @@ class Handler(RequestHandler):
         known = self._request_count
         super().data_received(data)
         if self._request_count != known:
-            last, self._last_payload = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
+            last, self._last_payload = self._checked() if self._messages else (None, EMPTY_PAYLOAD)
             self._refused = isinstance(last, _ErrInfo)
             self._end_head()
         elif data and self._last_payload.is_eof():
@@ -65,6 +65,14 @@ class Handler(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._end_head()
         super().connection_lost(exc)
+
+    async def start(self) -> None:
+        """Answer one request after the other.  A fault of aiohttp's own ends the connection, which nobody would serve."""
+        try:
+            await super().start()
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self.log_exception("a connection cannot be served", exc_info=error)
+            self.force_close()
 
     def handle_error(
         self,
@@ -87,6 +95,16 @@ class Handler(RequestHandler):
     def _refusal_id(self, code: Code) -> str:
         told = self._manager.refused if isinstance(self._manager, Server) else None
         return secrets.token_hex(16) if told is None else told(code, self.transport)
+
+    def _checked(self) -> tuple[Any, Any]:
+        """What was read last: a head and its body, or why it was not read.
+
+        aiohttp's parser lets a ``CONNECT`` of no target pass, and leaves it that of the request before; a ``CONNECT`` is
+        always the last to be read.
+        """
+        if getattr(self._messages[-1][0], "path", "") is None:
+            self._messages[-1] = (_ErrInfo(400, BadHttpMessage("no target"), ""), EMPTY_PAYLOAD)
+        return self._messages[-1]
 
     def _await_head(self, received: int) -> None:
         self._head_bytes += received
