@@ -37,6 +37,10 @@ class Ring:
     def waiting(self) -> int:
         """How many notes were not drained yet."""
 
+    @property
+    def half(self) -> int:
+        """At how many that wait the lane tells its clerk to hurry."""
+
     def drain(self, most: int = -1) -> list[Noted]:
         """The notes that are to become lines or records and were not drained before, oldest first (``Noted`` in the stub).
 

@@ -130,6 +130,11 @@ cdef class Ring:
         """How many notes were not drained yet."""
         return self.count - self.drained
 
+    @property
+    def half(self):
+        """At how many that wait the lane tells its clerk to hurry."""
+        return self.most >> 1
+
     def drain(self, Py_ssize_t most=-1):
         """The notes that are to become lines or records and were not drained before, oldest first (``Noted`` in the stub).
 

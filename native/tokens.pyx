@@ -117,8 +117,7 @@ cdef class TokenCache:
         memcpy(said.digest, digest16, 16)
         said.length = length
         said.what = self.reads(record, token.key_generation)
-        self.unsay(digest16)
-        self.say(said, places_of(digest16) + WAYS - 1)
+        self.say(said, place if place >= 0 else places_of(digest16) + WAYS - 1)
         return said.what
 
     cdef int say(self, _Said said, Py_ssize_t place) except -1:

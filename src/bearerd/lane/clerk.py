@@ -76,7 +76,6 @@ class Clerk:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Handle | None = None
         self._due = 0.0  # by the loop's clock
-        self._half = notes_kept // 2  # of the ring: when the lane says that it is half full
         self._lost = self._unaudited = 0
         self._plans: dict[int, tuple[Policy, Routes]] = {}  # by generation: notes speak of them
         self._versions: dict[int, str] = {}  # likewise, as audit records name them
@@ -245,7 +244,7 @@ class Clerk:
     def noted(self) -> None:
         """Something is to become a line: soon, with whatever else comes until then; at once where the ring fills meanwhile."""
         audit = self._service.audit
-        if audit is None and self.lane.ring.waiting >= self._half:
+        if audit is None and self.lane.ring.waiting >= self.lane.ring.half:
             self._write_in(0.0)
         else:
             self._write_in(LINES_SECONDS if audit is None else RECORDS_SECONDS)
