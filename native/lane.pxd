@@ -60,6 +60,7 @@ cdef class Lane:
     cdef double owed
     cdef double asked_at  # boot time from which decisions of Python's are counted
     cdef int asked
+    cdef double allowed_at  # boot time of the last allow
     cdef size_t suppressed
     cdef size_t max_token
     cdef HeadLimits limits
@@ -90,6 +91,7 @@ cdef class Lane:
                      Py_ssize_t rule) except -1
     cdef int refuse_long(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule, const unsigned char* token, size_t size) except -1
+    cdef bint is_pressed(self, const Client* client) noexcept nogil
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

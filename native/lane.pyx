@@ -38,6 +38,7 @@ cdef enum:
     ASKED_AT_ONCE = 8  # decisions of Python's within a read, in
 
 cdef double ASKED_SECONDS = 0.001
+cdef double PRESSED_SECONDS = 0.001  # as turns.PAUSE
 
 
 @cython.final
@@ -241,12 +242,19 @@ cdef class Lane:
                          Py_ssize_t rule, const unsigned char* token, size_t size) except -1:
         """For its length, whatever it says; its name is all that is made of it."""
         cdef unsigned char[32] named
-        if not route.enforced or not is_spelled(token, size):
+        if not route.enforced or self.is_pressed(client) or not is_spelled(token, size):
             return Verdict.UNKNOWN
         name_into(token, size, named)
         memset(client.digest, 0, sizeof(client.digest))
         client.length = <uint32_t>size
         return self.refuse(client, route, p, head, asked, rule, route.refusal_count - TOO_LARGE, named)
+
+    cdef bint is_pressed(self, const Client* client) noexcept nogil:
+        """Whether known tokens come, and there is room to wait: what is dear to read goes behind them.
+
+        Who sends nothing else would be answered as often as they are, at five times their price.
+        """
+        return not client.waits and not self.full and self.now.boot - self.allowed_at < PRESSED_SECONDS
 
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1:
@@ -266,6 +274,7 @@ cdef class Lane:
         self.put_end(client)
         seconds = self.took()
         self.allowed += 1
+        self.allowed_at = self.now.boot
         self.page.add_to(route.allowed, 1.0)
         self.page.observe_in(route.duration, seconds)
         self.owed += self.log_allows

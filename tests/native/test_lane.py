@@ -68,7 +68,7 @@ def test_a_token_remembered_as_bad_is_refused_under_an_id_of_its_own() -> None:
 
 @pytest.mark.parametrize("token", [b"a" * 1025, b"a." * 900, b"." + b"a" * 2000, b"a" * 2000 + b".", b"." * 1025])
 def test_a_token_that_is_too_long_is_refused_for_its_length_and_named(token: bytes) -> None:
-    bay = ready()
+    bay = Bay()
     line = bay.open()
     line.feed(ask(token))
     (number,) = re.findall(rb"X-Id: ([0-9a-f]{32})\r\n", line.sent)
@@ -79,6 +79,26 @@ def test_a_token_that_is_too_long_is_refused_for_its_length_and_named(token: byt
     assert (found[11], found[12]) == (bytes(16), len(token))
     assert not bay.asked
     assert not bay.waiting
+
+
+def test_one_that_is_too_long_waits_its_turn_where_a_known_one_has_come_just_now_and_there_is_room() -> None:
+    bay = ready()
+    line = bay.open()
+    line.feed(ask() + ask(b"a" * 1025))
+    (connection,) = bay.waiting
+    assert line.sent.count(b"HTTP/1.1 200") == 1
+    assert b"401" not in line.sent
+    assert connection.ask() is None  # it is its turn, and the answer stands ready
+    assert line.sent.count(b"HTTP/1.1 401") == 1
+    line.feed(ask() + ask(b"a" * 1025) + ask())
+    assert bay.waiting.pop().ask() is None
+    assert re.findall(rb"HTTP/1.1 (\d+)", line.sent) == [b"200", b"401", b"200", b"401", b"200"]
+    bay.lane.full = True
+    bay.waiting.clear()
+    line.feed(ask() + ask(b"a" * 1025))
+    assert line.sent.count(b"HTTP/1.1 401") == 3
+    assert not bay.waiting
+    assert not bay.asked
 
 
 @pytest.mark.parametrize("token", [b"a" * 1024, b"a" * 1024 + b"!", b"a" * 1024 + b"=", b" " + b"a" * 1025])
