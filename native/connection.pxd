@@ -43,6 +43,7 @@ cdef class Connection:
     cdef int answer_all(self, bytes data, size_t* at) except -1
     cdef int decide(self, const unsigned char* p) except -1
     cdef int go_on(self) except -1
+    cdef int read_on(self) except -1
     cdef int flush(self) except -1
     cdef int keep(self, bytes data) except -1
     cdef int leave(self) except -1

@@ -291,13 +291,21 @@ cdef class Connection:
         cdef bytes data = self.held
         if self.write_paused or self.state >= State.CLOSING:
             return 0
-        if self.read_paused and self.state != State.WAITING:
+        if self.state == State.LEAVING:
+            self.read_on()
+            self.leave()
+            return 0
+        if self.state == State.READING and data:
+            self.serve(data, False)
+        # Not before: as long as what was kept makes us wait, each answer would have more read than it took away.
+        if self.state == State.READING and not self.write_paused:
+            self.read_on()
+        return 0
+
+    cdef int read_on(self) except -1:
+        if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        if self.state == State.LEAVING:
-            self.leave()
-        elif self.state == State.READING and data:
-            self.serve(data, False)
         return 0
 
     cdef int keep(self, bytes data) except -1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from yarl import URL
 from bearerd.refusals import Approval, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from support.approvals_page import Desk
@@ -333,3 +335,18 @@ async def test_while_the_store_is_away_nothing_is_decided_and_it_says_so(desk: D
     desk.floor.office.book = None
     assert (await desk.post(f"/a/{told.id}/approve", form))[0] == 503
     assert (await desk.get("/"))[0] == 503
+
+
+async def test_a_form_that_does_not_come_decides_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bearerd.approvals.page.FORM_SECONDS", 0.05)
+    told = await desk.pending()
+    await desk.form(told.id)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"csrf="
+        await asyncio.sleep(30)
+
+    headers = {"Origin": desk.url, "Content-Type": "application/x-www-form-urlencoded"}
+    async with desk.browser.post(f"{desk.url}/a/{told.id}/approve", data=slow(), headers=headers) as answer:
+        assert answer.status == 408
+    assert desk.floor.count("approved") == 0

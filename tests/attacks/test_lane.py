@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.house import API, House, config, issuer, key, token
 from support.issuer import Answer, Gate, ScriptedIssuer
+from support.line import STRANGER, Line
 from support.wire import request
 
 from bearerd._native import clock
@@ -252,3 +253,20 @@ async def test_a_connection_that_is_lost_is_not_handed_over(tmp_path: Path, monk
             assert len(made) == 1
             connection.connection_lost(None)
             assert not clerk.lane.connections
+
+
+async def test_no_more_is_read_than_is_answered(tmp_path: Path) -> None:
+    """Of somebody who asks without end what has to wait: each answer would let in more than it takes away."""
+    async with lane(config(tmp_path), tmp_path) as (_, clerk):
+        line = Line(clerk.connection(), STRANGER)
+        one = asked(None)  # of one who may not ask: Python's to refuse
+        fed = 0
+        for _ in range(300):
+            if line.reading:
+                line.feed(one * 1000)
+                fed += 1000
+            await asyncio.sleep(0)
+        answered = bytes(line.sent).count(b"HTTP/1.1 ")
+        assert answered > 10
+        assert fed - answered <= 2000
+        line.hang_up()

@@ -176,9 +176,12 @@ async def test_requests_behind_one_another_are_answered_in_order(wire: Wire) -> 
     assert answer.count(b"HTTP/1.1 200 OK") == 3
 
 
-async def test_a_slow_head_ends_its_connection(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("begun", [b"GET / HTTP/1.1\r\nHost:", b"G", b""])
+async def test_a_head_that_is_slow_to_come_ends_its_connection(
+    wire: Wire, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.05)
-    answer = await wire.ask(b"GET / HTTP/1.1\r\nHost:")
+    answer = await wire.ask(begun)
     assert answer == b""
     assert not wire.seen
 
@@ -241,7 +244,11 @@ async def test_what_comes_after_a_refused_head_is_not_read(wire: Wire, pieces: l
     handler.connection_lost(None)
 
 
-async def test_an_application_of_ours_runs_on_the_same_server(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_application_of_ours_runs_on_the_same_server(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "APP_IDLE_SECONDS", 0.2)
+
     async def hello(request: web.Request) -> web.Response:
         return web.Response(text="hello")
 
@@ -251,9 +258,51 @@ async def test_an_application_of_ours_runs_on_the_same_server(caplog: pytest.Log
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     wire = Wire(runner.addresses[0][1], runner.server)
-    assert b"hello" in await wire.ask(head(b"Connection: close", target=b"/hello"))
+    assert b"hello" in await wire.ask(head(target=b"/hello"))  # and then it is idle for too long
     answer = await wire.ask(head(CANARIES["NUL"]))
     assert b" 400 " in answer.splitlines()[0]
     assert b"canary" not in answer
     assert "canary" not in caplog.text
     await runner.cleanup()
+
+
+@pytest.mark.parametrize("trailer", [b"Authorization: Bearer " + CANARY.encode(), b"X: 1\r\nX-Forwarded-Uri: /open"])
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_trailer_is_no_field_of_the_request_behind_it(wire: Wire, trailer: bytes, apart: bool) -> None:
+    """aiohttp's parser takes the last one for the first field of the next request: none is read behind it."""
+    chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + trailer + b"\r\n\r\n"
+    answer = await wire.ask(*([chunked, head()] if apart else [chunked + head()]))
+    assert [request.method for request in wire.seen] == ["POST"]
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+async def test_what_comes_with_a_request_to_become_something_else_is_not_lost_unsaid(wire: Wire) -> None:
+    answer = await wire.ask(head(b"Connection: upgrade", b"Upgrade: h2c") + head())
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("target", [b"/much", b"/last"])
+async def test_who_reads_nothing_of_its_answers_is_not_kept(
+    wire: Wire, target: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiohttp waits for it without end: while it answers, and while it closes."""
+    monkeypatch.setattr(server, "STALLED_SECONDS", 0.3)
+
+    async def much(request: web.BaseRequest) -> web.Response:
+        answer = web.Response(body=bytes(16 << 20))
+        if target == b"/last":
+            answer.force_close()
+        return answer
+
+    wire.manager.request_handler = much
+    _, writer = await asyncio.open_connection("127.0.0.1", wire.port, limit=1)
+    writer.write(head(target=target))
+    for _ in range(400):
+        await asyncio.sleep(0.01)
+        if wire.manager.requests_count and not wire.manager.connections:
+            break
+    assert wire.manager.requests_count == 1
+    assert not wire.manager.connections
+    writer.close()

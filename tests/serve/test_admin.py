@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 from support import house
 from support.bearerd import Answer, Bearerd, config, request, wait_for
 
+from bearerd.serve import admin
 from bearerd.serve.admin import _host_is_literal
 
 SUBJECT = {"kind": "subject", "issuer": house.ISS, "value": "alice"}
@@ -280,3 +284,12 @@ def test_restart_replaces_every_worker(tmp_path: Path) -> None:
         assert running.api("POST", "/v1/restart").json() == {"restarted": True}
         assert before not in running.pids().values()
         assert running.decide(token=house.token()).status == 200
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read() -> bytes:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(admin, "BODY_SECONDS", 0.05)
+    with pytest.raises(web.HTTPRequestTimeout):
+        await admin._json(SimpleNamespace(content_type="application/json", read=read))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ shown.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import re
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_BODY: Final = 16 * 1024
+FORM_SECONDS: Final = 10.0  # from its head to its last byte
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _BACK: Final = re.compile(r"/(?:a/[0-9a-f]{32})?")
 _LOGGER: Final = logging.getLogger("bearerd.approval")
@@ -249,7 +251,11 @@ class _Page:
         if person is None:
             link = (f"/login?back={back}", "Sign in")
             raise Refused(401, "Sign in again", "You signed in too long ago. Nothing was decided.", link=link)
-        form = await request.post() if request.content_type == "application/x-www-form-urlencoded" else {}
+        try:
+            async with asyncio.timeout(FORM_SECONDS):
+                form = await request.post() if request.content_type == "application/x-www-form-urlencoded" else {}
+        except TimeoutError:
+            raise Refused(408, "Too slow", "The form did not arrive. Nothing was decided.") from None
         if not hmac.compare_digest(str(form.get("csrf", "")).encode(), person.csrf.encode()):
             raise Refused(403, "Not from this page", "The form is not this session's.", link=(back, "Look again"))
         return settings, person, form

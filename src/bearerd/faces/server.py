@@ -2,15 +2,15 @@
 
 aiohttp's parser quotes the offending header in its errors, and its handler puts them into the log *and* the 400 body: a
 NUL in an Authorization field would publish the token.  It also accepts heads of any length in all (a hundred fields of
-32 KiB each) and lets a client take an hour to send one.  Here a request that cannot be parsed gets a fixed answer, a head
-beyond a limit gets 431, and a slow head ends its connection.
+32 KiB each), lets a client take an hour to send one, and waits without end for one that reads nothing.  Here a request that
+cannot be parsed gets a fixed answer, a head beyond a limit gets 431, and a slow head or reader ends its connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS: Final = 10.0  # from a head's first byte to its last
 IDLE_SECONDS: Final = 3630.0  # longer than any gateway keeps an idle connection: it must be the one to close
+STALLED_SECONDS: Final = 60.0  # for which nothing of what we wrote was read
+APP_IDLE_SECONDS: Final = 75.0  # of a connection to an application of ours, which takes a few hundred
 
 
 class HeadTooLarge(Exception):
@@ -37,7 +39,17 @@ class HeadTooLarge(Exception):
 class Handler(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_head_bytes", "_head_timer", "_last_payload", "_most_head_bytes", "_refused", "dialect", "peer")
+    __slots__ = (
+        "_head_bytes",
+        "_head_timer",
+        "_last_payload",
+        "_line",
+        "_most_head_bytes",
+        "_refused",
+        "_stalled",
+        "dialect",
+        "peer",
+    )
 
     def __init__(self, manager: web.Server, *, max_head_bytes: int, **settings: Any) -> None:
         super().__init__(manager, **settings)
@@ -46,6 +58,8 @@ class Handler(RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._last_payload: Any = EMPTY_PAYLOAD
         self._refused = False  # a head was bad or too large: nothing after it is parsed
+        self._line: asyncio.Transport | None = None  # until it is lost; aiohttp forgets its own as soon as it closes it
+        self._stalled: asyncio.TimerHandle | None = None
         self.peer: Any = None  # what the faces know of the other end; made once a connection
         self.dialect = ""  # in which its listener is asked at /auth; empty: it is not
 
@@ -56,15 +70,37 @@ class Handler(RequestHandler):
         known = self._request_count
         super().data_received(data)
         if self._request_count != known:
-            last, self._last_payload = self._checked() if self._messages else (None, EMPTY_PAYLOAD)
+            self._correct(self._request_count - known)
+            last, self._last_payload = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
             self._refused = isinstance(last, _ErrInfo)
             self._end_head()
         elif data and self._last_payload.is_eof():
             self._await_head(len(data))
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._line = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+        self._await_head(0)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._end_head()
+        self._line = None
+        self._flows()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalls()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._flows()
+        if self._line is not None and self._line.is_closing():
+            self._stalls()
+
+    def force_close(self) -> None:
+        super().force_close()
+        self._stalls()
 
     async def start(self) -> None:
         """Answer one request after the other.  A fault of aiohttp's own ends the connection, which nobody would serve."""
@@ -73,6 +109,8 @@ class Handler(RequestHandler):
         except Exception as error:  # noqa: BLE001 - whatever it is
             self.log_exception("a connection cannot be served", exc_info=error)
             self.force_close()
+        finally:
+            self._stalls()
 
     def handle_error(
         self,
@@ -96,15 +134,22 @@ class Handler(RequestHandler):
         told = self._manager.refused if isinstance(self._manager, Server) else None
         return secrets.token_hex(16) if told is None else told(code, self.transport)
 
-    def _checked(self) -> tuple[Any, Any]:
-        """What was read last: a head and its body, or why it was not read.
+    def _correct(self, count: int) -> None:
+        """Where aiohttp's parser may mistake what comes next for another thing, nothing comes next: the connection ends.
 
-        aiohttp's parser lets a ``CONNECT`` of no target pass, and leaves it that of the request before; a ``CONNECT`` is
-        always the last to be read.
+        It takes the last trailer of a chunked body for the first field of the request behind it, loses what it reads together
+        with a request to become another protocol, and lets a ``CONNECT`` of no target pass, with the target of the request before.
+        ``count``: the messages that it has just read.
         """
-        if getattr(self._messages[-1][0], "path", "") is None:
-            self._messages[-1] = (_ErrInfo(400, BadHttpMessage("no target"), ""), EMPTY_PAYLOAD)
-        return self._messages[-1]
+        message: Any
+        for at in range(-min(count, len(self._messages)), 0):
+            message, payload = self._messages[at]
+            if isinstance(message, _ErrInfo):
+                continue
+            if message.path is None:
+                self._messages[at] = (_ErrInfo(400, BadHttpMessage("no target"), ""), EMPTY_PAYLOAD)
+            elif message.chunked or message.upgrade:
+                self._messages[at] = (message._replace(should_close=True), payload)
 
     def _await_head(self, received: int) -> None:
         self._head_bytes += received
@@ -120,6 +165,16 @@ class Handler(RequestHandler):
         self._messages.append((_ErrInfo(400, HeadTooLarge(), ""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _stalls(self) -> None:
+        """What was written has to be read in time, or the connection ends: aiohttp would wait while the other end lives."""
+        if self._stalled is None and self._line is not None:
+            self._stalled = self._loop.call_later(STALLED_SECONDS, self._line.abort)
+
+    def _flows(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _end_head(self) -> None:
         self._head_bytes = 0
@@ -190,7 +245,7 @@ class _AppRunner(web.AppRunner):
 
     def __init__(self, app: web.Application, limits: Limits, **more: Any) -> None:
         super().__init__(app, access_log=None, **more)
-        self._settings = settings(limits)
+        self._settings = settings(limits) | {"keepalive_timeout": APP_IDLE_SECONDS}
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

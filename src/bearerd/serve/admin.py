@@ -7,6 +7,7 @@ can, and no answer carries a CORS header.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import logging
@@ -17,6 +18,7 @@ import orjson
 from aiohttp import web
 
 from bearerd import log
+from bearerd.faces.form import BODY_SECONDS
 from bearerd.serve import bodies
 from bearerd.serve.channel import ChannelClosed, NotDone
 from bearerd.serve.desk import report
@@ -207,6 +209,11 @@ async def _json(request: web.Request) -> Any:
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
     try:
-        return orjson.loads(await request.read())
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    try:
+        return orjson.loads(body)
     except ValueError:
         raise bodies.BadBody("the body is not JSON") from None
