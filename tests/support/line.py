@@ -143,7 +143,11 @@ def plain_line(house: House, peer: str = HERE, listener: str = "") -> Line:
 def busy(house: House) -> bool:
     """Whether an answer is under way."""
     assert house.runner.server is not None
-    theirs = any(one._request_in_progress or one._messages for one in house.runner.server.connections)
+    # Messages wait without anybody at work where aiohttp lingers for a body that has turned out malformed: ten seconds.
+    theirs = any(
+        one._request_in_progress or (one._messages and one._waiter is not None)
+        for one in house.runner.server.connections
+    )
     return theirs or bool(getattr(house, "clerk", None) and house.clerk._turns.waiting)
 
 
