@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bearerd.lane import turns
-from bearerd.lane.turns import GAIN, LONGEST, LULL, OWED, PAUSE, SHARE, SLICE, Turns
+from bearerd.lane.turns import GAIN, LONGEST, LOOK, LULL, OWED, PAUSE, SHARE, SLICE, Turns
 from bearerd.verify.budget import Budget
 
 CHECK = 0.0001  # seconds that a signature takes
@@ -140,6 +140,18 @@ def test_that_known_tokens_have_stopped_is_seen_soon(world: World) -> None:
     while world.turn(known=0) < SLICE - CHECK:
         pass
     assert world.now - stopped <= 2 * PAUSE + SLICE + CHECK
+
+
+def test_nor_is_it_seen_late_where_a_check_took_long(world: World) -> None:
+    """Somebody else had the processor: that is owed, and nobody is kept waiting for it in silence."""
+    world.come(5000)
+    world.check = 20 * LOOK
+    while world.turn(known=50) == 0:
+        pass
+    world.check, stopped = CHECK, world.now
+    while world.turn(known=0) < SLICE - CHECK:
+        pass
+    assert world.now - stopped <= 2 * LOOK + SLICE + CHECK
 
 
 def test_the_time_that_a_check_takes_is_no_silence_of_the_known(world: World) -> None:

@@ -34,6 +34,9 @@ LONGEST: Final = 0.002  # seconds that may have been saved up of both
 OWED: Final = 0.01  # seconds of idleness that may be lacking before more is forgotten: of the last two crowds or so
 SLICE: Final = 0.001  # seconds of a turn: for so long one that comes after all may wait
 PAUSE: Final = 0.001  # seconds: after so long without a known one none come; the shortest wait for more of a share
+LOOK: Final = (
+    0.01  # seconds, the longest: whoever was kept from the processor owes that as well, and all may be calm by then
+)
 EACH: Final = 2  # signature checks of one issuer in a round before the others have had theirs
 
 
@@ -118,7 +121,7 @@ class Turns:
         """Seconds until the next turn.  Turn upon turn without a share would only have the loop look before much has come."""
         calm, started = self._look(), self._at
         if not calm and self._credit <= 0.0:
-            return max(PAUSE, -self._credit)
+            return min(max(PAUSE, -self._credit), LOOK)
         try:
             self._work(started + (SLICE if calm else min(SLICE, self._credit)))
         finally:
