@@ -24,7 +24,7 @@ FLOORS = (
     ("mcp",),
     ("decision", "request"),
     ("timekeeper",),
-    ("log", "metrics", "loops"),
+    ("log", "metrics", "loops", "lines"),
     ("jws",),
     ("tricks",),
     ("config",),

@@ -37,9 +37,16 @@ def test_a_line_ends_in_three_ways_and_two_of_them_end_an_event(places: list[int
     assert events.rest() == b"data: c"
 
 
+@given(st.lists(st.integers(0, 30)))
+def test_a_carriage_return_before_a_pair_ends_a_line_of_its_own(places: list[int]) -> None:
+    assert cut(b"data: a\r\r\nevent: x\r\n\r\n", places) == [b"data: a\r\r\n", b"event: x\r\n\r\n"]
+
+
 def test_data_is_its_lines_joined() -> None:
     assert [message_of(event) for event in WHOLE] == [None, b"{\n}", b"x", b"y", None]
-    assert message_of(b"\xef\xbb\xbfdata: z\n\n") == b"z"
+    assert message_of(b"\xef\xbb\xbfdata: z\n\n") is None  # a byte order mark is one only where the stream begins
+    assert cut(b"\n\n\xef\xbb\xbfdata: z\n\n", [2]) == [b"\n\n", b"\xef\xbb\xbfdata: z\n\n"]
+    assert cut(b"\xef\xbb\xbfdata: z\n\n", [1, 2]) == [b"data: z\n\n"]
     assert message_of(b"data\n\n") == b""
     assert message_of(b"event: endpoint\ndata: /messages\n\n") is None
     assert message_of(b"event: endpoint\nevent: message\ndata: 1\n\n") == b"1"  # the last one counts

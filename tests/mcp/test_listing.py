@@ -73,3 +73,8 @@ def test_of_several_answers_each_is_looked_at() -> None:
 def test_what_cannot_be_read_is_not_shown(text: bytes) -> None:
     with pytest.raises(listing.Unreadable):
         listing.shown(text, lambda tools: tools)
+
+
+def test_of_a_member_that_stands_twice_only_what_was_read_goes_on() -> None:
+    twice = b'{"result":{"tools":[{"name":"drop"}]},"result":{}}'
+    assert listing.shown(twice, lambda tools: tools) == b'{"result":{}}'

@@ -23,6 +23,7 @@ class McpServer:
         self.tools: list[dict[str, Any]] = [ADD, DROP]
         self.answer: web.Response | None = None  # instead of the usual ones
         self.streams = False  # whether lists come as events
+        self.silent = False  # whether a stream to listen to has nothing to say
         self.sessions = False  # whether it knows only clients that have begun one
         self.pages = False  # whether each tool has a page of its own
         self.held = asyncio.Event()  # set: a call to "slow" ends
@@ -49,6 +50,8 @@ class McpServer:
         self.seen.append((request.method, dict(request.headers), body))
         if self.answer is not None:
             return _again(self.answer)
+        if request.method == "GET" and self.silent:
+            await self._wait()
         if request.method == "GET":
             return await self._stream(request, [self._list(7)])
         message = json.loads(body or b"{}")

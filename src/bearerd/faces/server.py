@@ -130,6 +130,15 @@ class Handler(RequestHandler):
         response.force_close()
         return response
 
+    def hear_the_end(self) -> None:
+        """Take no further request of this connection, and let go of what comes: while reading rests nobody sees the client leave."""
+        if self._reading_paused or self._buffer_paused:
+            self._refused = True  # what comes is neither parsed nor kept
+            self._end_head()
+            self.close()  # once this request is answered
+            self._reading_paused = self._buffer_paused = False
+            self._resume_transport_reading()
+
     def _refusal_id(self, code: Code) -> str:
         told = self._manager.refused if isinstance(self._manager, Server) else None
         return secrets.token_hex(16) if told is None else told(code, self.transport)

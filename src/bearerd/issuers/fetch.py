@@ -22,8 +22,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from bearerd import lines
 from bearerd.errors import IssuerFault
 from bearerd.issuers import addresses, headers
 from bearerd.issuers.faults import Reason
@@ -167,7 +169,7 @@ class Fetcher:
         context = await self._tls()
         guard = _Guard(anywhere=self._config.proxy is not None or _origin(target)[1] in self._named)
         with _named_faults(target, guard):
-            connector = aiohttp.TCPConnector(
+            connector = lines.Connector(
                 resolver=self._resolver,
                 use_dns_cache=False,
                 force_close=True,
@@ -286,7 +288,7 @@ def _named_faults(target: URL, guard: _Guard) -> Iterator[None]:
         raise IssuerFault(Reason.DNS, f"{where}: not a possible name") from error
     except TimeoutError:
         raise
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
         raise IssuerFault(Reason.PROTOCOL, f"{where}: {type(error).__name__}") from error
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 MEDIA_TYPE: Final = "text/event-stream"
 
-_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r(?!\n)|\r\n\n|\n\r\n|\n\r(?!\n)|\r\n\r(?=[^\n])")
+_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -25,25 +25,33 @@ class Events:
     def __init__(self, most: int) -> None:
         """``most``: bytes of one event."""
         self._most = most
-        self._kept = b""
+        self._kept = bytearray()
+        self._begun = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises TooLong."""
-        self._kept += data
+        kept = self._kept
+        searched = max(0, len(kept) - 3)  # what was there has no end, but for the beginning of one
+        kept += data
+        if not self._begun and (len(kept) >= len(_BOM) or not _BOM.startswith(kept)):
+            self._begun = True
+            if kept.startswith(_BOM):  # only there it is none of the line's own
+                del kept[: len(_BOM)]
+                searched = 0
         whole, start = [], 0
-        for end in _END.finditer(self._kept):
-            if end.end() == len(self._kept) and end.group().endswith(b"\r"):
+        for end in [found.end() for found in _END.finditer(kept, searched)]:
+            if end == len(kept) and kept[-1:] == b"\r":
                 break  # a line feed may yet belong to it
-            whole.append(self._kept[start : end.end()])
-            start = end.end()
-        self._kept = self._kept[start:]
+            whole.append(bytes(kept[start:end]))
+            start = end
+        del kept[:start]
         if len(self._kept) > self._most or any(len(event) > self._most for event in whole):
             raise TooLong
         return whole
 
     def rest(self) -> bytes:
         """What was begun and not ended; a client ignores it, for it is no event."""
-        kept, self._kept = self._kept, b""
+        kept, self._kept = bytes(self._kept), bytearray()
         return kept
 
 
@@ -66,7 +74,7 @@ def with_data(event: bytes, data: bytes) -> bytes:
 
 def _fields(event: bytes) -> list[tuple[bytes, bytes]]:
     found = []
-    for line in _LINE.split(event.removeprefix(_BOM)):
+    for line in _LINE.split(event):
         name, _, value = line.partition(b":")
         if name:
             found.append((name, value.removeprefix(b" ")))

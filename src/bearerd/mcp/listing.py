@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from bearerd._native import jws
 from bearerd.mcp import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 METHOD: Final = "tools/list"
+MOST_TOOLS: Final = 2_000  # in one answer
+_MOST_DEPTH: Final = 128
+_MOST_MEMBERS: Final = 1 << 20
 
 
 class Tool(NamedTuple):
@@ -29,11 +33,17 @@ class Tool(NamedTuple):
 
 def tools_of(result: object) -> list[Tool] | None:
     """The tools of a result of ``tools/list``; None: it is no such result, or one of them cannot be told by name."""
-    if not isinstance(result, Mapping) or not isinstance(result.get("tools"), list):
+    if (
+        not isinstance(result, Mapping)
+        or not isinstance(result.get("tools"), list)
+        or len(result["tools"]) > MOST_TOOLS
+    ):
         return None
     found = []
     for definition in result["tools"]:
         if not isinstance(definition, Mapping) or not isinstance(definition.get("name"), str):
+            return None
+        if _caseless(definition, "name"):
             return None
         try:
             digest = canonical.digest(definition)
@@ -59,13 +69,39 @@ def shown(message: bytes, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> b
         raise Unreadable("no JSON") from None
     answers = read if isinstance(read, list) else [read]
     changed = [_shown(answer, keep) for answer in answers]
-    if all(new is old for new, old in zip(changed, answers, strict=True)):
+    if all(new is old for new, old in zip(changed, answers, strict=True)) and _read_once(message):
         return message
-    return orjson.dumps(changed if isinstance(read, list) else changed[0])
+    try:
+        return orjson.dumps(changed if isinstance(read, list) else changed[0])
+    except TypeError:
+        raise Unreadable("nested too deeply") from None
+
+
+def _read_once(message: bytes) -> bool:
+    """Whether no member stands twice in an object, and nothing lies too deep to say."""
+    try:
+        jws.scan(b'{"":' + message + b"}", _MOST_DEPTH, _MOST_MEMBERS)
+    except jws.Malformed:
+        return False
+    return True
+
+
+def _caseless(members: Mapping[str, Any], read: str) -> bool:
+    return any(name != read and name.casefold() == read for name in members)
 
 
 def _shown(answer: Any, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> Any:
-    if not isinstance(answer, dict) or not isinstance(result := answer.get("result"), dict) or "tools" not in result:
+    if isinstance(answer, list):
+        raise Unreadable("a list within a list")
+    if not isinstance(answer, dict):
+        return answer
+    if _caseless(answer, "result"):
+        raise Unreadable("a member that is another to whoever ignores case")
+    if not isinstance(result := answer.get("result"), dict):
+        return answer
+    if _caseless(result, "tools"):
+        raise Unreadable("a member that is another to whoever ignores case")
+    if "tools" not in result:
         return answer
     tools = tools_of(result)
     if tools is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import orjson
@@ -237,6 +238,16 @@ async def test_only_tools_that_may_be_called_are_shown_in_one_answer_and_in_a_st
         {"body": b"[]", "content_type": "text/html"},
         {"body": b"[]", "content_type": "application/json", "headers": {"Content-Encoding": "gzip"}},
         {"body": b" " * 5_000_000, "content_type": "application/json"},
+        {"body": b'{"result":{},"Result":{"tools":[]}}', "content_type": "application/json"},
+        {"body": b'{"result":{"tools":[],"Tools":[]}}', "content_type": "application/json"},
+        {"body": b'{"result":{"tools":[{"name":"add","Name":"drop"}]}}', "content_type": "application/json"},
+        {"body": b'[[{"result":{"tools":[]}}]]', "content_type": "application/json"},
+        {"body": b'{"x":' + b"[" * 300 + b"]" * 300 + b',"result":{"tools":[]}}', "content_type": "application/json"},
+        {
+            "body": b'{"result":{"tools":[' + b'{"name":"a"},' * 3000 + b'{"name":"a"}]}}',
+            "content_type": "application/json",
+        },
+        {"body": b"+AGQ-ata: {}\n\n", "headers": {"Content-Type": "text/event-stream; charset=utf-7"}},
     ],
 )
 async def test_a_list_that_cannot_be_looked_into_is_not_passed_on(
@@ -300,3 +311,111 @@ async def test_each_is_counted_under_this_face(client: Client) -> None:
     found = metrics.gather([client.house.service.metrics.buffer])
     assert found[("bearerd_decisions_total", "api", "mcp", "allow", "none")] == (1.0,)
     assert found[("bearerd_decisions_total", "api", "mcp", "forbid", "insufficient_scope")] == (1.0,)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_client_that_leaves_is_seen_behind_whatever_it_sent_beside(
+    client: Client, server: McpServer, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(relay, "LOOK_SECONDS", 0.01)
+    server.silent = method == "GET"
+    body = b"a" * 3_000_000 if method == "GET" else message("tools/call", {"name": "slow", "arguments": {}})
+    length = 100_000_000 if method == "GET" else len(body)
+    head = [
+        f"{method} /mcp/api HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {token()}",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+    ]
+    asked = "\r\n".join(head).encode() + b"\r\n\r\n" + body
+    _, writer = await asyncio.open_connection("127.0.0.1", client.house.port)
+    writer.write(asked if method == "GET" else asked * 300)
+    while not server.seen:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    writer.transport.abort()
+    await asyncio.wait_for(server.left.wait(), 10)
+
+
+class Raw:
+    """An upstream that says each of ``says`` for a request, the second a while after the first."""
+
+    def __init__(self, *says: bytes) -> None:
+        self.says = says
+        self.later = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/mcp"
+        return self
+
+    async def __aexit__(self, *gone: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 16):
+                writer.write(self.says[0])
+                for more in self.says[1:]:
+                    await asyncio.sleep(0.1)
+                    writer.write(more)
+                    await writer.drain()
+                    self.later.set()
+
+
+def said(text: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text) + text
+
+
+async def test_an_answer_that_nobody_asked_for_is_nobodys(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    async with Raw(said(b'"own"'), said(b'"another\'s"')) as raw:
+        made = config(tmp_path, resource={"api": table(raw)})  # type: ignore[arg-type]
+        async with House(made, tmp_path) as house:
+            client = Client(house, session)
+            for who in ("alice", "bob"):
+                async with client.call("add", bearer=token(sub=who, jti=who)) as reply:
+                    assert await reply.text() == '"own"'
+                await asyncio.wait_for(raw.later.wait(), 10)
+                await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100 + said(b"{}"),
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["interim", "101", "099", "999"],
+)
+async def test_what_is_no_answer_is_not_passed_on(
+    session: aiohttp.ClientSession, tmp_path: Path, answer: bytes
+) -> None:
+    async with (
+        Raw(answer) as raw,
+        House(config(tmp_path, resource={"api": table(raw)}), tmp_path) as house,  # type: ignore[arg-type]
+        Client(house, session).call("add") as reply,
+    ):
+        assert reply.status == 502
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        b"Content-Type: text/event-stream\r\nContent-Encoding: identity\r\nContent-Encoding: gzip",
+        b"Content-Type: text/event-stream\r\nContent-Type: application/json",
+    ],
+    ids=["coding", "type"],
+)
+async def test_a_list_that_is_said_to_be_two_things_is_none(
+    session: aiohttp.ClientSession, tmp_path: Path, twice: bytes
+) -> None:
+    said = b"HTTP/1.1 200 OK\r\n" + twice + b"\r\nContent-Length: 2\r\n\r\n\n\n"
+    async with (
+        Raw(said) as raw,
+        House(config(tmp_path, resource={"api": table(raw)}), tmp_path) as house,  # type: ignore[arg-type]
+        Client(house, session).ask(message(listing.METHOD)) as reply,
+    ):
+        assert reply.status == 502

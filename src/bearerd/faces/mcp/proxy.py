@@ -9,6 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bearerd import request as view
 from bearerd._native import path
@@ -149,6 +150,6 @@ class Proxy:
             return answer.plain(_CLIENT_GONE)
         except TimeoutError:
             return answer.plain(504)
-        except (aiohttp.ClientError, Unfit, UnicodeError, ValueError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, Unfit, UnicodeError, ValueError) as error:
             self._service.recorder.fault("an MCP server cannot be asked, or its answer not be passed on", error)
             return answer.plain(502)

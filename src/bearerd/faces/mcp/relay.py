@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from bearerd.faces.mcp.upstream import back
+from bearerd.faces.server import Handler
 from bearerd.mcp import events, listing
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ async def unless_gone(request: web.BaseRequest, awaited: Awaitable[T]) -> T:
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=LOOK_SECONDS)
-            if not task.done() and (request.transport is None or request.transport.is_closing()):
-                raise Gone
+            if not task.done():
+                if request.transport is None or request.transport.is_closing():
+                    raise Gone
+                if isinstance(request.protocol, Handler):
+                    request.protocol.hear_the_end()
         return task.result()
     finally:
         task.cancel()
@@ -58,6 +62,8 @@ async def relay(
 
     ``most``: bytes of a message that is looked into.  Raises Gone, and Unfit while nothing was sent yet.
     """
+    if not 200 <= answer.status < 600:
+        raise Unfit("no answer of HTTP's, or one to a change of protocols that nobody asked for")
     if 300 <= answer.status < 400 and answer.status != 304:
         raise Unfit("a redirect: the client would take its token there")
     headers = back(answer.raw_headers)
@@ -65,8 +71,11 @@ async def relay(
         response = web.StreamResponse(status=answer.status, headers=headers)
         response.content_length = answer.content_length
         return await _send(request, response, answer, _as_it_comes(request, answer))
-    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if any(coding.lower() != "identity" for coding in answer.headers.getall("Content-Encoding", ())):
         raise Unfit("a compressed answer, which was not asked for")
+    types = answer.headers.getall("Content-Type", ())
+    if len(types) != 1 or (answer.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise Unfit("an answer of several types, or in another encoding than UTF-8")
     if answer.content_type == events.MEDIA_TYPE:
         response = web.StreamResponse(status=answer.status, headers=headers)
         return await _send(request, response, answer, _by_event(request, answer, keep, most))

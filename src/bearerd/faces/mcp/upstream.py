@@ -12,6 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from bearerd import lines
 from bearerd.mcp import fields
 from bearerd.request import canonical
 
@@ -49,7 +50,7 @@ class Upstream:
         """Send a request; waiting for it raises aiohttp.ClientError or TimeoutError.  Redirects are not followed: nobody checked them."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=lines.Connector(limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 timeout=PATIENCE,
