@@ -24,6 +24,9 @@ from bearerd._native.route cimport Route
 
 Question = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
 
+cdef enum:
+    MOST_UNSENT = 64 * 1024  # bytes of answers made at once; the transport says then whether it takes more
+
 # Every head is answered, or told as a question, before the next one is read: one is enough.
 cdef Head scratch
 
@@ -190,16 +193,19 @@ cdef class Connection:
     cdef int serve(self, bytes data, bint fresh) except -1:
         """``fresh``: the first head begins with these bytes."""
         cdef size_t at = 0
+        cdef bint more = True
         self.keep_up()
-        self.lane.begin()
         self.held = b""
-        self.answer_all(data, &at)
+        while more:
+            self.lane.begin()
+            more = self.answer_all(data, &at)
+            self.lane.finish()
+            self.flush()
+            more = more and not self.write_paused and not self.transport.is_closing()
         if at < <size_t>PyBytes_GET_SIZE(data):
             self.held = data[at:]
         if at or fresh:
             self.since = self.lane.now.boot
-        self.lane.finish()
-        self.flush()
         if self.lane.noted:
             self.lane.noted = False
             self.desk.noted()
@@ -212,7 +218,7 @@ cdef class Connection:
         return 0
 
     cdef int answer_all(self, bytes data, size_t* at) except -1:
-        """``at``: what comes to be answered of it."""
+        """``at``: what comes to be answered of it.  Whether there may be more to answer, once this has been written."""
         cdef const unsigned char* p = start(data)
         cdef size_t n = <size_t>PyBytes_GET_SIZE(data)
         cdef int found
@@ -235,6 +241,8 @@ cdef class Connection:
             at[0] += scratch.size
             if self.client.last:
                 at[0] = n  # what follows was not to be sent
+            if self.lane.out_size >= MOST_UNSENT:
+                return 1  # an answer is many times as long as its question: who reads none gets no more of them
         return 0
 
     cdef int decide(self, const unsigned char* p) except -1:

@@ -34,10 +34,21 @@ class Socket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"socket": SimpleNamespace(family=socket.AF_UNIX)})
         self.written = b""
+        self.high: int | None = None  # bytes, beyond which the protocol is told to pause
+        self.answers = 0  # of what was taken
         self.closing = self.aborted = False
+        self.protocol: Any = None
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
+        if self.high is not None and len(self.written) > self.high:
+            self.protocol.pause_writing()
+
+    def taken(self) -> bool:
+        """The other end reads what was written; whether there was any."""
+        found, self.written = self.written, b""
+        self.answers += found.count(b"HTTP/1.1 ")
+        return bool(found)
 
     def close(self) -> None:
         self.closing = True
@@ -67,6 +78,7 @@ async def lane(made: Config, folder: Path) -> AsyncIterator[tuple[House, Clerk]]
 
 def connected(clerk: Clerk) -> tuple[Connection, Socket]:
     made, transport = clerk.connection(), Socket()
+    transport.protocol = made
     made.connection_made(transport)
     return made, transport
 
@@ -270,3 +282,43 @@ async def test_no_more_is_read_than_is_answered(tmp_path: Path) -> None:
         assert answered > 10
         assert fed - answered <= 2000
         line.hang_up()
+
+
+async def test_no_more_is_answered_than_is_taken(tmp_path: Path) -> None:
+    """An answer is many times as long as its question: of one read, megabytes of them."""
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
+        made, transport = connected(clerk)
+        transport.high = 64 * 1024
+        one, few = asked(None), 4_000
+        made.data_received(one * few)
+        assert len(transport.written) < 128 * 1024
+        while transport.taken():
+            made.resume_writing()
+        assert transport.answers == few
+        made.connection_lost(None)
+
+
+async def test_who_waits_for_a_key_takes_no_turn_of_those_whose_key_is_there(tmp_path: Path) -> None:
+    """One client with made-up ``kid``s, while an issuer hangs, must not have every new token refused (G3)."""
+    gate = Gate(Answer({"keys": [key()]}))
+    async with ScriptedIssuer() as remote:
+        remote.always("/jwks", gate)
+        other = "https://other.example"
+        away = issuer(issuer=other, name="other", jwks=None, jwks_uri=f"{remote.url}/jwks", insecure_issuer=True)
+        made = config(tmp_path, issuer=[issuer(), away], resource={"api": RESOURCE}, limits={"max_waiting": 2})
+        async with lane(made, tmp_path) as (house, clerk):
+            await house.service.start()
+            crowd = [connected(clerk) for _ in range(4)]
+            for place, (connection, _) in enumerate(crowd):
+                connection.data_received(asked(token(iss=other, sub=f"user{place}", header={"kid": f"none{place}"})))
+                await turns()
+            assert [transport.written[9:12] for _, transport in crowd] == [b"", b"", b"503", b"503"]
+            good, answered = connected(clerk)
+            good.data_received(asked(token()))
+            await turns()
+            assert answered.written.startswith(OK)
+            for connection, _ in crowd:
+                connection.connection_lost(None)
+            await turns()
+            assert clerk._turns.waiting == 0
+            gate.open.set()

@@ -92,6 +92,28 @@ async def test_connections_are_bounded(tmp_path: Path) -> None:
         assert (await line.call(asked(bearer()), wait_for_ready=True)).HasField("ok_response")
 
 
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+async def test_who_never_reads_an_answer_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No window of HTTP/2's is ever opened for it."""
+    monkeypatch.setattr("bearerd.serve.rpc.AGE_SECONDS", 1.0)
+    monkeypatch.setattr("bearerd.serve.rpc.STALLED_SECONDS", 1.0)
+    fields = {":method": "POST", ":scheme": "http", ":path": METHOD, ":authority": "a", "te": "trailers"}
+    fields |= {"content-type": "application/grpc"}
+    head = b"".join(b"\0" + bytes([len(a)]) + a.encode() + bytes([len(b)]) + b.encode() for a, b in fields.items())
+    message = asked().SerializeToString()
+    async with Line(tmp_path) as line:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(line.address.rpartition(":")[2]))
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b"\0\4" + bytes(4)))
+        writer.write(_frame(1, 4, 1, head) + _frame(0, 1, 1, b"\0" + len(message).to_bytes(4) + message))
+        await asyncio.wait_for(reader.read(-1), 10)
+        writer.close()
+
+
 async def test_a_call_that_waits_ends_by_its_deadline_with_an_answer(tmp_path: Path) -> None:
     from support.house import issuer
 

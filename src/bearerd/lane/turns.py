@@ -34,10 +34,9 @@ LONGEST: Final = 0.002  # seconds that may have been saved up of both
 OWED: Final = 0.01  # seconds of idleness that may be lacking before more is forgotten: of the last two crowds or so
 SLICE: Final = 0.001  # seconds of a turn: for so long one that comes after all may wait
 PAUSE: Final = 0.001  # seconds: after so long without a known one none come; the shortest wait for more of a share
-LOOK: Final = (
-    0.01  # seconds, the longest: whoever was kept from the processor owes that as well, and all may be calm by then
-)
+LOOK: Final = 0.01  # seconds, the longest wait: who was kept from the processor owes much, and all may be calm by then
 EACH: Final = 2  # signature checks of one issuer in a round before the others have had theirs
+_KEYS: Final = frozenset({Wait.KEY, Wait.APIKEY})  # what ``verify.flights`` waits for, and bounds
 
 
 class Turns:
@@ -51,7 +50,7 @@ class Turns:
         attempt: Callable[[Connection], Pending | None],
         resolve: Callable[[Connection, Pending], asyncio.Task[None]],
     ) -> None:
-        """``most``: requests that may wait, in all."""
+        """``most``: requests that may wait for their turn; who waits for a key is bounded by ``verify.flights``."""
         self._lane = lane
         self._budget = budget
         self._most = most
@@ -62,6 +61,7 @@ class Turns:
         self._parked: dict[str, deque[Connection]] = {}  # by issuer: looked at once, and over its share
         self._order: deque[str] = deque()  # issuers of which one is still to be tried in this round
         self._flights = 0
+        self._keys = 0  # of them: for a key, of which there may be none for as long as its issuer takes to answer
         self._next: asyncio.Handle | None = None  # the turn that is due
         self._credit = 0.0  # seconds
         self._spare = 0.0  # seconds of idleness that still lack to the lull, as a negative number
@@ -91,15 +91,16 @@ class Turns:
         if self._fresh or self._parked:
             self._schedule()
 
-    def _landed(self, connection: Connection, task: asyncio.Task[None]) -> None:
+    def _landed(self, connection: Connection, task: asyncio.Task[None], *, key: bool) -> None:
         """A key that was waited for has come, or has not, or nobody waits for it any more."""
         self._flights -= 1
+        self._keys -= key
         self._tell()
         if task.cancelled() or task.exception() is not None:
             connection.abort()
 
     def _tell(self) -> None:
-        self._lane.full = self.waiting >= self._most
+        self._lane.full = self.waiting - self._keys >= self._most
 
     def _schedule(self, pause: float = 0.0) -> None:
         if self._next is None:
@@ -191,6 +192,8 @@ class Turns:
         if pending.kind is Wait.TURN:
             self._parked.setdefault(pending.issuer, deque()).append(connection)
             return
+        key = pending.kind in _KEYS
         self._flights += 1
+        self._keys += key
         connection.waiter = task = self._resolve(connection, pending)
-        task.add_done_callback(lambda task: self._landed(connection, task))  # also of one that has never begun
+        task.add_done_callback(lambda task: self._landed(connection, task, key=key))  # also of one that has never begun

@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 
 from bearerd.faces.grpc import authorization, health
-from bearerd.faces.server import HEAD_SECONDS, IDLE_SECONDS
+from bearerd.faces.server import HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS
 from bearerd.serve.departure import CUT, LINGER
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bearerd.service import Service
 
 RETRY_SECONDS: Final = 1.0  # where the port cannot be had
+AGE_SECONDS: Final = (
+    600.0  # of a connection, until it is told to go: nothing else ends a call that is not read, or not sent
+)
 METADATA_BYTES: Final = 8 * 1024  # of a call, HTTP/2 header fields: Envoy's own are a few hundred
 _LOGGER: Final = logging.getLogger("bearerd.worker")
 
@@ -147,6 +150,8 @@ def options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.compression_enabled_algorithms_bitset", 1),  # identity
         ("grpc.server_handshake_timeout_ms", int(HEAD_SECONDS * 1000)),
         ("grpc.max_connection_idle_ms", int(IDLE_SECONDS * 1000)),
+        ("grpc.max_connection_age_ms", int(AGE_SECONDS * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(STALLED_SECONDS * 1000)),
     ]
 
 
