@@ -20,7 +20,8 @@ NEW: Final = 30_000
 MANY: Final = 2_000  # connections: twice as many as may wait
 ALLOWED, OVERLOADED = 200, 503
 INTRO: Final = f"""The peak: as fast as the answers come. In turns with it, {TIMES} times as many requests a second are due, whatever the answers do
-(what finds no connection free stays due). *Goodput*: right allows a second. Once the flood ends, the next requests count as
+(what finds no connection free stays due). *Goodput*: right allows a second. What is due comes in smaller pieces than what is asked
+as fast as the answers come, and costs more reads and writes; so a third window has just as many due as the peak. Once the flood ends, the next requests count as
 recovered when they are answered as quickly as before. New tokens (ES256) come on {MANY:,} connections, twice as many as requests may
 wait (`limits.max_waiting`); the cache is small, so that every one is new."""
 
@@ -51,25 +52,30 @@ def _strained(
     worker = worker_of(service.pid)
     window(place, service.port, worker, file, seconds=60, count=HITS)
     usual = window(place, service.port, worker, file, connections=peak_on).counted.p99
-    peaks, due, over, said = list[float](), list[float](), list[Counted](), None
+    peaks, due, once, over, said = list[float](), list[float](), list[float](), list[Counted](), None
     for _ in range(ROUNDS):
         peaks.append(window(place, service.port, worker, file, connections=peak_on, pipeline=pipeline).rate)
         due.append(TIMES * median(peaks))
-        options = {"connections": connections, "pipeline": pipeline, "rate": due[-1], "grace": 10} | AWAKE
-        running = begin(service.port, file, place.cores.client, seconds=SECONDS, **options)
+        options = {"connections": connections, "pipeline": pipeline, "grace": 10, "seconds": SECONDS} | AWAKE
+        just = ended(begin(service.port, file, place.cores.client, **options, rate=median(peaks)), SECONDS + 10)
+        once.append(_of(just, ALLOWED) / just.seconds)
+        running = begin(service.port, file, place.cores.client, **options, rate=due[-1])
         if said is None and what != "hits":
             time.sleep(SECONDS / 2)
             said = _refusal(service, place)
         over.append(ended(running, SECONDS + 10))
     recovered = _recovery(place, service, file, min(peaks) / 10, usual)
     made.wrong += sum(each.answered + each.all["wrong"] - _of(each, ALLOWED) - _of(each, OVERLOADED) for each in over)
-    made.rows += [Row(f"{what}: peak", f"{median(peaks):,.0f}/s"), *_rows(over, median(due), median(peaks))]
+    made.rows += [
+        Row(f"{what}: peak", f"{median(peaks):,.0f}/s"),
+        *_rows(over, median(due), median(peaks), median(once)),
+    ]
     made.rows.append(at_most("… recovered, s", recovered, 1.0))
     if said is not None:
         made.rows.append(Row("… one that is turned away hears", said))
 
 
-def _rows(over: list[Counted], due: float, peak: float) -> list[Row]:
+def _rows(over: list[Counted], due: float, peak: float, once: float) -> list[Row]:
     """Of the windows in which too much was due; each counts until its last answer."""
     answered, allowed, refused = (
         median(count / each.seconds for count, each in zip(some, over, strict=True))
@@ -83,6 +89,7 @@ def _rows(over: list[Counted], due: float, peak: float) -> list[Row]:
     return [
         Row("… due, answered, answered 503", f"{due:,.0f}/s, {answered:,.0f}/s, {refused:,.0f}/s"),
         at_least("… goodput of the peak", allowed / peak, 0.9),
+        Row("… of the goodput where just as many are due as at the peak", f"{allowed / once:.0%} (of {once:,.0f}/s)"),
         Row("… lost or unanswered", f"{lost:,}, {unanswered:,}"),
     ]
 
