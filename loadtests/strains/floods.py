@@ -26,8 +26,8 @@ SEEN: Final = {"401", "503"}
 INTRO: Final = f"""{GOOD:,} known tokens on {GOOD_CONNECTIONS} connections and a flood on {BAD_CONNECTIONS}, all as fast as the answers come: a fair share by connections would
 leave {GOOD_CONNECTIONS / (GOOD_CONNECTIONS + BAD_CONNECTIONS):.0%}. Windows with and without each flood take turns. The issuer's key set is fetched over HTTP, so that an unknown `kid` is
 a reason to ask for it again. One generator sends both, each connection in its turn, so that the two do not fight each other for the
-load's core: what is left depends on the worker alone. New bad tokens wait for their turn; what the lane refuses by itself, as it does with
-the last two, is answered as it comes, so that these take their connections' share at least."""
+load's core: what is left depends on the worker alone. New bad tokens wait for their turn, and so do those that are too long; what is
+remembered as bad, as the last one is, is answered as it comes, so that it takes its connections' share at least."""
 
 
 def section(place: Place) -> Section:
