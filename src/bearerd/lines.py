@@ -1,4 +1,4 @@
-"""aiohttp's connections to servers and issuers, of which each answer must have been asked for.
+"""aiohttp's connections to servers, issuers and webhooks, of which each answer must have been asked for.
 
 Its pool keeps what comes on an idle connection, and gives it to whoever asks next there: one user's answer to another.  And it
 reads interim answers (1xx) for as long as they come, without letting anybody else run meanwhile.

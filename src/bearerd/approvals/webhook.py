@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import orjson
 
-from bearerd import log
+from bearerd import lines, log
 from bearerd._native import clock
 from bearerd.config import check_approvals, files
 
@@ -91,6 +91,7 @@ class Webhook:
             key = await asyncio.to_thread(_secret, settings)
             body = message(approval, settings)
             async with aiohttp.ClientSession(
+                connector=lines.Connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT),
