@@ -83,19 +83,20 @@ async def test_a_body_is_never_read_as_a_request(tmp_path: Path, head: bytes, bo
 
 
 TRAILERS = [GOOD, b"X-Forwarded-Uri: /open\r\n", b"X: 1\r\n" + GOOD, b"Content-Length: 5\r\n"]
+FIRST = [(HELLO, 401), (b"GET /nowhere HTTP/1.1\r\nHost: a\r\n", 404)]
 
 
 @pytest.mark.parametrize("trailer", TRAILERS)
-@pytest.mark.parametrize("first", [HELLO, b"GET /nowhere HTTP/1.1\r\nHost: a\r\n"])
-async def test_a_trailer_is_nobodys_field(tmp_path: Path, first: bytes, trailer: bytes) -> None:
+@pytest.mark.parametrize(("first", "status"), FIRST)
+async def test_a_trailer_is_nobodys_field(tmp_path: Path, first: bytes, status: int, trailer: bytes) -> None:
     """Of this request it comes too late, and of the next one too early."""
     async with House(config(tmp_path, **TABLES), tmp_path) as house:
         chunks = b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + trailer + b"\r\n"
         asked = first.replace(b"GET", b"POST", 1) + ASKED + chunks
         nobody = HELLO + b"X-Forwarded-Method: GET\r\n\r\n"
         for behind in (nobody, HELLO + ASKED + b"\r\n"):
-            # 400: aiohttp takes the trailer for a second field, and what is malformed spoils all that came in one read.
-            assert await statuses(house, asked + behind) in ([401], [404], [400])
+            # aiohttp refuses a length behind chunks, and what is malformed spoils all that came in one read.
+            assert await statuses(house, asked + behind) == [400 if b"Content-Length" in trailer else status]
 
 
 @pytest.mark.parametrize("more", [b"Connection: Upgrade\r\nUpgrade: websocket\r\n", b"Expect: 100-continue\r\n"])

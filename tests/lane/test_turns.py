@@ -17,6 +17,7 @@ from bearerd.lane.turns import EACH, PAUSE, SLICE, Turns
 from bearerd.verify.budget import Budget
 
 COST = 0.00005  # seconds of a signature check
+WAITS = {"unknown": Wait.KEY, "a new API key": Wait.APIKEY, "no room": Wait.AUDIT, "to be approved": Wait.SETTLEMENT}
 
 
 class Bench:
@@ -37,8 +38,8 @@ class Bench:
 
     def _attempt(self, connection: Any) -> Pending | None:
         issuer, _ = connection.asked
-        if issuer == "unknown":
-            return Pending(Wait.KEY, issuer)
+        if issuer in WAITS:
+            return Pending(WAITS[issuer], issuer)
         if not self.budget.take(issuer):
             return Pending(Wait.TURN, issuer)
         self.now += COST
@@ -146,6 +147,22 @@ async def test_who_waits_for_a_key_counts_until_it_came_or_it_left(
         await asyncio.sleep(0)
     assert bench.turns.waiting == 0
     assert not bench.lane.full
+
+
+@pytest.mark.parametrize(
+    ("what", "full"), [(what, kind not in (Wait.KEY, Wait.APIKEY)) for what, kind in WAITS.items()]
+)
+async def test_who_waits_for_anything_but_a_key_fills_the_queue(
+    monkeypatch: pytest.MonkeyPatch, what: str, full: bool
+) -> None:
+    bench = Bench(monkeypatch, most=2)
+    bench.ask(what, 2)
+    bench.turn()
+    assert (bench.turns.waiting, bench.lane.full) == (2, full)
+    bench.keys.set_result(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (bench.turns.waiting, bench.lane.full) == (0, False)
 
 
 async def test_outside_its_turn_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ SLICE: Final = 0.001  # seconds of a turn: for so long one that comes after all 
 PAUSE: Final = 0.001  # seconds: after so long without a known one none come; the shortest wait for more of a share
 LOOK: Final = 0.01  # seconds, the longest wait: who was kept from the processor owes much, and all may be calm by then
 EACH: Final = 2  # signature checks of one issuer in a round before the others have had theirs
-_KEYS: Final = frozenset({Wait.KEY, Wait.APIKEY})  # what ``verify.flights`` waits for, and bounds
+_KEYS: Final = frozenset({Wait.KEY, Wait.APIKEY})  # how many wait for these is bounded by those who fetch them
 
 
 class Turns:
@@ -50,7 +50,7 @@ class Turns:
         attempt: Callable[[Connection], Pending | None],
         resolve: Callable[[Connection, Pending], asyncio.Task[None]],
     ) -> None:
-        """``most``: requests that may wait for their turn; who waits for a key is bounded by ``verify.flights``."""
+        """``most``: requests that may wait; those that wait for a key are counted by ``verify.flights`` and ``apikeys.ring``."""
         self._lane = lane
         self._budget = budget
         self._most = most

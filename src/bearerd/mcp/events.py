@@ -45,7 +45,7 @@ class Events:
             whole.append(bytes(kept[start:end]))
             start = end
         del kept[:start]
-        if len(self._kept) > self._most or any(len(event) > self._most for event in whole):
+        if len(kept) > self._most or any(len(event) > self._most for event in whole):
             raise TooLong
         return whole
 

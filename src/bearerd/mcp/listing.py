@@ -43,7 +43,7 @@ def tools_of(result: object) -> list[Tool] | None:
     for definition in result["tools"]:
         if not isinstance(definition, Mapping) or not isinstance(definition.get("name"), str):
             return None
-        if _caseless(definition, "name"):
+        if _has_twin(definition, "name"):
             return None
         try:
             digest = canonical.digest(definition)
@@ -86,20 +86,17 @@ def _read_once(message: bytes) -> bool:
     return True
 
 
-def _caseless(members: Mapping[str, Any], read: str) -> bool:
+def _has_twin(members: Mapping[str, Any], read: str) -> bool:
+    """Whether another member is this one to whoever ignores case."""
     return any(name != read and name.casefold() == read for name in members)
 
 
 def _shown(answer: Any, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> Any:
     if isinstance(answer, list):
         raise Unreadable("a list within a list")
-    if not isinstance(answer, dict):
-        return answer
-    if _caseless(answer, "result"):
-        raise Unreadable("a member that is another to whoever ignores case")
-    if not isinstance(result := answer.get("result"), dict):
-        return answer
-    if _caseless(result, "tools"):
+    members = answer if isinstance(answer, dict) else {}
+    result = found if isinstance(found := members.get("result"), dict) else {}
+    if _has_twin(members, "result") or _has_twin(result, "tools"):
         raise Unreadable("a member that is another to whoever ignores case")
     if "tools" not in result:
         return answer

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from bearerd.service import Service
 
 RETRY_SECONDS: Final = 1.0  # where the port cannot be had
-AGE_SECONDS: Final = (
-    600.0  # of a connection, until it is told to go: nothing else ends a call that is not read, or not sent
-)
+AGE_SECONDS: Final = 600.0  # of a connection, until it is told to go: no other limit ends a call that nobody reads
 METADATA_BYTES: Final = 8 * 1024  # of a call, HTTP/2 header fields: Envoy's own are a few hundred
 _LOGGER: Final = logging.getLogger("bearerd.worker")
 
