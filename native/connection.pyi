@@ -59,6 +59,9 @@ class Connection(asyncio.Protocol):
     def check(self, boot: float) -> None:
         """Close it if a head, or the next request, is too long in coming, or nobody reads what we write."""
 
+    def rested(self) -> float:
+        """Seconds since its last answer, or its beginning; 0 while anything is under way."""
+
     def shut(self) -> None:
         """Close it if it owes nothing."""
 

@@ -160,6 +160,12 @@ cdef class Connection:
         elif self.state == State.READING and boot - self.since > most:
             self.close()
 
+    def rested(self):
+        """Seconds since its last answer, or its beginning; 0 while anything is under way."""
+        if self.state != State.READING or self.held or self.write_paused:
+            return 0.0
+        return boot_now() - self.since
+
     def shut(self):
         """Close it if it owes nothing."""
         if self.state == State.READING and not self.held:

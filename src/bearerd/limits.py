@@ -30,7 +30,10 @@ class Limits(BaseModel):
         512, "members", "more members in claims or header: malformed_token", least=16, most=4096
     )
     max_connections: int = _limit(
-        10_000, "connections per worker", "further ones wait in the kernel's backlog", least=16
+        10_000,
+        "connections per worker",
+        "who has rested longest, ten seconds at least, goes; until then further ones wait in the kernel",
+        least=16,
     )
     max_waiting: int = _limit(1_000, "requests per worker", "more that wait for a key: overloaded")
     max_body_bytes: int = _limit(

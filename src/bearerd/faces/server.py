@@ -22,7 +22,7 @@ from bearerd.log import silence_quotes
 from bearerd.refusals import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from bearerd.limits import Limits
 
@@ -139,6 +139,17 @@ class Handler(RequestHandler):
             self._reading_paused = self._buffer_paused = False
             self._resume_transport_reading()
 
+    def rested(self) -> float:
+        """Seconds since its last answer, or its beginning; 0 while anything is under way."""
+        if self._waiter is None or self._waiter.done() or self._head_bytes:
+            return 0.0
+        return self._loop.time() - (self._next_keepalive_close_time - self._keepalive_timeout)
+
+    def shut(self) -> None:
+        """Close it if it owes nothing."""
+        if self.rested() > 0.0:
+            self.force_close()
+
     def _refusal_id(self, code: Code) -> str:
         told = self._manager.refused if isinstance(self._manager, Server) else None
         return secrets.token_hex(16) if told is None else told(code, self.transport)
@@ -208,6 +219,11 @@ class Server(web.Server):
 
     def __call__(self) -> RequestHandler:
         return Handler(self, loop=self._loop, **self._kwargs)
+
+
+def handlers(server: web.Server) -> Collection[Handler]:
+    """Its connections, as they come and go; what aiohttp offers copies all of them."""
+    return cast("dict[Handler, object]", server._connections).keys()  # noqa: SLF001
 
 
 def settings(limits: Limits) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ACCEPT_AT_ONCE: Final = 64  # connections taken from one socket before others get the loop
 FULL_SECONDS: Final = 0.05  # between two looks whether there is room again
+ROOM_SECONDS: Final = 1.0  # between two looks at who could make room: each looks at all connections
 STARVED_SECONDS: Final = 1.0  # after the kernel had no file or memory left
 
 _STARVED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -38,9 +39,11 @@ class Doors:
         most: int,
         handshakes: Handshakes | None = None,
         dialects: Mapping[socket.socket, str] | None = None,
+        make_room: Callable[[], object] | None = None,
     ) -> None:
         """``factory`` makes the protocol of a connection; ``count`` tells how many there are.
 
+        ``make_room``: what to do, now and then, where there are too many for who waits.
         ``dialects``: what the listeners that fix one fix; ``factory`` is told.
         """
         self._factory = factory
@@ -54,6 +57,8 @@ class Doors:
         self._tasks: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._was_full = False
+        self._make_room = make_room
+        self._next_room = 0.0  # by the loop's clock
 
     def open(self, sockets: Collection[socket.socket]) -> None:
         """Accept from exactly these, and from none that was open before and is not among them."""
@@ -103,6 +108,7 @@ class Doors:
         for _ in range(at_once):
             if self._count() + self.coming >= self._most:
                 self._rest(FULL_SECONDS, "max_connections reached: further ones wait in the kernel")
+                self._ask_for_room()
                 return
             try:
                 connection, _ = sock.accept()
@@ -148,6 +154,12 @@ class Doors:
             self._unwatch(sock)
         if self._retry is None:
             self._retry = asyncio.get_running_loop().call_later(seconds, self._again)
+
+    def _ask_for_room(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._make_room is not None and now >= self._next_room:
+            self._next_room = now + ROOM_SECONDS
+            self._make_room()
 
     def _again(self) -> None:
         self._retry = None

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bearerd.faces import answer, server
 from bearerd.serve.doors import Doors
+from bearerd.serve.room import make_room
 
 if TYPE_CHECKING:
     import socket
@@ -57,8 +58,8 @@ async def serving(app: web.Application, sockets: list[socket.socket], limits: Li
     await runner.setup()
     made = runner.server
     assert made is not None  # noqa: S101 - set up just now
-    connections = made._connections  # noqa: SLF001 - its public sibling copies the whole dictionary
-    doors = Doors(made, lambda: len(connections), MAX_CONNECTIONS)
+    connections = server.handlers(made)
+    doors = Doors(made, lambda: len(connections), MAX_CONNECTIONS, make_room=lambda: make_room([*connections]))
     doors.open(sockets)
     try:
         yield

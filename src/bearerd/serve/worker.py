@@ -26,12 +26,14 @@ from bearerd import log
 from bearerd.config.model import Config
 from bearerd.config.papers import Papers
 from bearerd.faces.app import public_runner
+from bearerd.faces.server import handlers
 from bearerd.lane.clerk import Clerk
 from bearerd.serve import approvals, errands, process
 from bearerd.serve.channel import Channel
 from bearerd.serve.departure import depart
 from bearerd.serve.doors import Doors
 from bearerd.serve.handshakes import Handshakes
+from bearerd.serve.room import make_room
 from bearerd.service import Service
 
 if TYPE_CHECKING:
@@ -166,14 +168,21 @@ class Worker:
         await runner.setup()
         server = runner.server
         assert server is not None  # noqa: S101 - set up just now
-        connections = server._connections  # noqa: SLF001 - its public sibling copies the whole dictionary
+        theirs = handlers(server)
         clerk = Clerk(service, server)
         ours = clerk.lane.connections
         most = config.limits.max_connections
         said = dict(orders.dialects)
         sockets = [*self._unix, *(sock for slot in self._slots for sock in slot)]
         dialects = {sock: said[sock.fileno()] for sock in sockets if sock.fileno() in said}
-        self._doors = Doors(clerk.connection, lambda: len(ours) + len(connections), most, handshakes, dialects)
+        self._doors = Doors(
+            clerk.connection,
+            lambda: len(ours) + len(theirs),
+            most,
+            handshakes,
+            dialects,
+            lambda: make_room([*ours, *theirs]),
+        )
         await service.start()
         clerk.start()
         if orders.approvals:
