@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 
@@ -32,6 +33,15 @@ def test_whatever_goes_wrong_in_the_script_nothing_passes(fresh: Callable[..., G
             assert answer.status in (401, 403, 503)
             assert answer.upstream_saw() is None
     assert gateway.ask("/orders/7", gateway.token()).status == 503
+
+
+def test_what_haproxy_answers_itself_is_json(fresh: Callable[..., Gateway]) -> None:
+    gateway = fresh("haproxy", FAULTS["it is not called"])
+    tries = {411: ("/health", "Transfer-Encoding: chunked"), 400: ("*",), 503: ("/health",)}
+    for status, (target, *lines) in tries.items():
+        head, _, body = gateway.say(target, *lines).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert json.loads(body)["status"] == status
 
 
 def test_the_script_may_ask_by_a_door_of_haproxy_s_own(fresh: Callable[..., Gateway]) -> None:

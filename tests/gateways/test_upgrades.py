@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ METADATA = "    # Where clients find out"
 ALLOWED = {  # what the guides say
     "caddy": {
         UPGRADE: "\t\t\t@websocket header Upgrade websocket\n\t\t\t@other not header Upgrade websocket\n"
-        "\t\t\trequest_header @other -Upgrade\n",
+        "\t\t\trequest_header @other -Upgrade\n\t\t\trequest_header @websocket Upgrade websocket\n",
         TOKEN: TOKEN + "\t\t\trequest_header @websocket Connection Upgrade\n",
     },
     "traefik": {
@@ -62,8 +63,10 @@ def behind(name: str, folder: Path, changes: dict[str, str]) -> Iterator[tuple[i
 
 
 def handshake(port: int, protocol: str, connection: str = "Upgrade") -> bytes:
+    """``protocol``: several lines of them with a line end between."""
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-    return said(port, "/socket", f"Connection: {connection}", f"Upgrade: {protocol}", key, "Sec-WebSocket-Version: 13")
+    protocols = [f"Upgrade: {one}" for one in protocol.split("\n")]
+    return said(port, "/socket", f"Connection: {connection}", *protocols, key, "Sec-WebSocket-Version: 13")
 
 
 def test_no_protocol_is_changed_unless_it_is_allowed(tmp_path: Path, name: str) -> None:
@@ -84,3 +87,49 @@ def test_websockets_are_decided_like_any_request_where_the_guide_is_followed(tmp
             assert len(witness.questions) == 1
         for protocol in ("h2c", "websocket, h2c"):
             assert handshake(port, protocol, "close, Upgrade").startswith(b"HTTP/1.1 200 ")
+        for protocol in ("h2c\nwebsocket", "websocket\nh2c", "h2c, x\nwebsocket"):
+            answer = handshake(port, protocol, "close, Upgrade").lower()
+            assert answer.startswith((b"http/1.1 101 ", b"http/1.1 200 "))
+            assert b"h2c" not in answer  # the one protocol that was allowed, or none
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+def received(wire: socket.socket) -> tuple[int, int, int, bytes]:
+    """Kind, flags, stream and payload of the next frame."""
+    head = wire.recv(9, socket.MSG_WAITALL)
+    payload = wire.recv(int.from_bytes(head[:3], "big"), socket.MSG_WAITALL)
+    return head[3], head[4], int.from_bytes(head[5:], "big"), payload
+
+
+def extended_connect(port: int) -> tuple[bytes, bytes]:
+    """A WebSocket as HTTP/2 and HTTP/3 ask for it: what the server offers, and what the stream brings until it ends or rests."""
+    asked = ((b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"x"))
+    fields = (*asked, (b":path", b"/socket"), (b"sec-websocket-version", b"13"))
+    block = b"".join(bytes((0, len(name))) + name + bytes((len(value),)) + value for name, value in fields)
+    offered = brought = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire, contextlib.suppress(TimeoutError):
+        wire.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 4, 1, block))
+        ended = False
+        while not ended and b"for somebody" not in brought:
+            kind, flags, stream, payload = received(wire)
+            offered += payload if kind == 4 else b""
+            brought += payload if kind == 0 else b""
+            ended = stream == 1 and (kind == 3 or (kind in (0, 1) and bool(flags & 1)))
+    return offered, brought
+
+
+@pytest.mark.parametrize("changes", [{}, ALLOWED["caddy"]], ids=["closed", "websockets"])
+def test_caddy_makes_no_upgrade_of_a_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    """By HTTP/3, which Caddy speaks wherever it has TLS, this needs no switch; what it does with it is the same."""
+    monkeypatch.setenv("GODEBUG", "http2xconnect=1")
+    with behind("caddy", tmp_path, changes) as (port, witness):
+        witness.questions.clear()
+        offered, brought = extended_connect(port)
+        assert b"\x00\x08\x00\x00\x00\x01" in offered  # else it refused by itself
+        assert brought == b""
+        assert witness.questions == []
