@@ -269,6 +269,13 @@ def test_the_short_way_for_words_and_digests_says_what_the_long_one_does(text: s
     assert log.redact(text) == log._CONTROL.sub("?", log._CREDENTIAL.sub(log.REDACTED, text))
 
 
+def test_names_of_a_strangers_own_are_not_kept() -> None:
+    before = log._kept.cache_info().currsize
+    long = [f"{number}{' x' * 40}" for number in range(10)]
+    assert list(log.clean(dict.fromkeys(long, 1))) == long
+    assert log._kept.cache_info().currsize == before
+
+
 def test_fields_that_are_clean_are_written_as_they_are_and_others_are_not() -> None:
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
     for fields, written in (({"a": token}, "[redacted]"), (log.Clean({"a": "b"}), "b")):

@@ -49,6 +49,9 @@ class Limits(BaseModel):
         least=1024,
         most=1 << 28,
     )
+    max_mcp_values: int = _limit(
+        32_768, "values", "a message to an MCP server that may hold more is bad_request", least=256, most=1 << 20
+    )
     max_mcp_depth: int = _limit(32, "levels", "a deeper message to an MCP server is bad_request", least=8, most=256)
     max_grpc_message_bytes: int = _limit(
         256 * 1024, "bytes", "a longer gRPC message ends its call: RESOURCE_EXHAUSTED", least=16 * 1024, most=1 << 24

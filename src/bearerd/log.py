@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_QUEUED: Final = 10_000  # lines that wait for a slow reader; further ones are counted and dropped
 MOST_TEXT: Final = 1_000  # characters of one field
+MOST_NAME: Final = 64  # characters of a field's name that is remembered
 MOST_FRAMES: Final = 12  # places of one exception
 REDACTED: Final = "[redacted]"
 
@@ -67,7 +68,12 @@ def redact(text: str) -> str:
     return _CONTROL.sub("?", _CREDENTIAL.sub(REDACTED, text))
 
 
-_name: Final = lru_cache(1024)(redact)  # of a field: there are a few
+_kept: Final = lru_cache(1024)(redact)
+
+
+def _name(text: str) -> str:
+    """Of a field: there are a few.  What a stranger calls his is not kept: a thousand names of a megabyte each would be."""
+    return _kept(text) if len(text) <= MOST_NAME else redact(text)
 
 
 def clean(value: Any) -> Any:

@@ -271,6 +271,26 @@ async def test_an_operation_is_recorded_with_its_arguments_redacted_and_their_di
     assert "arguments" not in cut
 
 
+async def test_of_a_call_by_whoever_showed_no_good_token_nothing_of_the_arguments_is_told(tmp_path: Path) -> None:
+    operation = Operation("tools/call", "delete_file", "body", "2026-07-28", {"path": "/etc"})
+    async with Audited(audited(tmp_path), tmp_path) as house:
+        await house.decide(TOKENS["bad signature"], operation=operation)
+    (found,) = records(tmp_path)
+    assert (found["reason"], found["tool"]) == ("bad_signature", "delete_file")
+    assert not {"arguments", "arguments_digest", "arguments_bytes"} & found.keys()
+
+
+def test_a_digest_holds_also_what_has_no_canonical_form() -> None:
+    large = 2**53 + 1
+    digests = [
+        told({"a": "x" * 100, "b": number}, NOTHING, 10).fields["arguments_digest"] for number in (1, large, large + 1)
+    ]
+    assert [text.startswith("json:") for text in digests] == [False, True, True]
+    assert len(set(digests)) == 3
+    assert told({"b": large, "a": 1}, NOTHING, 10).fields == told({"a": 1, "b": large}, NOTHING, 10).fields
+    assert told({"a": object()}, NOTHING, 10).fields["arguments_digest"] == "none: not canonicalisable"
+
+
 def test_a_chain_of_actors_is_told_as_far_as_it_is_sane() -> None:
     act: dict[str, Any] = {"sub": "0"}
     for number in range(1, 20):

@@ -18,7 +18,8 @@ from bearerd.audit.recorder import Recorder, Trail
 from bearerd.audit.subjects import subject_key
 from bearerd.decision import Decision, WouldRefuse
 from bearerd.errors import BearerdError
-from bearerd.refusals import TABLE, Code, Outcome
+from bearerd.mcp.operation import Misread, Operation
+from bearerd.refusals import TABLE, Code, Outcome, Refusal
 from bearerd.verify.verified import Claims, Verified
 
 if TYPE_CHECKING:
@@ -269,6 +270,21 @@ def test_the_ring_forgets_the_oldest() -> None:
     assert [entry["request_id"] for entry in found.ring.last(2)] == [ids[4], ids[3]]
     assert found.ring.last(0) == []
     assert found.ring.find("0" * 32) is None
+
+
+def test_the_ring_keeps_what_was_asked_of_an_mcp_server_and_nothing_of_the_message() -> None:
+    found = made()
+    operation = Operation("tools/call", "drop", "body", "2025-11-25", {"a": "x" * 1000}, "y" * 1000, {"z": {}})
+    misread = Misread(Refusal(Code.BAD_REQUEST, "not JSON"), "body", -32700, "y" * 1000)
+    request = asked()
+    first = found.record("mcp", refused(), request._replace(operation=operation), 0.0)
+    second = found.record("mcp", refused(), request._replace(misread=misread), 0.0)
+    kept = [found.ring.find(one) or {} for one in (first, second)]
+    assert [one["mcp.mode"] for one in kept] == ["body", "body"]
+    assert kept[0]["gen_ai.tool.name"] == "drop"
+    one, other = found.ring._records[first], found.ring._records[second]
+    assert one.operation == Operation("tools/call", "drop", "body", "2025-11-25")
+    assert other.misread == misread._replace(id=None)
 
 
 def test_faults_are_told_by_place_and_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -42,6 +42,12 @@ def test_a_carriage_return_before_a_pair_ends_a_line_of_its_own(places: list[int
     assert cut(b"data: a\r\r\nevent: x\r\n\r\n", places) == [b"data: a\r\r\n", b"event: x\r\n\r\n"]
 
 
+@given(st.lists(st.integers(0, 18)), st.integers(2, 4))
+def test_no_stream_goes_on_that_begins_with_a_byte_order_mark(places: list[int], marks: int) -> None:
+    stream = b"\xef\xbb\xbf" * marks + b"data: z\n\n"  # of two, the second would be the first for the client
+    assert cut(stream, places) == [b"data: z\n\n"]
+
+
 def test_data_is_its_lines_joined() -> None:
     assert [message_of(event) for event in WHOLE] == [None, b"{\n}", b"x", b"y", None]
     assert message_of(b"\xef\xbb\xbfdata: z\n\n") is None  # a byte order mark is one only where the stream begins

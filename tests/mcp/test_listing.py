@@ -1,4 +1,4 @@
-"""Lists of tools: each has a digest of all that it says, and only those that may be called are shown."""
+"""Lists of tools: only those that may be called are shown."""
 
 from __future__ import annotations
 
@@ -24,16 +24,6 @@ def message(*tools: Any, **more: Any) -> bytes:
 
 def names(text: bytes) -> list[str]:
     return [tool["name"] for tool in orjson.loads(text)["result"]["tools"]]
-
-
-def test_the_digest_is_over_all_that_a_tool_says_however_it_is_written() -> None:
-    found = listing.tools_of({"tools": [ADD, dict(reversed(ADD.items()))]})
-    assert found is not None
-    assert found[0].digest == found[1].digest
-    for member, value in {"description": "Adds!", "title": "Add", "inputSchema": {}, "x": 1}.items():
-        changed = listing.tools_of({"tools": [{**ADD, member: value}]})
-        assert changed is not None
-        assert changed[0].digest != found[0].digest
 
 
 @pytest.mark.parametrize(

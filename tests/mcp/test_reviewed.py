@@ -20,9 +20,19 @@ def test_a_tool_that_says_nothing_of_itself_is_destructive(shape: object) -> Non
     assert reviewed.read(orjson.dumps(shape)).tools == {"silent": True, "reads": False, "adds": False, "drops": True}
 
 
+def test_the_digest_is_over_all_that_a_tool_says_however_it_is_written() -> None:
+    tool = {"name": "add", "description": "Adds.", "inputSchema": {"type": "object"}}
+    same = reviewed.read(orjson.dumps([tool])).digests
+    assert reviewed.read(orjson.dumps([dict(reversed(tool.items()))], option=orjson.OPT_INDENT_2)).digests == same
+    for member, value in {"description": "Adds!", "title": "Add", "inputSchema": {}, "x": 1}.items():
+        assert reviewed.read(orjson.dumps([tool | {member: value}])).digests != same
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        (orjson.dumps([{"name": "a", "description": "x" * reviewed.LONGEST}]), "longer than 131072"),
+        (b'[{"name": "a", "x": ' + b"[" * 300 + b"]" * 300 + b"}]", "too deeply"),
         (b"{", "not JSON"),
         (b"7", "no answer to tools/list"),
         (b'{"tools": []}', "no answer to tools/list"),

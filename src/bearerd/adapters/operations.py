@@ -59,7 +59,7 @@ class Operations:
     def listed(self, definitions: Iterable[object]) -> None:
         """What the server is about to list, as its clients will read it, held against the review where there is one.
 
-        Raises ValueError for what cannot be told by name and digest: nobody could say whether it was reviewed.
+        Raises ValueError for what cannot be told by name: nobody could say whether it was reviewed.
         """
         if not self._verifier.reviewed(self._resource):
             return

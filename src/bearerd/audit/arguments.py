@@ -5,6 +5,8 @@ What that is, the policy says (``mcp.redact``).  Whatever looks like a credentia
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -50,7 +52,13 @@ def _shown(arguments: Mapping[str, Any], watched: Watched) -> tuple[Any, tuple[s
 
 
 def _digest(arguments: Mapping[str, Any]) -> str:
+    """Of the canonical form; of plain JSON where a large integer leaves them none: only a call to be confirmed is refused for that."""
     try:
         return canonical.digest(arguments)
-    except Exception:  # noqa: BLE001 - what has no canonical form was refused for that; its record is to be written
+    except Exception:  # noqa: BLE001, S110 - whatever a program's own hold, the record is to be written
+        pass
+    try:
+        text = json.dumps(dict(arguments), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):  # of a program's own: its record is to be written
         return "none: not canonicalisable"
+    return "json:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -73,7 +73,9 @@ class Entries:
         if decision.would_refuse:
             fields["would_refuse"] = [{"reason": found.code, "rule": found.rule} for found in decision.would_refuse]
         if operation is not None:
-            fields |= _operation(operation) | self._arguments(decision.resource, operation, record.watched)
+            fields |= _operation(operation)
+            if record.verified is not None or decision.allowed:  # a stranger's would cost more than his refusal
+                fields |= self._arguments(decision.resource, operation, record.watched)
         elif record.misread is not None:
             fields["mode"] = record.misread.mode
         if record.verified is None and record.token_id is not None:

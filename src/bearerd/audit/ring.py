@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Ring:
 
     def add(self, record: Record) -> None:
         """Remember one more."""
-        self._records[record.request_id] = record
+        self._records[record.request_id] = _kept(record)
         while len(self._records) > self._size:
             self._records.popitem(last=False)
 
@@ -38,3 +39,15 @@ class Ring:
 
     def __len__(self) -> int:
         return len(self._records)
+
+
+def _kept(record: Record) -> Record:
+    """Without what was in the message: nobody is told it from here, and a thousand of a megabyte each are a gigabyte."""
+    operation, misread = record.operation, record.misread
+    if operation is None and misread is None:
+        return record
+    return replace(
+        record,
+        operation=None if operation is None else operation._replace(arguments=None, capabilities=None, id=None),
+        misread=None if misread is None else misread._replace(id=None),
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -37,8 +38,11 @@ _READ_CASELESS: Final = frozenset(name.casefold() for name in _READ)
 _JSON: Final = re.compile(rb'application/json(?:[ \t]*;[ \t]*charset="?utf-8"?)?', re.IGNORECASE)
 _METHOD: Final = re.compile(r"[A-Za-z0-9_$./-]{1,128}")
 _MOST_MEMBERS: Final = 1 << 20
-_LONG: Final = re.compile(rb"[0-9]{19}")
+_LONG: Final = re.compile(rb"[0-9.]{16}")  # fewer digits are one double each
+_STRING: Final = re.compile(rb'"(?>[^"\\]+|\\.)*"')  # of a text that is JSON
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 64) - 1
+_EXACT: Final = 1 << 53  # beyond it there are integers that no double is
+_LONGEST_NUMBER: Final = 400
 
 
 class _Bad(Exception):
@@ -79,20 +83,41 @@ def _parsed(sent: Sequence[tuple[bytes, bytes]], body: bytes | None, limits: Lim
         raise _Bad("a batch")
     try:
         jws.scan(body, limits.max_mcp_depth, _MOST_MEMBERS)
+        if _values(body, limits.max_mcp_values) > limits.max_mcp_values:
+            raise _Bad(f"more than {limits.max_mcp_values} values")
         found: dict[str, Any] = orjson.loads(body)
     except jws.Malformed as error:
         raise _Bad(str(error), errors.PARSE_ERROR) from None
     except orjson.JSONDecodeError:
         raise _Bad("not JSON", errors.PARSE_ERROR) from None
     if _LONG.search(body):
-        json.loads(body, parse_int=_check_integer)
+        json.loads(body, parse_int=_check_integer, parse_float=_check_float)
     return found
+
+
+def _values(body: bytes, most: int) -> int:
+    """No fewer than it has.  Each is read, judged and recorded by itself: half a million zeros would hold a worker up for seconds."""
+    found = _marks(body)
+    return found if found <= most else _marks(_STRING.sub(b"", body))  # those within strings do not count
+
+
+def _marks(text: bytes) -> int:
+    return 1 + text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _check_integer(digits: str) -> None:
     """That it was not rounded: beyond 64 bits we read a float, one for thousands of integers, and other servers do not."""
     if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
         raise _Bad("an integer beyond 64 bits", errors.PARSE_ERROR)
+
+
+def _check_float(text: str) -> None:
+    """The same for what is written as a float is (``12345678901234567891.0``): beyond 2^53 it is the double that we read, or refused."""
+    if len(text) > _LONGEST_NUMBER:
+        raise _Bad(f"a number of more than {_LONGEST_NUMBER} characters", errors.PARSE_ERROR)
+    value = float(text)
+    if abs(value) >= _EXACT and Decimal(text) not in (Decimal(repr(value)), Decimal(value)):
+        raise _Bad("a number beyond 2^53 that a double rounds", errors.PARSE_ERROR)
 
 
 def _check_type(sent: Sequence[tuple[bytes, bytes]]) -> None:

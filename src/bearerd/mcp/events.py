@@ -33,11 +33,12 @@ class Events:
         kept = self._kept
         searched = max(0, len(kept) - 3)  # what was there has no end, but for the beginning of one
         kept += data
-        if not self._begun and (len(kept) >= len(_BOM) or not _BOM.startswith(kept)):
-            self._begun = True
-            if kept.startswith(_BOM):  # only there it is none of the line's own
+        if not self._begun:
+            # Only there it is none of the line's own.  A second one would be the client's first: none goes on.
+            while kept.startswith(_BOM):
                 del kept[: len(_BOM)]
                 searched = 0
+            self._begun = not _BOM.startswith(kept)
         whole, start = [], 0
         for end in [found.end() for found in _END.finditer(kept, searched)]:
             if end == len(kept) and kept[-1:] == b"\r":

@@ -1,7 +1,6 @@
-"""``tools/list``: the tools that a server offers, each with a digest of all that it says of itself.
+"""``tools/list``: the tools that a server offers, and of each all that it says of itself.
 
-A tool is what its description makes a model believe, so a changed description is another tool: the digest is over the whole
-definition in canonical form, whatever members it has.
+A tool is what its description makes a model believe, so a changed description is another tool (``mcp.pins``).
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from bearerd._native import jws
-from bearerd.mcp import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +25,6 @@ class Tool(NamedTuple):
     """One tool as its server lists it."""
 
     name: str
-    digest: str  # SHA-256 of the canonical definition, in hex
     definition: Mapping[str, Any]
 
 
@@ -45,11 +42,7 @@ def tools_of(result: object) -> list[Tool] | None:
             return None
         if _has_twin(definition, "name"):
             return None
-        try:
-            digest = canonical.digest(definition)
-        except ValueError:  # a number or a text that has no canonical form
-            return None
-        found.append(Tool(definition["name"], digest, definition))
+        found.append(Tool(definition["name"], definition))
     return found
 
 

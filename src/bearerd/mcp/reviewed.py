@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 MOST_BYTES: Final = 4 * 1024 * 1024
+LONGEST: Final = 128 * 1024  # bytes of one definition, as compact JSON: a digest of more would hold a worker up
 
 
 class Review(NamedTuple):
     """One list, as it was reviewed."""
 
     tools: dict[str, bool]  # whether each is destructive
-    digests: dict[str, str]  # of all that each says of itself (``mcp.listing``)
+    digests: dict[str, str]  # of all that each says of itself: SHA-256 of the canonical form, in hex
     id: str  # of the file's bytes: whatever is found out about tools since is found out about this review
 
     def without(self, changed: Container[str]) -> Review:
@@ -54,8 +55,18 @@ def read(text: bytes) -> Review:
         name, destructive = _tool(tool)
         if name in reviewed:
             raise ValueError(f'the tool "{name}" is listed twice')
-        reviewed[name], digests[name] = destructive, canonical.digest(tool)
+        reviewed[name], digests[name] = destructive, _digest(name, tool)
     return Review(reviewed, digests, hashlib.sha256(text).hexdigest()[:32])
+
+
+def _digest(name: str, tool: Any) -> str:
+    try:
+        size = len(orjson.dumps(tool))
+    except TypeError:
+        raise ValueError(f'what the tool "{name}" says of itself is nested too deeply') from None
+    if size > LONGEST:
+        raise ValueError(f'what the tool "{name}" says of itself is longer than {LONGEST} bytes')
+    return canonical.digest(tool)
 
 
 def _tool(tool: Any) -> tuple[str, bool]:

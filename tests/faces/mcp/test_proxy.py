@@ -88,6 +88,7 @@ async def test_what_may_be_asked_reaches_the_server_byte_for_byte_without_the_to
         assert reply.status == 200
         assert (await reply.json())["result"] == {"content": []}
         assert reply.headers["Mcp-Session-Id"] == "s1"
+        assert reply.headers.getall("Server") == ["bearerd"]
     ((method, fields, sent),) = server.seen
     assert (method, sent) == ("POST", body)
     assert fields["X-Auth-Subject"] == "alice"
@@ -274,6 +275,27 @@ async def test_an_event_that_cannot_be_looked_into_ends_the_stream(client: Clien
     with pytest.raises(aiohttp.ClientError):
         async with client.ask(message(listing.METHOD)) as reply:
             await reply.read()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r"])
+async def test_of_a_stream_of_nothing_each_piece_is_one_write(
+    client: Client, server: McpServer, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    written: list[int] = []
+    write = web.StreamResponse.write
+
+    async def noted(response: web.StreamResponse, data: Any) -> None:
+        written.append(len(data))
+        await write(response, data)
+
+    monkeypatch.setattr(web.StreamResponse, "write", noted)
+    nothing = end * 200_000
+    server.answer = web.Response(body=nothing, content_type="text/event-stream")
+    async with client.ask(message(listing.METHOD)) as reply:
+        assert (await reply.read()).rstrip() == b""
+    assert sum(written) >= len(nothing) - 2  # the last may yet be of another event
+    assert max(written) <= 2 * relay.PIECE
+    assert len(written) < 200
 
 
 async def test_a_servers_own_challenge_and_redirects_lead_nowhere(client: Client, server: McpServer) -> None:

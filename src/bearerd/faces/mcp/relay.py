@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOK_SECONDS: Final = 1.0  # between two looks at whether the client is still there
+PIECE: Final = 16 * 1024
+"""Bytes that are looked into and written at once: between two pieces others are answered."""
 
 _JSON: Final = "application/json"
 _NO_BODY: Final = frozenset({202, 204, 304})
@@ -111,7 +113,7 @@ async def _send(
 
 
 async def _as_it_comes(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    while piece := await unless_gone(request, answer.content.readany()):
+    while piece := await unless_gone(request, answer.content.read(PIECE)):
         yield piece
 
 
@@ -123,12 +125,16 @@ async def _by_event(
 ) -> AsyncIterator[bytes]:
     cut = events.Events(most)
     async for piece in _as_it_comes(request, answer):
-        for event in cut.feed(piece):
-            data = events.message_of(event)
-            if not data or (shown := listing.shown(data, keep)) is data:
-                yield event
-            else:
-                yield events.with_data(event, shown)
+        # Written together: of a server that says nothing but line ends each would be an event, and a write.
+        if whole := b"".join(_event(event, keep) for event in cut.feed(piece)):
+            yield whole
+
+
+def _event(event: bytes, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> bytes:
+    data = events.message_of(event)
+    if not data or (shown := listing.shown(data, keep)) is data:
+        return event
+    return events.with_data(event, shown)
 
 
 async def _whole(answer: aiohttp.ClientResponse, most: int) -> bytes:

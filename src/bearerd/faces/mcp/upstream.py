@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bearerd import lines
+from bearerd.faces.answer import SOFTWARE
 from bearerd.mcp import fields
 from bearerd.request import canonical
 
@@ -84,11 +85,12 @@ def onward(headers: Headers, identity: Iterable[tuple[str, str]], removed: Seque
 def back(headers: Headers) -> CIMultiDict[str]:
     """The answer's fields for the client."""
     named = _hop_by_hop(headers) | _KEPT_BACK
-    return CIMultiDict(
+    passed = [
         (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
         for name, value in headers
         if name.lower() not in named
-    )
+    ]
+    return CIMultiDict([*passed, ("Server", SOFTWARE)])  # aiohttp would tell its version, and Python's
 
 
 def _hop_by_hop(headers: Headers) -> set[bytes]:
