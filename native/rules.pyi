@@ -11,7 +11,7 @@ class BadPattern(ValueError):
 
 @final
 class Rules:
-    """Rules in order, each ``(methods or None for any, path pattern or None for any, preflight)``.
+    """Rules in order, each ``(methods or None for any but CONNECT, path pattern or None for any, preflight)``.
 
     ``*`` is one or more characters of one segment, ``**`` only the last segment (``/a/**`` matches ``/a/`` and below);
     case and final slash significant; GET matches HEAD too.  Raises BadPattern.

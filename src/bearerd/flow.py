@@ -90,6 +90,18 @@ class Flow:
             return Pending(Wait.SETTLEMENT)
         return found
 
+    def in_vain(self, name: str, request: Request) -> bool:
+        """Whether its credential is refused, whatever else a request says: its body need not be waited for."""
+        current = self._service.current
+        resource, token = current.policy.resources.get(name), view.bearer_token(request.headers)
+        if resource is None or not isinstance(token, bytes):
+            return False
+        try:
+            found = self._verified(token, self._service.time.now(), current, trail=None)
+        except Exception:  # noqa: BLE001 - the decision meets it, too, and says so
+            return False
+        return isinstance(found, Refusal) and resource.takes(token)
+
     async def decide(self, name: str, request: Request, *, face: str = "python") -> Decision:
         """Decide, and count and log it under this face.  Never raises but for cancellation."""
         return (await self.run(name, request, face=face)).decision

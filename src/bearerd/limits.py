@@ -45,7 +45,7 @@ class Limits(BaseModel):
     max_mcp_answer_bytes: int = _limit(
         4 * 1024 * 1024,
         "bytes",
-        "a longer list of tools, or event beside one, is not passed on",
+        "a longer list of tools, or message where one may stand, is not passed on",
         least=1024,
         most=1 << 28,
     )

@@ -62,6 +62,15 @@ def test_what_has_changed_is_shown_with_nothing_hidden_in_it(file: Path) -> None
     assert json.loads(file.with_name("tools.json").read_text()) == {"tools": [ADD, DROP]}
 
 
+def test_what_has_changed_far_behind_is_shown_from_there_on_and_what_is_new_whole(file: Path) -> None:
+    long = "what it does. " * 1000
+    review(file, "--from", saved(file, ADD | {"description": long + "Adds."}), "--yes")
+    lies = ADD | {"description": long + "Lies."}
+    shown = review(file, "--from", saved(file, lies, DROP | {"description": long + "Drops."}), answer="n\n").output
+    assert all(word in shown for word in ("Adds.", "Lies.", "Drops."))
+    assert shown.count(long) == 1
+
+
 async def test_the_server_itself_is_asked(file: Path) -> None:
     import asyncio
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from bearerd.cli.output import Failure, config_option, plain, table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LONGEST: Final = 2000  # characters of a member that are shown
+_BEFORE: Final = 60  # characters that are shown before the first that differs
 
 
 @click.group()
@@ -114,7 +115,7 @@ def _changes(
     for name in now.keys() & old.keys():
         one, other = old[name], now[name]
         rows += [
-            (name, member, _text(one.get(member)), _text(other.get(member)))
+            (name, member, *_from_the_difference(_text(one.get(member)), _text(other.get(member))))
             for member in sorted(one.keys() | other.keys())
             if one.get(member) != other.get(member)
         ]
@@ -124,8 +125,13 @@ def _changes(
 def _text(value: Any) -> str:
     """As one line in which nothing is hidden: a description is where a tool would hide its orders to a model."""
     text = "" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
-    shown = text.encode("ascii", "backslashreplace").decode()
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}… ({len(shown)} characters)"
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _from_the_difference(old: str, new: str) -> tuple[str, str]:
+    """Both without what they begin with alike: what has changed far behind would be looked for in vain."""
+    same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(old, new, strict=False))) - _BEFORE
+    return (old, new) if same <= 0 else ("…" + old[same:], "…" + new[same:])
 
 
 def _show(changes: list[tuple[str, str, str, str]]) -> None:

@@ -15,7 +15,7 @@ from bearerd import request as view
 from bearerd._native import path
 from bearerd.audit.recorder import Trail
 from bearerd.faces import answer, form, jsonrpc, peer
-from bearerd.faces.mcp.relay import Gone, Unfit, relay, unless_gone
+from bearerd.faces.mcp.relay import Gone, Looks, Unfit, relay, unless_gone
 from bearerd.faces.mcp.tools import Shown
 from bearerd.faces.mcp.upstream import Upstream, onward
 from bearerd.faces.reply import reply
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bearerd.faces.answer import Answer
     from bearerd.flow import Decided, Flow
     from bearerd.policy.resource import Resource
-    from bearerd.request import Request
+    from bearerd.request import Headers, Request
     from bearerd.service import Service
     from bearerd.verify.verified import Verified
 
@@ -37,7 +37,11 @@ FACE: Final = "mcp"
 PREFIX: Final = b"/mcp/"
 METHODS: Final = ("POST", "GET", "DELETE", "OPTIONS")  # those of the transport, and a browser's preflight
 
+MOST_WAITED: Final = 256
+"""Bodies that are waited for at once: each may be a megabyte, and take ten seconds.  What came with its head does not count."""
+
 _CLIENT_GONE: Final = 499  # nobody reads it
+_MANY_BODIES: Final = Refusal(Code.OVERLOADED, f"{MOST_WAITED} bodies are waited for already", retry_after=1)
 
 
 class Question(NamedTuple):
@@ -48,18 +52,12 @@ class Question(NamedTuple):
     unknown: Request
 
 
-class Passed(NamedTuple):
-    """What goes on to the server, and who asks."""
+class Opened(NamedTuple):
+    """A server's answer that has begun, and what becomes of it.  Nothing of the question: a stream may last for hours."""
 
-    asked: Request
-    sent: bytes
-    verified: Verified | None
-
-    @property
-    def lists_tools(self) -> bool:
-        """Whether the answer may list tools: it is asked for them, or is a stream that is taken up again."""
-        operation = self.asked.operation
-        return operation is not None and operation.method in (listing.METHOD, "GET")
+    found: aiohttp.ClientResponse
+    looks: Looks | None
+    most: int
 
 
 def _asked(request: web.BaseRequest, target: bytes) -> Request:
@@ -75,6 +73,17 @@ def _asked(request: web.BaseRequest, target: bytes) -> Request:
     )._replace(direct=True)
 
 
+def _is_text(headers: Headers) -> bool:
+    """Whether each field can be passed on: what is not UTF-8 would not arrive as it came."""
+    try:
+        for name, value in headers:
+            name.decode("ascii")
+            value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class Proxy:
     """Of one process."""
 
@@ -82,6 +91,7 @@ class Proxy:
         self._service = service
         self._flow = flow
         self._upstream = Upstream(service.current.config.limits.max_connections)
+        self._waited = 0  # bodies that are waited for
 
     async def close(self) -> None:
         """Let go of the servers."""
@@ -100,23 +110,74 @@ class Proxy:
         if resource is None or resource.upstream is None:
             decided = self._flow.refuse(name, Refusal(Code.UNKNOWN_RESOURCE), asked, face=FACE)
             return self._refused(decided, asked)
+        try:
+            opened = await self._opened(request, asked, resource)
+            return await self._relayed(request, opened) if isinstance(opened, Opened) else opened
+        except Gone:
+            return answer.plain(_CLIENT_GONE)
+        except TimeoutError:
+            return answer.plain(504)
+        except (aiohttp.ClientError, HttpProcessingError, Unfit, UnicodeError, ValueError) as error:
+            self._service.recorder.fault("an MCP server cannot be asked, or its answer not be passed on", error)
+            return answer.plain(502)
+
+    async def _opened(self, request: web.BaseRequest, asked: Request, resource: Resource) -> Answer | Opened:
+        """Decide, and ask the server where it is allowed."""
+        if not _is_text(asked.headers):
+            return answer.plain(400)
+        if self._waited >= MOST_WAITED and not request.content.is_eof():
+            nobody_s = "" if resource.shadow else resource.name  # so that no shadow makes an allow of it
+            return self._refused(self._flow.refuse(nobody_s, _MANY_BODIES, asked, face=FACE), asked)
         asked, sent = await self._read(request, asked, resource)
         trail = Trail()
-        decided = await self._flow.run(name, asked, face=FACE, trail=trail, still=lambda: self._still(resource))
+        decided = await self._flow.run(
+            resource.name, asked, face=FACE, trail=trail, still=lambda: self._still(resource)
+        )
         if not decided.decision.allowed:
             return self._refused(decided, asked)
         if sent is None:  # a shadow resource refuses nothing; but half a message is none
             return answer.plain(400)
-        return await self._passed_on(request, resource, decided, Passed(asked, sent, trail.verified))
+        headers = onward(asked.headers, decided.decision.headers_add, decided.decision.headers_remove)
+        asking = self._upstream.ask(resource.upstream or "", request.method, headers, sent)
+        most = self._service.current.config.limits.max_mcp_answer_bytes
+        return Opened(await unless_gone(request, asking), self._looks(resource, asked, trail.verified), most)
+
+    def _looks(self, resource: Resource, asked: Request, verified: Verified | None) -> Looks | None:
+        """Whether the answer may list tools, and which of them are shown.
+
+        It does where it was asked for them, and where a stream is taken up again.  Clients take a list from any answer, and so
+        where somebody has reviewed the tools every one is looked into: a changed tool must not come by another way.
+        """
+        operation = asked.operation
+        lists = operation is not None and operation.method in (listing.METHOD, "GET")
+        if not lists and not self._service.reviews.has(resource.name):
+            return None
+        return Looks(Shown(self._service, resource, asked, verified).of, lists)
+
+    @staticmethod
+    async def _relayed(request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
+        try:
+            return await relay(request, *opened)
+        finally:
+            with contextlib.suppress(Exception):  # the answer has gone out, or another error is on its way
+                opened.found.close()  # one that was read to its end has gone back to its pool
 
     async def _read(self, request: web.BaseRequest, asked: Request, resource: Resource) -> tuple[Request, bytes | None]:
         """The request with what its body says, and what goes on of it: None where it is not whole."""
         if not resource.shadow and not isinstance(view.bearer_token(asked.headers), bytes):
             return asked, b""  # refused whatever it says: nothing more of it is read
+        waits = not request.content.is_eof()
+        if waits and not resource.shadow and self._flow.in_vain(resource.name, asked):
+            return asked, None  # likewise; should the credential turn good by then, half a message is none
         limits = self._service.current.config.limits
         sent: bytes | None = None
-        with contextlib.suppress(form.BadForm):
+        self._waited += waits
+        try:
             sent = await form.body(request, limits.max_mcp_body_bytes)
+        except form.BadForm:
+            pass  # what is not there is misread below
+        finally:
+            self._waited -= waits
         found = body.read(request.method, asked.headers, sent or None, limits)
         asked = asked._replace(misread=found) if isinstance(found, Misread) else asked._replace(operation=found)
         # Of another method nobody has read the body: none goes on.
@@ -130,26 +191,3 @@ class Proxy:
     def _refused(self, decided: Decided, asked: Request) -> Answer:
         made = reply(decided, Question(FACE, asked, asked), self._service.current)
         return jsonrpc.asked_back(made, asked, decided.decision)
-
-    async def _passed_on(
-        self, request: web.BaseRequest, resource: Resource, decided: Decided, passed: Passed
-    ) -> Answer | web.StreamResponse:
-        decision = decided.decision
-        headers = onward(passed.asked.headers, decision.headers_add, decision.headers_remove)
-        keep = Shown(self._service, resource, passed.asked, passed.verified).of if passed.lists_tools else None
-        most = self._service.current.config.limits.max_mcp_answer_bytes
-        try:
-            asking = self._upstream.ask(resource.upstream or "", request.method, headers, passed.sent)
-            found = await unless_gone(request, asking)
-            try:
-                return await relay(request, found, keep, most)
-            finally:
-                with contextlib.suppress(Exception):  # the answer has gone out, or another error is on its way
-                    found.close()  # one that was read to its end has gone back to its pool
-        except Gone:
-            return answer.plain(_CLIENT_GONE)
-        except TimeoutError:
-            return answer.plain(504)
-        except (aiohttp.ClientError, HttpProcessingError, Unfit, UnicodeError, ValueError) as error:
-            self._service.recorder.fault("an MCP server cannot be asked, or its answer not be passed on", error)
-            return answer.plain(502)

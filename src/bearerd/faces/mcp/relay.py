@@ -6,7 +6,7 @@ Nothing is kept that need not be: a stream goes on event by event.  A client tha
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bearerd.mcp.listing import Tool
 
+    Keep = Callable[[Iterable[Tool]], Iterable[Tool]]
+
 T = TypeVar("T")
 
 LOOK_SECONDS: Final = 1.0  # between two looks at whether the client is still there
@@ -28,6 +30,13 @@ PIECE: Final = 16 * 1024
 
 _JSON: Final = "application/json"
 _NO_BODY: Final = frozenset({202, 204, 304})
+
+
+class Looks(NamedTuple):
+    """An answer that is looked into."""
+
+    keep: Keep  # of listed tools, those that are shown
+    lists: bool  # it is to list them: whatever cannot be looked into is not passed on
 
 
 class Gone(Exception):
@@ -57,10 +66,10 @@ async def unless_gone(request: web.BaseRequest, awaited: Awaitable[T]) -> T:
 async def relay(
     request: web.BaseRequest,
     answer: aiohttp.ClientResponse,
-    keep: Callable[[Iterable[Tool]], Iterable[Tool]] | None,
+    looks: Looks | None,
     most: int,
 ) -> web.StreamResponse:
-    """Pass an answer on.  ``keep``: of listed tools, those to be shown; None: this answer lists none.
+    """Pass an answer on, looked into or as it comes.
 
     ``most``: bytes of a message that is looked into.  Raises Gone, and Unfit while nothing was sent yet.
     """
@@ -69,25 +78,35 @@ async def relay(
     if 300 <= answer.status < 400 and answer.status != 304:
         raise Unfit("a redirect: the client would take its token there")
     headers = back(answer.raw_headers)
-    if keep is None or answer.status in _NO_BODY or not 200 <= answer.status < 300:
+    if looks is None or not _may_list(answer, looks):
         response = web.StreamResponse(status=answer.status, headers=headers)
         response.content_length = answer.content_length
         return await _send(request, response, answer, _as_it_comes(request, answer))
-    if any(coding.lower() != "identity" for coding in answer.headers.getall("Content-Encoding", ())):
-        raise Unfit("a compressed answer, which was not asked for")
-    types = answer.headers.getall("Content-Type", ())
-    if len(types) != 1 or (answer.charset or "utf-8").lower() not in ("utf-8", "utf8"):
-        raise Unfit("an answer of several types, or in another encoding than UTF-8")
+    keep = looks.keep
     if answer.content_type == events.MEDIA_TYPE:
         response = web.StreamResponse(status=answer.status, headers=headers)
         return await _send(request, response, answer, _by_event(request, answer, keep, most))
-    if answer.content_type != _JSON:
-        raise Unfit("neither JSON nor a stream of events")
     message = await unless_gone(request, _whole(answer, most))
     try:
         return web.Response(status=answer.status, headers=headers, body=listing.shown(message, keep))
     except listing.Unreadable as error:
         raise Unfit(str(error)) from None
+
+
+def _may_list(answer: aiohttp.ClientResponse, looks: Looks) -> bool:
+    """Whether a client may find a list of tools in it.  Raises Unfit where that cannot be seen."""
+    if answer.status in _NO_BODY or not 200 <= answer.status < 300:
+        return False  # MCP's clients take no result from these
+    types = answer.headers.getall("Content-Type", ())
+    if not looks.lists and len(types) == 1 and answer.content_type not in (_JSON, events.MEDIA_TYPE):
+        return False
+    if any(coding.lower() != "identity" for coding in answer.headers.getall("Content-Encoding", ())):
+        raise Unfit("a compressed answer, which was not asked for")
+    if len(types) != 1 or (answer.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise Unfit("an answer of several types, or in another encoding than UTF-8")
+    if answer.content_type not in (_JSON, events.MEDIA_TYPE):
+        raise Unfit("neither JSON nor a stream of events")
+    return True
 
 
 async def _send(
@@ -120,7 +139,7 @@ async def _as_it_comes(request: web.BaseRequest, answer: aiohttp.ClientResponse)
 async def _by_event(
     request: web.BaseRequest,
     answer: aiohttp.ClientResponse,
-    keep: Callable[[Iterable[Tool]], Iterable[Tool]],
+    keep: Keep,
     most: int,
 ) -> AsyncIterator[bytes]:
     cut = events.Events(most)
@@ -130,7 +149,7 @@ async def _by_event(
             yield whole
 
 
-def _event(event: bytes, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> bytes:
+def _event(event: bytes, keep: Keep) -> bytes:
     data = events.message_of(event)
     if not data or (shown := listing.shown(data, keep)) is data:
         return event

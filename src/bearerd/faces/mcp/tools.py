@@ -26,7 +26,9 @@ class Shown:
     def __init__(self, service: Service, resource: Resource, asked: Request, verified: Verified | None) -> None:
         self._service = service
         self._name = resource.name
-        self._asked = asked
+        # Not its arguments: a stream of answers may last for hours.
+        self._version = None if asked.operation is None else asked.operation.version
+        self._asked = asked._replace(operation=None)
         self._verified = verified
 
     def of(self, tools: Iterable[Tool]) -> list[Tool]:
@@ -39,6 +41,5 @@ class Shown:
         resource = self._service.current.policy.resources.get(self._name)
         if resource is None or self._verified is None:  # an open rule: nobody is known, and nothing is shown
             return False
-        version = None if self._asked.operation is None else self._asked.operation.version
-        call = Operation("tools/call", tool, "body", version)
+        call = Operation("tools/call", tool, "body", self._version)
         return decide.may_ask(resource, self._asked._replace(operation=call), self._verified)

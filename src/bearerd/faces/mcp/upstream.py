@@ -72,10 +72,11 @@ def onward(headers: Headers, identity: Iterable[tuple[str, str]], removed: Seque
     """The request's fields for the server: without the credential, and with what bearerd says of who asks.
 
     ``removed``: names that only bearerd may write.  Compressed answers are not asked for: they could not be looked into.
+    Raises UnicodeDecodeError for fields that could not be written as they came.
     """
     named = (_hop_by_hop(headers) - _JUDGED) | _OURS | {name.lower().encode() for name in removed}
     passed = [
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        (name.decode("ascii"), value.decode())
         for name, value in headers
         if name.lower() not in named and canonical(name) not in _OVERRIDES
     ]
@@ -86,7 +87,7 @@ def back(headers: Headers) -> CIMultiDict[str]:
     """The answer's fields for the client."""
     named = _hop_by_hop(headers) | _KEPT_BACK
     passed = [
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        (name.decode("latin-1"), value.decode("utf-8", "replace"))  # what is not UTF-8 would be left out in silence
         for name, value in headers
         if name.lower() not in named
     ]
