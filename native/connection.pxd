@@ -16,6 +16,7 @@ cdef enum:
     HEAD_SECONDS = 10  # from a head's first byte to its last
     IDLE_SECONDS = 3630  # longer than any gateway keeps an idle connection: it must be the one to close
     STALLED_SECONDS = 60  # for which nothing of what we wrote was read
+    AT_ONCE = 32  # answers to one connection before others get theirs
 
 
 @cython.final
@@ -34,12 +35,14 @@ cdef class Connection:
     cdef State state
     cdef bint write_paused
     cdef bint read_paused
+    cdef bint queued  # there is more to answer than was at once: it goes on when its turn comes
     cdef double since  # boot time at which a head began to arrive, or the last answer was given
     cdef public object waiter
 
     cdef int keep_up(self) except -1
     cdef int look_at_peer(self) except -1
     cdef int serve(self, bytes data, bint fresh) except -1
+    cdef int queue(self) except -1
     cdef int answer_all(self, bytes data, size_t* at) except -1
     cdef int decide(self, const unsigned char* p) except -1
     cdef int go_on(self) except -1

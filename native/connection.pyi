@@ -24,6 +24,9 @@ class _Desk(Protocol):
     def wait(self, connection: Connection) -> None:
         """Ask it when its turn comes, and reply."""
 
+    def later(self, connection: Connection) -> None:
+        """``more`` of it, once others have had their answers."""
+
     def gone(self, connection: Connection) -> None:
         """It waits no more."""
 
@@ -58,6 +61,9 @@ class Connection(asyncio.Protocol):
 
     def check(self, boot: float) -> None:
         """Close it if a head, or the next request, is too long in coming, or nobody reads what we write."""
+
+    def more(self) -> None:
+        """Its turn has come: answer what was left over."""
 
     def rested(self) -> float:
         """Seconds since its last answer, or its beginning; 0 while anything is under way."""

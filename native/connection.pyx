@@ -1,6 +1,6 @@
 """One connection: bytes to heads, heads to answers, and the door to aiohttp, which opens one way.
 
-    READING   heads are answered as they come, all of one read by one write
+    READING   heads are answered as they come, those of one read by one write; of many at once the others when their turn comes
     WAITING   Python owes the answer to the first head of ``held``; what follows is kept, so that answers stay in order
     LEAVING   ``held`` begins with something that is not ours: aiohttp gets it, and all that comes after it, as soon as
               nothing that we wrote waits in the transport
@@ -66,7 +66,7 @@ cdef class Connection:
 
     def data_received(self, bytes data not None):
         cdef bint fresh = not self.held
-        if self.state != State.READING or self.write_paused:
+        if self.state != State.READING or self.write_paused or self.queued:
             self.keep(data)
             return
         if not fresh:
@@ -157,7 +157,7 @@ cdef class Connection:
         if self.write_paused or self.state == State.CLOSING:
             if boot - self.since > STALLED_SECONDS:
                 self.abort()
-        elif self.state == State.READING and boot - self.since > most:
+        elif self.state == State.READING and not self.queued and boot - self.since > most:
             self.close()
 
     def rested(self):
@@ -165,6 +165,15 @@ cdef class Connection:
         if self.state != State.READING or self.held or self.write_paused:
             return 0.0
         return boot_now() - self.since
+
+    def more(self):
+        """Its turn has come: answer what was left over."""
+        self.queued = False
+        try:
+            self.go_on()
+        except BaseException:
+            self.abort()
+            raise
 
     def shut(self):
         """Close it if it owes nothing."""
@@ -199,15 +208,13 @@ cdef class Connection:
     cdef int serve(self, bytes data, bint fresh) except -1:
         """``fresh``: the first head begins with these bytes."""
         cdef size_t at = 0
-        cdef bint more = True
+        cdef bint more
         self.keep_up()
         self.held = b""
-        while more:
-            self.lane.begin()
-            more = self.answer_all(data, &at)
-            self.lane.finish()
-            self.flush()
-            more = more and not self.write_paused and not self.transport.is_closing()
+        self.lane.begin()
+        more = self.answer_all(data, &at)
+        self.lane.finish()
+        self.flush()
         if at < <size_t>PyBytes_GET_SIZE(data):
             self.held = data[at:]
         if at or fresh:
@@ -221,12 +228,24 @@ cdef class Connection:
             self.go_on()
         elif at and self.client.last:
             self.close()
+        elif more and not self.transport.is_closing():
+            self.queue()
+        return 0
+
+    cdef int queue(self) except -1:
+        """Others first: a crowd of clients that send thousands of requests at once would have the loop to itself for seconds."""
+        self.queued = True
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        self.desk.later(self)
         return 0
 
     cdef int answer_all(self, bytes data, size_t* at) except -1:
         """``at``: what comes to be answered of it.  Whether there may be more to answer, once this has been written."""
         cdef const unsigned char* p = start(data)
         cdef size_t n = <size_t>PyBytes_GET_SIZE(data)
+        cdef size_t made = 0
         cdef int found
         while at[0] < n:
             found = recognise(p + at[0], n - at[0], &self.searched, &self.lane.limits, &scratch)
@@ -247,8 +266,10 @@ cdef class Connection:
             at[0] += scratch.size
             if self.client.last:
                 at[0] = n  # what follows was not to be sent
-            if self.lane.out_size >= MOST_UNSENT:
-                return 1  # an answer is many times as long as its question: who reads none gets no more of them
+            made += 1
+            # An answer is many times as long as its question: who reads none gets no more of them.
+            if self.lane.out_size >= MOST_UNSENT or made == AT_ONCE:
+                return at[0] < n
         return 0
 
     cdef int decide(self, const unsigned char* p) except -1:
@@ -303,7 +324,7 @@ cdef class Connection:
     cdef int go_on(self) except -1:
         """After an answer, or when the transport takes more."""
         cdef bytes data = self.held
-        if self.write_paused or self.state >= State.CLOSING:
+        if self.write_paused or self.queued or self.state >= State.CLOSING:
             return 0
         if self.state == State.LEAVING:
             self.read_on()
@@ -312,7 +333,7 @@ cdef class Connection:
         if self.state == State.READING and data:
             self.serve(data, False)
         # Not before: as long as what was kept makes us wait, each answer would have more read than it took away.
-        if self.state == State.READING and not self.write_paused:
+        if self.state == State.READING and not self.write_paused and not self.queued:
             self.read_on()
         return 0
 

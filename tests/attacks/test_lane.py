@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bearerd._native.connection import Connection
     from bearerd.config.model import Config
 
+AT_ONCE = 32  # answers to one connection before others get theirs
 RESOURCE = {"identifier": API, "gateway": ["nginx", "envoy"]}
 OK = b"HTTP/1.1 200 "
 REFUSED = b"HTTP/1.1 401 "
@@ -291,11 +292,32 @@ async def test_no_more_is_answered_than_is_taken(tmp_path: Path) -> None:
         transport.high = 64 * 1024
         one, few = asked(None), 4_000
         made.data_received(one * few)
+        await turns()
         assert len(transport.written) < 128 * 1024
-        while transport.taken():
-            made.resume_writing()
+        async with asyncio.timeout(30):
+            while transport.answers < few:
+                if transport.taken():
+                    made.resume_writing()
+                await asyncio.sleep(0)
         assert transport.answers == few
         made.connection_lost(None)
+
+
+async def test_a_crowd_that_sends_many_requests_at_once_is_answered_in_turn(tmp_path: Path) -> None:
+    """Thousands of each in one turn of the loop would have it stand still for seconds: others waited, and the watchdog killed it."""
+    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
+        crowd = [Line(clerk.connection()) for _ in range(50)]
+        for line in crowd:
+            line.feed(asked(None) * 500)
+        made = [bytes(line.sent).count(b"HTTP/1.1 ") for line in crowd]
+        assert max(made) <= AT_ONCE
+        other = Line(clerk.connection())
+        other.feed(asked(None))
+        await asyncio.sleep(0)
+        assert bytes(other.sent).count(b"HTTP/1.1 ") == 1
+        async with asyncio.timeout(30):
+            while not all(bytes(line.sent).count(b"HTTP/1.1 ") == 500 for line in crowd):
+                await asyncio.sleep(0)
 
 
 async def test_who_waits_for_a_key_takes_no_turn_of_those_whose_key_is_there(tmp_path: Path) -> None:

@@ -306,3 +306,17 @@ async def test_who_reads_nothing_of_its_answers_is_not_kept(
     assert wire.manager.requests_count == 1
     assert not wire.manager.connections
     writer.close()
+
+
+async def test_of_those_that_send_many_requests_at_once_each_is_answered_in_turn(wire: Wire) -> None:
+    crowd = [await asyncio.open_connection("127.0.0.1", wire.port) for _ in range(5)]
+    for number, (_, writer) in enumerate(crowd):
+        writer.write(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number * 20)
+    async with asyncio.timeout(20):
+        while len(wire.seen) < 100:
+            await asyncio.sleep(0)
+    for _, writer in crowd:
+        writer.close()
+    order = [int(server.raw_target(request)[1:]) for request in wire.seen]
+    early = [order.count(number) - order[50:].count(number) for number in range(5)]
+    assert min(early) >= 5, order

@@ -12,6 +12,7 @@ from bearerd._native import clock
 from bearerd._native.connection import Connection
 
 HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS = 10, 3630, 60
+AT_ONCE = 32
 PASSES = ask(b"stranger")  # it has to wait
 ELSEWHERE = b"GET /metadata HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -63,8 +64,58 @@ async def test_a_head_is_answered_that_comes_byte_by_byte(bay: Bay) -> None:
 async def test_all_heads_of_one_read_are_answered_by_one_write(bay: Bay, monkeypatch: pytest.MonkeyPatch) -> None:
     line, writes = bay.open(), []
     monkeypatch.setattr(line, "write", writes.append)
-    line.feed(ask() * 50 + ask()[:20])
-    assert [write.count(b"HTTP/1.1 200") for write in writes] == [50]
+    line.feed(ask() * AT_ONCE + ask()[:20])
+    assert [write.count(b"HTTP/1.1 200") for write in writes] == [AT_ONCE]
+
+
+# ---- many at once
+
+
+async def test_who_sends_many_at_once_gets_some_answers_and_the_others_when_its_turn_comes(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask() * (2 * AT_ONCE + 5))
+    assert (len(answers(line)), line.reading) == (AT_ONCE, False)
+    line.feed(ask() + ask()[:20])  # what was read already
+    assert len(answers(line)) == AT_ONCE
+    bay.queued.pop().more()
+    assert (len(answers(line)), line.reading) == (2 * AT_ONCE, False)
+    bay.serve()
+    assert (len(answers(line)), line.reading) == (2 * AT_ONCE + 6, True)
+    line.feed(ask()[20:])
+    assert len(answers(line)) == 2 * AT_ONCE + 7
+
+
+async def test_its_turn_is_none_of_a_client_that_reads_nothing_and_comes_once_it_does(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask() * (AT_ONCE + 1))
+    line.stall()
+    bay.serve()
+    assert len(answers(line)) == AT_ONCE
+    line.flow()
+    assert (len(answers(line)), line.reading) == (AT_ONCE + 1, True)
+
+
+async def test_what_is_left_over_may_be_aiohttp_s_or_have_to_wait(bay: Bay) -> None:
+    for other in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", PASSES):
+        line = bay.open()
+        line.feed(ask() * AT_ONCE + other + ask())
+        bay.serve()
+        assert len(answers(line)) == AT_ONCE
+    assert bay.behind[0].got == b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + ask()
+    connection_of(line).reply(OK, b"")
+    assert len(answers(line)) == AT_ONCE + 2
+
+
+async def test_whose_turn_is_still_to_come_is_neither_slow_nor_at_rest_and_may_leave(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(ask() * (AT_ONCE + 1))
+    connection = connection_of(line)
+    connection.check(clock.boot() + 2 * IDLE_SECONDS)
+    connection.shut()
+    assert (line.closed, connection.rested()) == (False, 0.0)
+    line.hang_up()
+    bay.serve()
+    assert len(answers(line)) == AT_ONCE
 
 
 async def test_what_has_to_wait_holds_up_its_own_connection_only_and_keeps_its_order(bay: Bay) -> None:
@@ -209,6 +260,7 @@ async def test_of_a_client_that_waits_no_more_is_kept_than_one_head_may_have(bay
         sent += 1
     assert sent * len(ask()) < 8192 + 2 * len(ask())
     connection_of(line).reply(OK, b"first")
+    bay.serve()
     assert line.reading
     assert answers(line) == [b"first", *[b"Server: bay"] * sent]
 

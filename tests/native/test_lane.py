@@ -133,10 +133,10 @@ def test_a_share_of_the_allows_is_noted_evenly() -> None:
     bay = ready()
     bay.lane.log_allows = 0.25
     line = bay.open()
-    line.feed(ask() * 40)
-    assert len(bay.lane.drained()) == 10
+    line.feed(ask() * 32)
+    assert len(bay.lane.drained()) == 8
     assert bay.told == 1  # once for all of one read
-    line.feed(ask() * 40)
+    line.feed(ask() * 32)
     assert bay.told == 2
 
 

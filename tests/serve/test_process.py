@@ -138,3 +138,14 @@ def test_an_abort_of_a_process_that_forbids_dumps_leaves_no_core(tmp_path: Path)
 def test_what_the_kernel_refuses_is_an_error() -> None:
     with pytest.raises(OSError, match="Invalid argument"):
         process._prctl(4, 99)
+
+
+@pytest.mark.parametrize(
+    ("soft", "shares", "found"),
+    [(1024, 1, 960), (1024, 2, 480), (60, 1, 1), (20_000, 1, 10_000), (resource.RLIM_INFINITY, 2, 10_000)],
+)
+def test_connections_leave_room_for_other_files(
+    monkeypatch: pytest.MonkeyPatch, soft: int, shares: int, found: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    assert process.room(10_000, reserve=64, shares=shares) == found

@@ -265,7 +265,7 @@ async def test_every_address_shows_the_certificate_and_the_new_one(tmp_path: Pat
             return bool((await line.call(asked(bearer()), channel)).HasField("ok_response"))
 
     async with Line(tmp_path) as line:
-        served, opened = rpc.Rpc(line.house.service, addresses), asyncio.Event()
+        served, opened = rpc.Rpc(line.house.service, addresses, 100), asyncio.Event()
         await served.take(shown(tmp_path, authority(), "a"))
         served.begin(opened.set)
         await asyncio.wait_for(opened.wait(), 10.0)
@@ -303,7 +303,7 @@ async def test_a_port_that_cannot_be_had_is_asked_for_again(
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
         async with Line(tmp_path) as line:
-            second, opened = rpc.Rpc(line.house.service, [address]), asyncio.Event()
+            second, opened = rpc.Rpc(line.house.service, [address], 100), asyncio.Event()
             second.begin(opened.set)
             while not caplog.records:
                 await asyncio.sleep(0.005)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -182,6 +183,21 @@ async def test_a_server_that_cannot_start_is_quoted(tmp_path: Path) -> None:
         await Embedded(tmp_path).start()
     (tmp_path / "store" / "appendonlydir").unlink()
     store = Embedded(tmp_path)  # the lock was given back
+    await store.start()
+    await store.stop()
+
+
+async def test_what_the_kernel_refuses_is_told_and_the_lock_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "create_subprocess_exec", refused)
+        with pytest.raises(StoreError, match="cannot be started: Too many open files"):
+            await Embedded(tmp_path).start()
+    store = Embedded(tmp_path)
     await store.start()
     await store.stop()
 

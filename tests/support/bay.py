@@ -88,6 +88,7 @@ class Bay:
         self.uri = b"/b"  # that some rule matches
         self.asked: list[Question] = []  # what was to be decided at once
         self.waiting: list[Connection] = []
+        self.queued: list[Connection] = []
         self.left: list[Connection] = []
         self.behind: list[Behind] = []
         self.renewed = self.told = 0
@@ -132,11 +133,19 @@ class Bay:
         connection.waiter = self
         self.waiting.append(connection)
 
+    def later(self, connection: Connection) -> None:
+        self.queued.append(connection)
+
     def gone(self, connection: Connection) -> None:
         self.left.append(connection)
 
     def noted(self) -> None:
         self.told += 1
+
+    def serve(self) -> None:
+        """Whatever was left over is answered."""
+        while self.queued:
+            self.queued.pop(0).more()
 
     def handler(self) -> Any:
         self.behind.append(Behind())

@@ -126,7 +126,7 @@ class Line(Calls):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        self.rpc = Rpc(self.house.service, [self.address])
+        self.rpc = Rpc(self.house.service, [self.address], self.house.service.current.config.limits.max_connections)
         await self.rpc.take(self._papers)
         opened = asyncio.Event()
         self.rpc.begin(opened.set)

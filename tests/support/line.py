@@ -148,7 +148,8 @@ def busy(house: House) -> bool:
         one._request_in_progress or (one._messages and one._waiter is not None)
         for one in house.runner.server.connections
     )
-    return theirs or bool(getattr(house, "clerk", None) and house.clerk._turns.waiting)
+    clerk = getattr(house, "clerk", None)
+    return theirs or bool(clerk and (clerk._turns.waiting or clerk._queue))
 
 
 async def settle(*houses: House, until: Callable[[], bool] = lambda: True) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from bearerd._native import clock
@@ -37,6 +38,7 @@ CHECK_SECONDS: Final = 1.0  # between two looks at who is slow
 # From a note to its line: one by one, each would find the processor's caches as the lane left them.
 LINES_SECONDS: Final = 0.05
 RECORDS_SECONDS: Final = 0.005  # from a note to its audit record
+QUEUE_SECONDS: Final = 0.002  # of a turn, for those that ask more at once than is answered at once
 LEAST_NOTES: Final = 4_096
 PLANS: Final = 4  # configurations whose notes can be told
 AT_ONCE: Final = 256  # notes that become audit records before the loop turns to others
@@ -73,6 +75,8 @@ class Clerk:
         self._trust = peer.Trust(())
         self._routes: dict[tuple[str, str], Route] = {}
         self._places: dict[tuple[str, int | None], int] = {}
+        self._queue: deque[Connection] = deque()
+        self._serving: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Handle | None = None
         self._due = 0.0  # by the loop's clock
@@ -143,10 +147,33 @@ class Clerk:
         """Until its turn comes."""
         self._turns.wait(connection)
 
+    def later(self, connection: Connection) -> None:
+        """It has more to be answered; others come first."""
+        self._queue.append(connection)
+        if self._serving is None:
+            self._serving = asyncio.get_running_loop().call_soon(self._serve)
+
     def gone(self, connection: Connection) -> None:
         """Nobody waits for this answer any more."""
         if isinstance(connection.waiter, asyncio.Task):
             connection.waiter.cancel()
+
+    # ---- what was left over
+
+    def _serve(self) -> None:
+        """Those that are queued, in turn, for a while; then whatever has come meanwhile."""
+        until = clock.boot() + QUEUE_SECONDS
+        try:
+            for _ in range(len(self._queue)):
+                connection = self._queue.popleft()
+                try:
+                    connection.more()
+                except Exception as error:  # noqa: BLE001 - no answer is better than a wrong one
+                    self._failed(connection, error)
+                if clock.boot() >= until:
+                    break
+        finally:
+            self._serving = asyncio.get_running_loop().call_soon(self._serve) if self._queue else None
 
     # ---- what waited
 

@@ -10,6 +10,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import papers as module
+from bearerd.serve.records import Records
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,7 +38,10 @@ class Handshakes:
 
     def take(self, papers: Papers | None) -> None:
         """For every connection from now on.  Raises ssl.SSLError, and goes on as before."""
-        self._context = None if papers is None else module.context(papers)
+        context = None if papers is None else module.context(papers)
+        if context is not None:
+            context.sslobject_class = Records
+        self._context = context
 
     def terms(self, connection: socket.socket) -> dict[str, Any]:
         """Arguments for ``loop.connect_accepted_socket``; none for a plain connection."""

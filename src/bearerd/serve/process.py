@@ -80,6 +80,15 @@ def raise_file_limit() -> int:
     return hard
 
 
+def room(wanted: int, *, reserve: int, shares: int) -> int:
+    """How many connections fit into the limit of open files beside ``reserve`` other files; ``wanted`` at the most.
+
+    ``shares``: by how many servers as many may be taken.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, (soft - reserve) // shares))
+
+
 def die_with_parent(parent: int) -> None:
     """Be killed when the process ``parent`` ends, whatever this one is doing then.
 

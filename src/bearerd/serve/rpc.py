@@ -33,8 +33,10 @@ _LOGGER: Final = logging.getLogger("bearerd.worker")
 class Rpc:
     """See the module."""
 
-    def __init__(self, service: Service, addresses: list[str]) -> None:
+    def __init__(self, service: Service, addresses: list[str], most: int) -> None:
+        """``most``: connections at once."""
         self._service = service
+        self._most = most
         self._addresses = addresses
         self._check = authorization.Authorization(service)
         self._health = health.Health(lambda: bool(service.health()["ready"]))
@@ -107,7 +109,7 @@ class Rpc:
 
     async def _made(self) -> Any:
         """A server that listens."""
-        server = grpc.aio.server(options=options(self._service.current.config.limits))
+        server = grpc.aio.server(options=options(self._service.current.config.limits, self._most))
         server.add_generic_rpc_handlers(
             (
                 grpc.method_handlers_generic_handler(
@@ -136,13 +138,13 @@ class Rpc:
         return server
 
 
-def options(limits: Limits) -> list[tuple[str, int]]:
-    """What one connection may do.  A message is bounded as it arrives; compressed ones, which would grow, are refused."""
+def options(limits: Limits, most: int) -> list[tuple[str, int]]:
+    """What one connection may do, and how many there may be.  A message is bounded as it arrives; compressed ones, which would grow, are refused."""
     return [
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", limits.max_grpc_message_bytes),
         ("grpc.max_concurrent_streams", limits.max_grpc_calls),
-        ("grpc.max_allowed_incoming_connections", limits.max_connections),
+        ("grpc.max_allowed_incoming_connections", most),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES),
         ("grpc.compression_enabled_algorithms_bitset", 1),  # identity

@@ -28,7 +28,7 @@ from bearerd.config.papers import Papers
 from bearerd.faces.app import public_runner
 from bearerd.faces.server import handlers
 from bearerd.lane.clerk import Clerk
-from bearerd.serve import approvals, errands, process
+from bearerd.serve import approvals, errands, http, process
 from bearerd.serve.channel import Channel
 from bearerd.serve.departure import depart
 from bearerd.serve.doors import Doors
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bearerd.serve.rpc import Rpc
 
 BEAT_SECONDS: Final = 1.0
+OTHER_FILES: Final = 64  # beside the connections: strangers that take all of these must not part us from the store
 EAGER_SECONDS: Final = 0.1  # until ready: whoever waits for us should not wait for the next beat
 
 _LOGGER: Final = logging.getLogger("bearerd.worker")
@@ -159,10 +160,15 @@ class Worker:
             seen=orders.clocks,
         )
         handshakes = self._handshakes = Handshakes(service.metrics)
+        wanted = config.limits.max_connections
+        others = OTHER_FILES + (http.MAX_CONNECTIONS if orders.approvals else 0)
+        most = process.room(wanted, reserve=others, shares=1 + bool(orders.grpc))
+        if most < wanted:
+            _LOGGER.warning("max_connections is more than the limit of open files has room for", extra={"taken": most})
         if orders.grpc:
             from bearerd.serve.rpc import Rpc
 
-            self._rpc = Rpc(service, orders.grpc)
+            self._rpc = Rpc(service, orders.grpc, most)
         await self._take(orders.papers)
         runner = public_runner(service)
         await runner.setup()
@@ -171,7 +177,6 @@ class Worker:
         theirs = handlers(server)
         clerk = Clerk(service, server)
         ours = clerk.lane.connections
-        most = config.limits.max_connections
         said = dict(orders.dialects)
         sockets = [*self._unix, *(sock for slot in self._slots for sock in slot)]
         dialects = {sock: said[sock.fileno()] for sock in sockets if sock.fileno() in said}

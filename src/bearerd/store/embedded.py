@@ -140,17 +140,20 @@ class Embedded:
         home = self._data_dir / "store"
         home.mkdir(mode=0o700, exist_ok=True)
         assert self._lock is not None  # noqa: S101 - start() took it
-        with (self._data_dir / "store.log").open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(program)),
-                *_settings(home, self._socket),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(self._lock,),
-                start_new_session=True,  # Ctrl-C is for us; the server must outlive our drain
-            )
+        try:
+            with (self._data_dir / "store.log").open("wb") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *("-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(program)),
+                    *_settings(home, self._socket),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(self._lock,),
+                    start_new_session=True,  # Ctrl-C is for us; the server must outlive our drain
+                )
+        except OSError as error:  # too few open files, or processes, are allowed
+            raise StoreError(f"the embedded store cannot be started: {error.strerror}") from None
 
     async def _answers(self) -> None:
         """Wait for PONG: not while it still reads its file."""
