@@ -126,8 +126,8 @@ class Proxy:
         if not _is_text(asked.headers):
             return answer.plain(400)
         if self._waited >= MOST_WAITED and not request.content.is_eof():
-            nobody_s = "" if resource.shadow else resource.name  # so that no shadow makes an allow of it
-            return self._refused(self._flow.refuse(nobody_s, _MANY_BODIES, asked, face=FACE), asked)
+            whose = "" if resource.shadow else resource.name  # nobody's, so that no shadow makes an allow of it
+            return self._refused(self._flow.refuse(whose, _MANY_BODIES, asked, face=FACE), asked)
         asked, sent = await self._read(request, asked, resource)
         trail = Trail()
         decided = await self._flow.run(
@@ -138,9 +138,12 @@ class Proxy:
         if sent is None:  # a shadow resource refuses nothing; but half a message is none
             return answer.plain(400)
         headers = onward(asked.headers, decided.decision.headers_add, decided.decision.headers_remove)
+        looks, most = (
+            self._looks(resource, asked, trail.verified),
+            self._service.current.config.limits.max_mcp_answer_bytes,
+        )
         asking = self._upstream.ask(resource.upstream or "", request.method, headers, sent)
-        most = self._service.current.config.limits.max_mcp_answer_bytes
-        return Opened(await unless_gone(request, asking), self._looks(resource, asked, trail.verified), most)
+        return Opened(await unless_gone(request, asking), looks, most)
 
     def _looks(self, resource: Resource, asked: Request, verified: Verified | None) -> Looks | None:
         """Whether the answer may list tools, and which of them are shown.
