@@ -11,10 +11,11 @@ class BadPattern(ValueError):
 
 @final
 class Rules:
-    """Rules in order, each ``(methods or None for any but CONNECT, path pattern or None for any, preflight)``.
+    """Rules in order, each ``(methods or None for any, path pattern or None for any, preflight)``.
 
     ``*`` is one or more characters of one segment, ``**`` only the last segment (``/a/**`` matches ``/a/`` and below);
-    case and final slash significant; GET matches HEAD too.  Raises BadPattern.
+    case and final slash significant; GET matches HEAD too; CONNECT has to be named by the first that fits, else none matches.
+    Raises BadPattern.
     """
 
     def __init__(self, rules: Sequence[tuple[Sequence[str] | None, str | None, bool]]) -> None: ...

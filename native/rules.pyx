@@ -121,10 +121,11 @@ cdef bint has_method(const unsigned char* names, size_t size, const unsigned cha
 
 @cython.final
 cdef class Rules:
-    """Rules in order, each ``(methods or None for any but CONNECT, path pattern or None for any, preflight)``.
+    """Rules in order, each ``(methods or None for any, path pattern or None for any, preflight)``.
 
     ``*`` is one or more characters of one segment, ``**`` only the last segment (``/a/**`` matches ``/a/`` and below);
-    case and final slash significant; GET matches HEAD too.  Raises BadPattern.
+    case and final slash significant; GET matches HEAD too; CONNECT has to be named by the first that fits, else none matches.
+    Raises BadPattern.
     """
 
     def __init__(self, rules):
@@ -167,6 +168,9 @@ cdef class Rules:
             if rule.path == <uint32_t>ANY or pattern_matches(
                 rule, self.block + rule.path, rule.path_size, path, path_length
             ):
+                # Of a CONNECT by HTTP/2 or HTTP/3 (RFC 8441, RFC 9220) a gateway may make a GET.  No later rule decides: it may be laxer.
+                if rule.methods == <uint32_t>ANY and method_length == 7 and memcmp(method, b"CONNECT", 7) == 0:
+                    return NO_RULE
                 return near_miss_before(self, i, method, method_length, path, path_length, preflight, start)
         return NO_RULE
 
@@ -192,14 +196,10 @@ cdef class Rules:
 cdef inline bint takes(
     const Record* rule, const unsigned char* block, const unsigned char* method, size_t n, bint preflight
 ) noexcept nogil:
-    """Whether the selectors other than the path match.  Of a CONNECT by HTTP/2 or HTTP/3 (RFC 8441, RFC 9220) a gateway may make
-    a GET with an Upgrade, for which another rule stands: it has to be named.
-    """
+    """Whether the selectors other than the path match."""
     if rule.preflight and not preflight:
         return False
-    if rule.methods == <uint32_t>ANY:
-        return n != 7 or memcmp(method, b"CONNECT", 7) != 0
-    return has_method(block + rule.methods, rule.methods_size, method, n)
+    return rule.methods == <uint32_t>ANY or has_method(block + rule.methods, rule.methods_size, method, n)
 
 
 cdef Py_ssize_t near_miss_before(

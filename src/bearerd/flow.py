@@ -96,11 +96,16 @@ class Flow:
         resource, token = current.policy.resources.get(name), view.bearer_token(request.headers)
         if resource is None or not isinstance(token, bytes):
             return False
+        if not resource.takes(token):
+            return True
+        now = self._service.time.now()
         try:
-            found = self._verified(token, self._service.time.now(), current, trail=None)
+            found = self._verified(token, now, current, trail=None)
+            if isinstance(found, Verified):  # it may be for something else, or lack its proof
+                return found.confirmed or decide.judge_for_introspection(resource, found, now, current) is not None
         except Exception:  # noqa: BLE001 - the decision meets it, too, and says so
             return False
-        return isinstance(found, Refusal) and resource.takes(token)
+        return isinstance(found, Refusal)
 
     async def decide(self, name: str, request: Request, *, face: str = "python") -> Decision:
         """Decide, and count and log it under this face.  Never raises but for cancellation."""

@@ -229,7 +229,8 @@ class Service:
         to.set(self.view.age(now), "bearerd_view_age_seconds")
         if self.archive is not None:
             to.set(self.archive.stamp, "bearerd_snapshot_timestamp_seconds")
-        self._freshness.look(self.current.policy.resources, now, self.current, asked=self.view.asked)
+        view, resources = self.view, self.current.policy.resources
+        self._freshness.look(resources, now, self.current, asked=view.asked, problem=view.problem)
         to.set(now.behind, "bearerd_clock_behind_seconds")
         to.set(float(self.view.problem is None), "bearerd_store_up")
 

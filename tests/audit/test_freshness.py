@@ -33,13 +33,14 @@ class Watched:
         *,
         at: float = 0.0,
         asked: bool = True,
+        problem: str | None = None,
         resources: dict[str, Resource] | None = None,
     ) -> list[tuple[str, str]]:
         """(level, words) of what was told."""
         self.caplog.clear()
         state = State(age=own - at, known=known - at)  # it adds the time that has passed
         now = NOW._replace(boot=NOW.boot + at)
-        self.freshness.look(BOTH if resources is None else resources, now, state, asked=asked)
+        self.freshness.look(BOTH if resources is None else resources, now, state, asked=asked, problem=problem)
         return [(record.levelname, record.getMessage()) for record in self.caplog.records]
 
     def states(self, name: str) -> dict[str, float]:
@@ -54,7 +55,7 @@ def watched(caplog: pytest.LogCaptureFixture) -> Watched:
 
 
 STALE = "available resources are served by a stale view: what was revoked since may be allowed"
-GONE = "{} resources are refused: the view is older than they may be served by"
+GONE = "{} resources are refused: the view of the revocations is older than they may be served by"
 AGAIN = "{} resources are served by a fresh view again"
 
 
@@ -82,6 +83,15 @@ def test_what_is_told_says_of_which_resources_and_by_what(watched: Watched, capl
 def test_an_age_that_is_infinite_is_told_as_none(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     watched.look(math.inf)
     assert [record.view_age for record in caplog.records] == [None, None]  # type: ignore[attr-defined]
+
+
+def test_why_the_store_does_not_answer_is_told_with_what_comes_of_it(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.look(31.0, problem="the store is unreachable")
+    assert [record.store for record in caplog.records] == ["the store is unreachable"] * 2  # type: ignore[attr-defined]
+    watched.look(1.0)
+    assert not any(hasattr(record, "store") for record in caplog.records)
 
 
 def test_before_the_store_was_asked_there_is_nothing_to_tell(watched: Watched) -> None:

@@ -19,6 +19,11 @@ def test_every_file_is_printed_under_a_line_with_its_name(name: str) -> None:
     assert GATEWAYS[name].run in shown.stderr
 
 
+def test_with_an_issuer_of_production_it_is_said_where_bearerd_keeps_its_files() -> None:
+    assert "server.data_dir" in run("init", "nginx", "--issuer", "https://auth.example.com").stderr
+    assert "server.data_dir" not in run("init", "nginx").stderr
+
+
 def test_an_unknown_gateway_is_2_and_names_the_known_ones() -> None:
     ended = run("init", "apache")
     assert (ended.returncode, ended.stdout) == (2, "")

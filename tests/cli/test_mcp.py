@@ -48,8 +48,23 @@ def test_the_first_review_shows_all_and_writes_what_was_accepted(file: Path) -> 
     assert shown.exit_code == 0, shown.output
     assert "add  (new)" in shown.output
     assert json.loads(file.with_name("tools.json").read_text()) == {"tools": [ADD, DROP]}
+    assert f"touch {file}" in shown.output
     again = review(file, "--from", saved(file, ADD, DROP))
     assert (again.exit_code, again.output) == (0, "2 tools, all as they were reviewed\n")
+
+
+def test_tools_that_will_have_to_be_confirmed_are_named(file: Path) -> None:
+    harmless, unsaid = ({"name": name, "inputSchema": {"type": "object"}} for name in ("look", "unsaid"))
+    harmless["annotations"] = {"readOnlyHint": True}
+    shown = review(file, "--from", saved(file, harmless, unsaid), answer="n\n").output
+    assert "to be confirmed by a human, unless their rule says confirm = false: unsaid\n" in shown
+
+
+def test_where_nobody_can_be_asked_nothing_is_written(file: Path) -> None:
+    asked = review(file, "--from", saved(file, ADD))
+    assert isinstance(asked.exception, Failure)
+    assert "nothing was written" in str(asked.exception)
+    assert not file.with_name("tools.json").exists()
 
 
 def test_what_has_changed_is_shown_with_nothing_hidden_in_it(file: Path) -> None:

@@ -146,8 +146,13 @@ def test_a_hint_that_several_steps_give_is_said_once(file: str) -> None:
 def test_a_question_that_lacks_its_request_says_how_to_name_it(file: str) -> None:
     told = run("explain", "--config", file, "--offline", "--resource", "api", given=house.token())
     assert (told.returncode, "untrusted_peer" in told.stdout) == (1, True)
-    assert "--method and --path" in told.stdout
-    assert "--method and --path" not in explain(file, house.token()).stdout
+    assert "name it with --path" in told.stdout
+    assert "name it with --path" not in explain(file, house.token()).stdout
+
+
+def test_a_path_alone_is_asked_for_with_get(file: str) -> None:
+    told = run("explain", "--config", file, "--offline", "-r", "api", "--path", "/orders/1", given=house.token())
+    assert told.returncode == 0, told.stdout
 
 
 def test_a_request_without_a_token_can_be_explained(file: str) -> None:

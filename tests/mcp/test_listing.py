@@ -26,6 +26,29 @@ def names(text: bytes) -> list[str]:
     return [tool["name"] for tool in orjson.loads(text)["result"]["tools"]]
 
 
+@pytest.mark.parametrize("text", [b'{"result":{"content":"\\ud83d"}}', b'{"result":{"x":[NaN,Infinity]}}', b"[1e999]"])
+def test_what_only_laxer_readers_take_for_json_goes_on_where_it_can_list_nothing(text: bytes) -> None:
+    assert listing.shown(text, lambda _: []) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"result":{"tools":NaN}}',
+        b'{"result":{"Tool\\u017f":["\\ud83d"]}}',
+        b'{"x":NaN,"X":1}',
+        b'{"x":NaN,"result":{"\\u0074ools":[]}}',
+        b"NaN}",
+        b'\xff{"x":NaN}',
+        '{"x":NaN}'.encode("utf-16"),
+        b"[" * 100_000,
+    ],
+)
+def test_what_might_list_tools_to_them_does_not(text: bytes) -> None:
+    with pytest.raises(listing.Unreadable):
+        listing.shown(text, lambda _: [])
+
+
 @pytest.mark.parametrize(
     "result", [None, [], {}, {"tools": {}}, {"tools": ["add"]}, {"tools": [{"title": "a"}]}, {"tools": [{"name": 1}]}]
 )

@@ -218,6 +218,15 @@ def test_connect_is_a_method_that_has_to_be_named() -> None:
     assert asked == {b"CONNECT": [NONE, 1], b"CONNECTS": [0, 2], b"GET": [0, 2]}
 
 
+def test_connect_passes_no_rule_for_any_method_by_to_a_laxer_one() -> None:
+    table = Rules([(None, "/admin/**", False), (["GET", "CONNECT"], "/**", False)])
+    asked = [
+        [table.match(method, path, False) for path in (b"/admin/a", b"/ADMIN/a", b"/a")]
+        for method in (b"GET", b"POST", b"CONNECT")
+    ]
+    assert asked == [[0, AMBIGUOUS, 1], [0, NONE, NONE], [NONE, AMBIGUOUS, 1]]
+
+
 def test_head_matches_what_get_matches_and_not_the_reverse() -> None:
     table = Rules([(["HEAD"], "/head", False), (["GET"], "/get", False), (["POST"], None, False)])
     assert table.match(b"HEAD", b"/get", False) == 1
@@ -400,11 +409,11 @@ def oracle(table: Sequence[Rule], method: str, path: str, preflight: bool, start
     for index, (methods, pattern, only_preflight) in enumerate(table):
         if index < start or (only_preflight and not preflight):
             continue
-        if methods is None and method == "CONNECT":
-            continue
         if methods is not None and method not in methods and not (method == "HEAD" and "GET" in methods):
             continue
         if pattern is None or regex(pattern).fullmatch(path):
+            if methods is None and method == "CONNECT":
+                return NONE
             return AMBIGUOUS if near else index
         lax, spelled = regex(folded(pattern)), folded(path)
         near = near or bool(lax.fullmatch(spelled) or lax.fullmatch(other_slash(spelled)))

@@ -18,7 +18,6 @@ from bearerd.serve import records as module
 from bearerd.serve.records import Records
 
 HERE = "127.0.0.1"
-TURN = 27  # bytes of a change of keys
 CUT_OFF = EOFError, ConnectionError
 
 
@@ -57,7 +56,7 @@ def test_keys_that_change_for_nothing_end_the_connection(tmp_path: Path) -> None
             with closing(await Client.to(port)) as client:
                 await client.send(client.data(b"hello"))
                 assert await heard(client, 5) == b"hello"
-                turns = [client.turn() for _ in range(2 * module.MOST_FRUITLESS // TURN)]
+                turns = [client.turn() for _ in range(2 * module.MOST_FRUITLESS)]
                 await client.send(b"".join(turns) + client.data(b"late"))
                 with pytest.raises(CUT_OFF):  # before its last words are heard
                     await heard(client, 4)
@@ -69,7 +68,7 @@ def test_those_that_come_with_a_handshake_are_counted_as_well(tmp_path: Path) ->
     async def scene() -> None:
         async with listener(tmp_path) as port:
             with closing(await Client.to(port)) as client:
-                turns = [client.turn() for _ in range(2 * module.MOST_FRUITLESS // TURN)]
+                turns = [client.turn() for _ in range(2 * module.MOST_FRUITLESS)]
                 await client.send(b"".join(turns) + client.data(b"late"))
                 with pytest.raises(CUT_OFF):
                     await heard(client, 1)
@@ -77,15 +76,42 @@ def test_those_that_come_with_a_handshake_are_counted_as_well(tmp_path: Path) ->
     uvloop.run(scene())
 
 
-def test_keys_may_change_as_often_as_something_comes_with_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_a_few_bytes_behind_each_change_do_not_make_up_for_it(tmp_path: Path, size: int) -> None:
     async def scene() -> None:
         async with listener(tmp_path) as port:
             with closing(await Client.to(port)) as client:
-                for _ in range(20):
-                    await client.send(b"".join(client.turn() + client.data(b"hello") for _ in range(200)))
-                    assert await heard(client, 1000) == 200 * b"hello"
+                many = 4 * module.MOST_FRUITLESS
+                with pytest.raises(CUT_OFF):
+                    await client.send(b"".join(client.turn() + client.data(bytes(size)) for _ in range(many)))
+                    await heard(client, many * size)
 
     uvloop.run(scene())
+
+
+def test_keys_may_change_as_often_as_much_comes_with_them(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with listener(tmp_path) as port:
+            with closing(await Client.to(port)) as client:
+                for _ in range(4 * module.MOST_FRUITLESS):
+                    await client.send(client.turn() + client.data(bytes(module.WORTH)))
+                    assert len(await heard(client, module.WORTH)) == module.WORTH
+
+    uvloop.run(scene())
+
+
+@pytest.mark.parametrize("ciphers", ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES256-SHA384"])
+async def test_each_byte_may_have_a_record_of_its_own_however_long_that_is(tmp_path: Path, ciphers: str) -> None:
+    async with listener(tmp_path) as port:
+        context = authority().client()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
+        reader, writer = await asyncio.open_connection(HERE, port, ssl=context)
+        for _ in range(2000):
+            writer.write(b"x")
+        assert await asyncio.wait_for(reader.readexactly(2000), 30) == 2000 * b"x"
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -98,3 +98,21 @@ async def test_the_full_door_asks_for_room_and_those_who_wait_get_it(
             assert await silent[0][0].read() == b""
         assert len(ours) <= most
     assert any("closed" in record.__dict__ for record in caplog.records)
+
+
+async def test_nobody_has_to_go_as_long_as_nobody_waits(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "ROOM_SECONDS", 0.01)
+    most, ours, asked = 8, house.clerk.lane.connections, []
+    there = Doors(house.clerk.connection, lambda: len(ours), most, make_room=lambda: asked.append(len(ours)))
+    (sock,) = bind_alone("127.0.0.1:0")
+    there.open([sock])
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(sock.close)
+        stack.callback(there.shut)
+        for number in range(most + 1):
+            assert not asked
+            _, writer = await asyncio.open_connection(*sock.getsockname())
+            stack.callback(writer.close)
+            await asyncio.sleep(0.1)
+            assert len(ours) == min(number + 1, most)
+        assert asked

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _WORDS: Final = {
     Serving.FRESH: (logging.INFO, "resources are served by a fresh view again"),
     Serving.STALE: (logging.WARNING, "resources are served by a stale view: what was revoked since may be allowed"),
-    Serving.REFUSED: (logging.ERROR, "resources are refused: the view is older than they may be served by"),
+    Serving.REFUSED: (
+        logging.ERROR,
+        "resources are refused: the view of the revocations is older than they may be served by",
+    ),
 }
 _LOGGER: Final = logging.getLogger("bearerd.freshness")
 
@@ -32,10 +35,13 @@ class Freshness:
         self._before: dict[str, Serving] = {}  # kind -> how its resources were served at the last look
         self._since: dict[str, float] = {}  # kind -> boot time at which they ceased to be served by a fresh view
 
-    def look(self, resources: Mapping[str, Resource], now: Now, state: State, *, asked: bool) -> None:
+    def look(
+        self, resources: Mapping[str, Resource], now: Now, state: State, *, asked: bool, problem: str | None = None
+    ) -> None:
         """Bring the metrics up to date, and tell what has changed.
 
         ``asked``: the store answered or failed to since the start.  Before that nobody knows anything, and that is no news.
+        ``problem``: why it does not answer, which is why a view grows old.
         """
         kinds: dict[str, list[str]] = {}
         found: dict[str, Serving] = {}
@@ -51,10 +57,10 @@ class Freshness:
         self._names = set(resources)
         if asked:
             for kind, one in found.items():
-                self._tell(kind, one, kinds[kind], now, state)
+                self._tell(kind, one, kinds[kind], now, state, problem)
             self._before = found
 
-    def _tell(self, kind: str, one: Serving, names: list[str], now: Now, state: State) -> None:
+    def _tell(self, kind: str, one: Serving, names: list[str], now: Now, state: State, problem: str | None) -> None:
         before = self._before.get(kind, Serving.FRESH)
         if one is before:
             return
@@ -71,5 +77,7 @@ class Freshness:
         if one is Serving.FRESH:
             told["after"] = round(now.boot - since, 1)
             del self._since[kind]
+        elif problem is not None:
+            told["store"] = problem
         level, words = _WORDS[one]
         _LOGGER.log(level, "%s %s", kind, words, extra=told)

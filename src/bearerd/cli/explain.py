@@ -18,10 +18,13 @@ _ITEMS = {"tool": "tools/call", "uri": "resources/read", "prompt": "prompts/get"
 @click.command()
 @config_option
 @click.option("--resource", "-r", metavar="NAME", help="What the token is presented to; none: what --host chooses.")
+@click.option("--method", "-X", metavar="METHOD", help="The original request's method.  [default: with --path, GET]")
 @click.option(
-    "--method", "-X", metavar="METHOD", help="The original request's method, needed where the resource has rules."
+    "--path",
+    "target",
+    metavar="PATH",
+    help="Its raw path, with its query if it has one; needed where the resource has rules.",
 )
-@click.option("--path", "target", metavar="PATH", help="Its raw path, with its query if it has one; needed likewise.")
 @click.option("--host", metavar="HOST", help="Its Host.")
 @click.option("--tool", metavar="NAME", help="The tool that is called, of an MCP server.")
 @click.option("--uri", metavar="URI", help="The resource that is read, of an MCP server.")
@@ -39,8 +42,8 @@ def command(path: str, request_id: str | None, no_token: bool, token_file: str, 
     judged by, with the keys that its issuers publish now.
 
     \b
-    bearerd explain -c FILE -r orders -X GET --path /orders/7 < token.jwt
-    bearerd explain -c FILE --host api.example.com -X GET --path /orders/7 < token.jwt
+    bearerd explain -c FILE -r orders --path /orders/7 < token.jwt
+    bearerd explain -c FILE --host api.example.com -X POST --path /orders/7 < token.jwt
     bearerd explain -c FILE -r notes --tool delete_note < token.jwt
     bearerd explain -c FILE --request ID
     """
@@ -56,7 +59,7 @@ def command(path: str, request_id: str | None, no_token: bool, token_file: str, 
     question = {
         "resource": resource,
         "token": None if no_token else tokens.read(token_file),
-        "method": asked["method"],
+        "method": asked["method"] or (None if asked["target"] is None else "GET"),
         "path": asked["target"],
         "host": asked["host"],
         **_operation(asked),
@@ -137,7 +140,9 @@ _MARKS = {True: "ok", False: "NO", None: "-"}
 def _show(explained: dict[str, Any]) -> None:
     _show_steps(explained["steps"])
     if explained["code"] == "untrusted_peer":  # from here, only ever because the question named no request
-        click.echo("hint: the rules of this resource look at the request: name it with --method and --path, or --tool")
+        click.echo(
+            "hint: the rules of this resource look at the request: name it with --path, or of an MCP server with --tool"
+        )
     if explained["headers"]:
         click.echo("\nheaders for the upstream")
         table([(f"  {name}:", value) for name, value in explained["headers"].items()])

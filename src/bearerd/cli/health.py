@@ -34,4 +34,6 @@ def _show(answer: dict[str, Any]) -> None:
     rows += [(f"issuer {name}", state) for name, state in issuers.items()]
     table(rows + [("warning", warning) for warning in answer.get("warnings", ())])
     if parts.get("configuration") == "not_reloaded":
-        click.echo("hint: the file was not taken into use, the old one counts: bearerd check --config FILE says why")
+        click.echo(
+            "hint: the file was not taken into use, the old one counts: bearerd check --config FILE says why, or the log"
+        )

@@ -104,6 +104,7 @@ def _write(folder: Path, files: dict[str, str], force: bool) -> None:
 
 
 def _tell_next(gateway: str, wishes: Wishes, *, aside: bool) -> None:
+    from bearerd.config.load import PRODUCTION_DATA_DIR
     from bearerd.starter import gateways
     from bearerd.starter.service import FILE
     from bearerd.starter.wishes import ISSUER
@@ -115,7 +116,10 @@ def _tell_next(gateway: str, wishes: Wishes, *, aside: bool) -> None:
         gateways.GATEWAYS[gateway].run,
         f"bearerd doctor --config {FILE} http://{host}:{wishes.public.port}/orders/7",
     ]
-    told = "\n".join(["next, each in a terminal of its own:", *(f"  {step}" for step in steps)])
-    click.echo(
-        f"{told}\nthen write the rules of your API into {FILE}: those of the example are about orders", err=aside
-    )
+    told = ["next, each in a terminal of its own:", *(f"  {step}" for step in steps)]
+    if wishes.issuer.startswith("https:"):  # the production profile
+        told.append(
+            f"bearerd keeps its files in {PRODUCTION_DATA_DIR}, which must be its user's; else set server.data_dir"
+        )
+    told.append(f"then write the rules of your API into {FILE}: those of the example are about orders")
+    click.echo("\n".join(told), err=aside)

@@ -55,10 +55,25 @@ def review(name: str, path: str, file: str | None, token_file: str | None, yes: 
         click.echo(f"{len(now.tools)} tools, all as they were reviewed")
         return
     _show(changes)
-    if not yes and not click.confirm(f"Write these {len(now.tools)} tools to {tools_file}?", err=True):
+    risky = sorted(name for name, destructive in now.tools.items() if destructive)
+    if risky:
+        click.echo(
+            "\nto be confirmed by a human, unless their rule says confirm = false: " + ", ".join(map(plain, risky))
+        )
+    if not yes and not _accepted(f"Write these {len(now.tools)} tools to {tools_file}?"):
         raise Failure("nothing was written", 1)
     _write(tools_file, text)
-    click.echo(f"{tools_file}: written; reload bearerd (bearerd reads it then, and at no other time)")
+    click.echo(f"{tools_file}: written; bearerd reads it as it reloads, and at no other time (SIGHUP, or touch {path})")
+
+
+def _accepted(question: str) -> bool:
+    """Whether a human says yes; where nobody can be asked, it is a no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():  # it was interrupted
+            raise
+        return False
 
 
 def _places(path: str, name: str) -> tuple[str | None, Path]:

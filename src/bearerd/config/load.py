@@ -264,7 +264,10 @@ class _Draft:
             if isinstance(value, Path):
                 update[field] = self._folder / value
                 if field.endswith("_file") and (found := files.trouble(update[field])):
-                    self._problems.add(f"{key}.{field}", *found)
+                    wrong, remedy = found
+                    if field == "tools_file" and not os.path.lexists(update[field]):
+                        remedy = f"bearerd mcp review {key.removeprefix('resource.')} --config FILE writes it"
+                    self._problems.add(f"{key}.{field}", wrong, remedy)
             elif field == "key_files":
                 update[field] = tuple(self._folder / path for path in value)
             elif field == "listen" and isinstance(value, tuple):

@@ -5,6 +5,7 @@ A tool is what its description makes a model believe, so a changed description i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -59,6 +60,8 @@ def shown(message: bytes, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> b
     try:
         read = orjson.loads(message)
     except orjson.JSONDecodeError:
+        if _lists_nothing(message):
+            return message
         raise Unreadable("no JSON") from None
     answers = read if isinstance(read, list) else [read]
     changed = [_shown(answer, keep) for answer in answers]
@@ -68,6 +71,21 @@ def shown(message: bytes, keep: Callable[[Iterable[Tool]], Iterable[Tool]]) -> b
         return orjson.dumps(changed if isinstance(read, list) else changed[0])
     except TypeError:
         raise Unreadable("nested too deeply") from None
+
+
+def _lists_nothing(message: bytes) -> bool:
+    """Of what only laxer readers take for JSON (NaN, half of an emoji): whether it is that, and has no member that could be tools."""
+
+    def look(members: list[tuple[str, Any]]) -> None:
+        names = {name.casefold() for name, _ in members}
+        if "tools" in names or len(names) < len(members):
+            raise ValueError
+
+    try:
+        json.loads(message.decode(), object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read_once(message: bytes) -> bool:

@@ -61,7 +61,9 @@ class Guard:
         if item == "resource" and self.has_uris and (why := folding.ambiguous(name)) is not None:
             return NOBODY, Refusal(Code.AMBIGUOUS_PATH, f"the URI can be read in more than one way: {why}")
         if item == "tool" and self.reviewed is not None and name not in self.reviewed:
-            return NOBODY, Refusal(Code.UNREVIEWED_TOOL, "the tool is not in tools_file")
+            return NOBODY, Refusal(
+                Code.UNREVIEWED_TOOL, "the tool is not in tools_file, or no longer what was reviewed"
+            )
         if item != "resource" and not name.isprintable():
             return NOBODY, Refusal(
                 Code.AMBIGUOUS_PATH, "the name has characters that some servers cut it off at, or drop"

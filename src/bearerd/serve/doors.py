@@ -105,10 +105,11 @@ class Doors:
             asyncio.get_running_loop().remove_reader(sock)
 
     def _accept(self, sock: socket.socket, at_once: int = ACCEPT_AT_ONCE) -> None:
-        for _ in range(at_once):
+        for taken in range(at_once):
             if self._count() + self.coming >= self._most:
                 self._rest(FULL_SECONDS, "max_connections reached: further ones wait in the kernel")
-                self._ask_for_room()
+                if not taken:  # else the last who came has found room, and nobody may wait behind him
+                    self._ask_for_room()
                 return
             try:
                 connection, _ = sock.accept()

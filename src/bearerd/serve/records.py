@@ -2,7 +2,8 @@
 
 TLS lets either side send as many records without a byte for the application as it likes.  A change of keys (KeyUpdate) is
 27 bytes on the wire, which anybody may send, and 25 µs of work: a client that sends nothing else would have the loop to
-itself, for what the kernel holds of its bytes is taken at once, until the watchdog ends the process.
+itself, for what the kernel holds of its bytes is taken at once, until the watchdog ends the process.  So would one that puts
+a few bytes behind each: what counts is how many records bring nothing, and only much of what others bring makes up for it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE: Final = 4 * 1024  # bytes that OpenSSL is given at once: it would take all that there is, however long
-MOST_FRUITLESS: Final = 20 * 1024  # bytes: a record of 16 KiB may come in pieces, and brings nothing until its last
-WORTH: Final = 32  # bytes on the wire that each byte may cost: one that has a record of its own costs 23
+HEAD: Final = 5  # bytes of a record's head, of which the last two say how many follow
+MOST_FRUITLESS: Final = 64  # records
+WORTH: Final = 16 * 1024  # bytes for the application that make up for one: as many as a record may hold
 
 
 class Records(ssl.SSLObject):
@@ -26,8 +27,11 @@ class Records(ssl.SSLObject):
 
     _sslobj: Any  # what does OpenSSL's part
     _arrived: ssl.MemoryBIO  # what the loop writes to
-    _given: ssl.MemoryBIO  # what OpenSSL reads from
-    _fruitless = 0  # bytes given that have brought nothing, less those that what came otherwise was worth
+    _given: ssl.MemoryBIO  # what OpenSSL reads from: one record at a time, or it would take all that there is
+    _head = b""  # of the next record, as far as it has come
+    _lacking = 0  # bytes of the record that was begun
+    _whole = False  # a record was given, and nobody knows yet what it brings
+    _fruitless = 0  # bytes that records would have had to bring
 
     @classmethod
     def _create(cls, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **more: Any) -> Self:
@@ -39,7 +43,7 @@ class Records(ssl.SSLObject):
     def do_handshake(self) -> None:
         """As ever; what it takes is bounded by its own limits, and by time."""
         self._fed(super().do_handshake)
-        self._fruitless = 0
+        self._whole = False
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - as ssl names it
         """As ever, but for an error where far too much brings nothing: the loop then cuts the connection off."""
@@ -50,13 +54,13 @@ class Records(ssl.SSLObject):
             try:
                 found = read(len) if buffer is None else read(len, buffer)
             except ssl.SSLWantReadError:
+                self._count()
                 if not self._give():
                     raise
-                if self._fruitless > MOST_FRUITLESS:
-                    raise ssl.SSLError("records without end that bring nothing") from None
             else:
-                fruitless = self._fruitless - WORTH * (found.__len__() if buffer is None else found)
-                self._fruitless = fruitless if fruitless > 0 else 0
+                self._whole = self._whole and bool(self._given.pending)
+                if self._fruitless:
+                    self._fruitless = max(0, self._fruitless - (found.__len__() if buffer is None else found))
                 return found
 
     def pending(self) -> int:
@@ -75,8 +79,25 @@ class Records(ssl.SSLObject):
                 if not self._give():
                     raise
 
+    def _count(self) -> None:
+        """More is asked for: what was given has brought nothing, if it was whole."""
+        if self._whole:
+            self._whole = False
+            self._fruitless += WORTH
+            if self._fruitless > MOST_FRUITLESS * WORTH:
+                raise ssl.SSLError("records without end that bring nothing") from None
+
     def _give(self) -> bool:
-        piece = self._arrived.read(SLICE)
-        self._given.write(piece)
-        self._fruitless += len(piece)
-        return bool(piece)
+        """The next record, or as much of it as there is; whether that is anything."""
+        begins = not self._lacking
+        if begins:
+            self._head += self._arrived.read(HEAD - len(self._head))
+            if len(self._head) < HEAD:
+                return False
+            self._lacking = int.from_bytes(self._head[-2:])
+        piece = self._arrived.read(self._lacking)
+        self._lacking -= len(piece)
+        self._given.write(self._head + piece)
+        self._head = b""
+        self._whole = not self._lacking
+        return begins or bool(piece)

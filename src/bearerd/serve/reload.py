@@ -72,7 +72,7 @@ def merged(started: Source, changed: Source, environ: Mapping[str, str]) -> Relo
     except ConfigError as error:
         if waiting:
             why = f"does not fit without {', '.join(waiting)}, which only a restart can change"
-            raise ConfigError(str(path), [*error.problems, ("file", why, "restart bearerd")]) from None
+            raise ConfigError(str(path), [("file", why, "restart bearerd"), *error.problems]) from None
         raise
 
 

@@ -22,7 +22,7 @@ from bearerd.mcp import reviewed as review
 from bearerd.mcp.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 RULES = [
@@ -518,6 +518,52 @@ async def test_where_tools_are_reviewed_other_answers_go_on_as_they_came_or_not_
             assert await reply.read() == answer["body"]
 
 
+@pytest.mark.parametrize(
+    "said_to_be",
+    [
+        "application/jsonx",
+        "application/json-seq",
+        "text/plain; like=application/json",
+        "application/json, text/plain",
+        "text/event-streams",
+        "text/event-stream; or=application/json",
+    ],
+)
+async def test_where_tools_are_reviewed_what_some_clients_take_for_json_or_a_stream_does_not_go_on(
+    reviewed: Client, server: McpServer, said_to_be: str
+) -> None:
+    """They compare beginnings (Python's), or look for the name anywhere in the field (TypeScript's)."""
+    body = b"data: " + SMUGGLED + b"\n\n" if "event" in said_to_be else SMUGGLED
+    server.answer = web.Response(body=body, headers={"Content-Type": said_to_be})
+    async with reviewed.call("add") as reply:
+        assert reply.status == 502
+        assert b"evil.example" not in await reply.read()
+
+
+NOTHING = {
+    "of no type, in chunks": b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "of no type": b"Content-Length: 0\r\n\r\n",
+    "as JSON": b"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("way", NOTHING)
+async def test_where_tools_are_reviewed_a_session_can_be_ended_by_whatever_says_nothing(
+    session: aiohttp.ClientSession, tmp_path: Path, way: str
+) -> None:
+    """As the SDKs' servers answer a DELETE."""
+    async with Raw(b"HTTP/1.1 200 OK\r\n" + NOTHING[way]) as raw:
+        made = config(tmp_path, resource={"api": table(raw)})  # type: ignore[arg-type]
+        made = made.model_copy(update={"reviewed": {"api": review.read(orjson.dumps({"tools": [ADD, DROP]}))}})
+        async with House(made, tmp_path) as house:
+            client = Client(house, session)
+            async with client.ask(None, method="DELETE") as reply:
+                assert (reply.status, await reply.read()) == (200, b"")
+            if "chunks" not in way:
+                async with client.ask(orjson.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})) as reply:
+                    assert (reply.status, await reply.read()) == (200, b"")
+
+
 # ---- bodies that are waited for
 
 
@@ -529,8 +575,17 @@ async def begun(client: Client, bearer: str, sent: bytes = b"", length: int = 10
     return reader, writer
 
 
-async def test_whose_token_is_no_good_nobody_waits_for_his_body(client: Client, server: McpServer) -> None:
-    reader, writer = await begun(client, "rubbish")
+NO_GOOD: dict[str, Callable[[], str]] = {
+    "none at all": lambda: "rubbish",
+    "an API key, which is not taken here": lambda: "brd_rubbish",
+    "for something else": lambda: token(aud="https://other.example"),
+    "without its proof": lambda: token(cnf={"jkt": "x"}),
+}
+
+
+@pytest.mark.parametrize("kind", NO_GOOD)
+async def test_whose_token_is_no_good_nobody_waits_for_his_body(client: Client, server: McpServer, kind: str) -> None:
+    reader, writer = await begun(client, NO_GOOD[kind]())
     async with asyncio.timeout(5):  # a body would be waited for twice as long
         assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
     writer.close()

@@ -149,11 +149,12 @@ class Proxy:
         """Whether the answer may list tools, and which of them are shown.
 
         It does where it was asked for them, and where a stream is taken up again.  Clients take a list from any answer, and so
-        where somebody has reviewed the tools every one is looked into: a changed tool must not come by another way.
+        where somebody has reviewed the tools every one is looked into: a changed tool must not come by another way.  A session's
+        end brings no message: servers say 200 to it, and nothing more.
         """
         operation = asked.operation
         lists = operation is not None and operation.method in (listing.METHOD, "GET")
-        if not lists and not self._service.reviews.has(resource.name):
+        if not lists and (asked.method == "DELETE" or not self._service.reviews.has(resource.name)):
             return None
         return Looks(Shown(self._service, resource, asked, verified).of, lists)
 

@@ -97,15 +97,19 @@ def _may_list(answer: aiohttp.ClientResponse, looks: Looks) -> bool:
     """Whether a client may find a list of tools in it.  Raises Unfit where that cannot be seen."""
     if answer.status in _NO_BODY or not 200 <= answer.status < 300:
         return False  # MCP's clients take no result from these
+    if not looks.lists and answer.content_length == 0:
+        return False
     types = answer.headers.getall("Content-Type", ())
-    if not looks.lists and len(types) == 1 and answer.content_type not in (_JSON, events.MEDIA_TYPE):
+    # Clients look for the name of a type at the field's beginning, or anywhere in it: ``application/jsonx`` is JSON to them.
+    taken_for = {kind for kind in (_JSON, events.MEDIA_TYPE) if any(kind in value.lower() for value in types)}
+    if not looks.lists and len(types) == 1 and not taken_for:
         return False
     if any(coding.lower() != "identity" for coding in answer.headers.getall("Content-Encoding", ())):
         raise Unfit("a compressed answer, which was not asked for")
     if len(types) != 1 or (answer.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise Unfit("an answer of several types, or in another encoding than UTF-8")
-    if answer.content_type not in (_JSON, events.MEDIA_TYPE):
-        raise Unfit("neither JSON nor a stream of events")
+    if taken_for != {answer.content_type}:
+        raise Unfit("neither JSON nor a stream of events, or one that may be taken for the other")
     return True
 
 
