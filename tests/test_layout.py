@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import subprocess
 import sys
@@ -65,10 +66,19 @@ def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+def parsed(path: Path) -> ast.AST:
+    """Without a collection in the midst of it: what that ends may parse, too, and CPython 3.11 then loses count of its depth."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text())
+    finally:
+        gc.enable()
+
+
 def imported_by(path: Path) -> set[str]:
     """Every ``bearerd`` module that a file imports, at any depth, for running or for typing."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

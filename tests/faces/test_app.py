@@ -17,6 +17,7 @@ from support.wire import Wire, request
 
 from bearerd import log, metrics
 from bearerd.faces.app import Faces
+from bearerd.faces.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,3 +254,44 @@ async def test_cleanup_lets_a_request_under_way_end(tmp_path: Path) -> None:
             await ending
             assert await wire.rest() == b""
             await wire.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "times"),
+    [
+        ("/nowhere", "text/plain", 1),
+        ("/introspect", "application/x-www-form-urlencoded", 2),
+        ("/revoke", "application/x-www-form-urlencoded", 2),
+        ("/mcp/tools", "application/json", 2),
+        ("/ext_authz/asked/", "application/json", 2),
+    ],
+)
+async def test_each_request_waits_its_turn_and_so_does_what_its_body_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, kind: str, times: int
+) -> None:
+    """A thousand forms that nobody had asked for held a worker up until the watchdog killed it."""
+    waited: list[None] = []
+    real = Turns.turn
+
+    async def turn(self: Turns) -> None:
+        waited.append(None)
+        await real(self)
+
+    monkeypatch.setattr(Turns, "turn", turn)
+    rule = {"rule": [{"tool": "*", "scopes": ["read"]}]}
+    resources = {
+        "tools": {
+            "identifier": "https://tools.example",
+            "audience": API,
+            "kind": "mcp",
+            "upstream": "http://127.0.0.1:1/",
+        }
+        | rule,
+        "asked": {"identifier": "https://asked.example", "audience": API, "kind": "mcp", "gateway": "envoy"} | rule,
+    }
+    async with made(tmp_path, resource=resources, caller=[]) as house:
+        wire = await Wire.to(house.port)
+        headers = ("Content-Type", kind), ("Authorization", f"Bearer {token()}"), ("Connection", "close")
+        await wire.ask(target, *headers, method="POST", body=b"{}")
+        await wire.close()
+    assert len(waited) == times

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import pytest
 from hypothesis import given
@@ -43,3 +43,27 @@ def test_what_can_be_read_in_two_ways_is_refused(body: bytes) -> None:
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=8))
 def test_whatever_urlencode_writes_is_read(fields: dict[str, str]) -> None:
     assert form.parse(urlencode(fields).encode()) == fields
+
+
+PIECES = st.sampled_from(
+    [
+        b"%41",
+        b"%5c",
+        b"%C3%a9",
+        b"\\",
+        b"\\x41",
+        b"\\N{DASH}",
+        b"\\u0041",
+        b"\\\n",
+        b"+",
+        b"x4",
+        b"\xc3\xa9",
+        b"\r\n",
+        b"'\0",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map(b"".join))
+def test_nothing_but_a_percent_sign_and_a_plus_is_an_escape(text: bytes) -> None:
+    assert form.decode(text) == unquote_to_bytes(text.replace(b"+", b" ")).decode()

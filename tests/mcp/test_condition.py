@@ -148,3 +148,36 @@ def test_a_condition_on_http_knows_no_tool_and_no_arguments() -> None:
 def test_what_a_condition_reads_is_known_at_load(text: str, args: bool, request_: bool) -> None:
     found = compiled(text, "mcp")
     assert (found.reads_args, found.reads_request) == (args, request_)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "args.l.filter(x, x > 0).size() >= 0",
+        "args.l.map(x, x).size() >= 0",
+        "args.l.all(x, x in args.l)",
+        "!args . l . exists_one ( x , x == -1 )",
+    ],
+)
+def test_a_loop_is_for_few_arguments(text: str) -> None:
+    """A step costs what it does to them: with 9,000 values ``filter`` took 9 seconds, and nobody else was answered."""
+    few, many = list(range(condition.MOST_LOOPED - 2)), list(range(condition.MOST_LOOPED - 1))
+    assert fault(text, args={"l": few}) is None
+    for arguments in ({"l": many}, {"l": [1], "o": {"deep": [{}] * len(many)}}):
+        assert fault(text, args=arguments) == (
+            "when could not be judged (more than 1024 values, or 65536 characters, for a loop)"
+        )
+
+
+def test_a_loop_is_for_few_characters() -> None:
+    text = "args.l.all(x, x < args.t.size())"
+    short, long = "x" * condition.MOST_LOOPED_TEXT, "x" * (condition.MOST_LOOPED_TEXT + 1)
+    assert fault(text, args={"l": [1], "t": short[2:]}) is None
+    assert "for a loop" in str(fault(text, args={"l": [1], "t": long}))
+    assert "for a loop" in str(fault(text, args={"l": [1], "t": "", long: 1}))
+
+
+def test_a_condition_without_a_loop_or_without_arguments_is_for_all_of_them() -> None:
+    many = {"l": list(range(30_000)), "t": "x" * 500_000}
+    assert fault("args.l.size() == 30000 && 5 in args.l", args=many) is None
+    assert fault("claims.groups.exists(one, one == 'staff')", args=many) is None

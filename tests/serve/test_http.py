@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from support.wire import Wire
 
+from bearerd import metrics
 from bearerd.config.model import Config
 from bearerd.serve import admin, probes
 from bearerd.serve.channel import ChannelClosed, NotDone
@@ -101,3 +104,30 @@ async def test_probes_answer_without_a_token_and_say_no_more_than_they_must() ->
         unknown = await wire.ask("/v1/health", SHOWN)
         assert (unknown.status, unknown.json()) == (404, {"error": "not found"})
         assert (await wire.ask("/readyz", method="POST")).status == 405
+
+
+async def test_nobody_waits_while_metrics_are_written_and_who_asks_meanwhile_shares_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 200 resources it took a second or more, in which neither worker nor probe was looked after."""
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow(pages: list[bytes]) -> bytes:
+        begun.release()
+        assert go_on.wait(30)
+        return b"all of them\n"
+
+    monkeypatch.setattr(metrics, "render", slow)
+    async with listening(probes.app) as wire:
+        port = wire._writer.get_extra_info("peername")[1]
+        others = [await Wire.to(port) for _ in range(2)]
+        scrapes = [asyncio.create_task(other.ask("/metrics")) for other in others]
+        assert (await wire.ask("/livez")).status == 200
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(begun.acquire, timeout=30)
+        assert (await wire.ask("/livez")).status == 200
+        go_on.set()
+        assert [(await scrape).body for scrape in scrapes] == [b"all of them\n"] * 2
+        assert not begun.acquire(blocking=False)
+        for other in others:
+            await other.close()

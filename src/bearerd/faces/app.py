@@ -25,6 +25,7 @@ from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
 from bearerd.faces.mcp import proxy
 from bearerd.faces.reply import reply
+from bearerd.faces.turns import Turns
 from bearerd.flow import Flow
 from bearerd.metrics import NO_FACE
 from bearerd.policy import decide
@@ -50,8 +51,9 @@ class Faces:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._flow = Flow(service)
-        self._clients = Clients(service, self._flow)
-        self._proxy = proxy.Proxy(service, self._flow)
+        self._turns = Turns()
+        self._clients = Clients(service, self._flow, self._turns.turn)
+        self._proxy = proxy.Proxy(service, self._flow, self._turns.turn)
         self._made_for: Current | None = None
         self._trust = peer.Trust(())
         self._metadata = metadata.Metadata(service.current.policy)
@@ -78,6 +80,7 @@ class Faces:
         return self._unjudged(code, peer.of(transport).name)
 
     async def _dispatch(self, request: web.BaseRequest) -> Answer | web.StreamResponse:
+        await self._turns.turn()
         current = self._current()
         if server.head_size(request) > current.config.limits.max_head_bytes:
             request_id = self._unjudged(Code.HEAD_TOO_LARGE, peer.of_request(request).name)
@@ -152,9 +155,11 @@ class Faces:
         if not asked.shows_body(seen, current.policy):
             return seen
         try:
-            return seen._replace(body=await form.body(request, current.config.limits.max_mcp_body_bytes))
+            whole = await form.body(request, current.config.limits.max_mcp_body_bytes)
         except form.BadForm:
             return seen  # of a body that is not whole nothing is read
+        await self._turns.turn()
+        return seen._replace(body=whole)
 
     def _unjudged(self, code: Code, who: str) -> str:
         unknown = view.of(None, None, peer=who)

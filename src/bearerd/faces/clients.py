@@ -15,7 +15,7 @@ from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from aiohttp import web
 
@@ -46,15 +46,16 @@ class _Asked:
 class Clients:
     """Answers callers."""
 
-    def __init__(self, service: Service, flow: Flow) -> None:
+    def __init__(self, service: Service, flow: Flow, turn: Callable[[], Awaitable[None]]) -> None:
         self._service = service
         self._flow = flow
+        self._turn = turn
 
     async def answer(self, act: Act, request: web.BaseRequest, peer: str) -> Answer:
         """Answer one POST."""
         asked = _Asked(act, peer)
         try:
-            fields = await form.read(request, self._service.current.config.limits.max_body_bytes)
+            fields = await form.read(request, self._service.current.config.limits.max_body_bytes, self._turn)
         except form.BadForm as bad:
             return self._refused(asked, bad.refusal)
         # Taken after the body: a secret that a reload took away while it arrived is not good any more.

@@ -12,14 +12,13 @@ from bearerd.errors import BearerdError
 from bearerd.refusals import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from aiohttp import web
 
 BODY_SECONDS: Final = 10.0  # from the head to the body's last byte
 MOST_FIELDS: Final = 32
 _TYPE: Final = "application/x-www-form-urlencoded"
-_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 class BadForm(BearerdError):
@@ -28,14 +27,19 @@ class BadForm(BearerdError):
     code = Code.BAD_REQUEST
 
 
-async def read(request: web.BaseRequest, most: int) -> Mapping[str, str]:
-    """The fields of a posted form of at most ``most`` bytes.  Raises BadForm."""
+async def read(request: web.BaseRequest, most: int, turn: Callable[[], Awaitable[None]]) -> Mapping[str, str]:
+    """The fields of a posted form of at most ``most`` bytes.  Raises BadForm.
+
+    ``turn``: waited for before it is read (``faces.turns``): nobody has shown yet that he may ask anything.
+    """
     types = request.headers.getall("Content-Type", ())
     if len(types) != 1 or types[0].partition(";")[0].strip().lower() != _TYPE:
         raise BadForm(f"the body is not {_TYPE}")
     if "Content-Encoding" in request.headers:
         raise BadForm("the body is encoded")
-    return parse(await body(request, most))
+    found = await body(request, most)
+    await turn()
+    return parse(found)
 
 
 async def body(request: web.BaseRequest, most: int) -> bytes:
@@ -80,13 +84,12 @@ def parse(body: bytes) -> dict[str, str]:
 
 def decode(text: bytes) -> str:
     """One name or value.  Raises BadForm."""
-    head, *escaped = text.replace(b"+", b" ").split(b"%")
-    decoded = bytearray(head)
-    for part in escaped:
-        if len(part) < 2 or not _HEX.issuperset(part[:2]):
-            raise BadForm("a percent sign without two hexadecimal digits")
-        decoded.append(int(part[:2], 16))
-        decoded += part[2:]
+    # As Python's own escapes, which C reads: part by part, a form full of them held the loop up for 20 ms, and a crowd brings a thousand.
+    escaped = text.replace(b"+", b" ").replace(b"\\", rb"\\").replace(b"%", rb"\x")
+    try:
+        decoded = escaped.decode("unicode_escape").encode("latin-1")
+    except UnicodeDecodeError:
+        raise BadForm("a percent sign without two hexadecimal digits") from None
     try:
         return decoded.decode()
     except UnicodeDecodeError:

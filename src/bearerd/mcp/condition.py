@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from bearerd.mcp import extra
+from bearerd.mcp.extent import more_than
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 Kind = Literal["http", "mcp"]
 
 LONGEST: Final = 4096  # characters
+MOST_LOOPED: Final = 1_024
+MOST_LOOPED_TEXT: Final = 64 * 1024
+"""Values in the arguments, and characters in all of them, that a condition with a loop is held against.
+
+A step costs what it does to them, not one: ``filter`` copies what it has at each, and ``size()`` of a text reads all of it.
+A list of 9,000 took 9 seconds, and a text of a megabyte beside it 30."""
+
+_LOOP: Final = re.compile(
+    r"\b(?:all|exists|exists_one|map|filter)\b"
+)  # in a text literal, too: then it is bounded for nothing
 _TYPES: Final[Mapping[str, tuple[str, ...]]] = {  # of CEL, by the names of the library; two are a map's
     "claims": ("STRING", "DYN"),
     "request": ("STRING", "STRING"),
@@ -54,12 +65,15 @@ class Condition(NamedTuple):
     expression: Any  # of the library
     reads_args: bool
     reads_request: bool
+    loops: bool = False
 
     def fault(self, known: Mapping[str, Any]) -> str | None:
         """Why it does not hold, for logs, without any value; None: it does.
 
         ``known`` lacks what is not known: a condition that comes to depend on it does not hold.
         """
+        if self.loops and self.reads_args and more_than(MOST_LOOPED, known.get("args"), MOST_LOOPED_TEXT):
+            return f"when could not be judged (more than {MOST_LOOPED} values, or {MOST_LOOPED_TEXT} characters, for a loop)"
         try:
             found = self.expression.eval(data=known)
             value, kind = found.value(), found.type().name()
@@ -94,7 +108,8 @@ def compiled(text: str, kind: Kind) -> Condition:
     result = expression.return_type().name()
     if result not in ("BOOL", "DYN"):
         raise BadCondition(f"comes to {result}, not to true or false", "compare it with something")
-    return Condition(text, expression, *(_needs(text, names, name) for name in ("args", "request")))
+    args, request = (_needs(text, names, name) for name in ("args", "request"))
+    return Condition(text, expression, args, request, loops=_LOOP.search(text) is not None)
 
 
 def reads_arguments(text: str) -> bool:

@@ -25,6 +25,17 @@ NAMES: Final = (
 REDACTED: Final = "[redacted]"
 BY_NAME: Final = "secret-name"  # what is told of a value that went by its name
 TOO_DEEP: Final = "too-deep"  # nested beyond what can be looked at: nothing of it is told
+TOO_MANY: Final = (
+    "too-many"  # texts with something in them: of the further ones it is not told what, and nothing of them
+)
+MOST_TEXTS: Final = 256
+"""Texts of one call of which it is found out what is where: each is asked about every pattern, which takes up to 0.2 ms."""
+
+
+class _Findings(dict[str, None]):
+    """The names of what was found in one call, in order; and in how many of its texts."""
+
+    texts = 0
 
 
 class Watched:
@@ -68,13 +79,13 @@ class Watched:
 
     def redacted(self, arguments: Mapping[str, Any] | None) -> tuple[Any, tuple[str, ...]]:
         """The arguments as they may be kept, and the names of all that was found."""
-        found: dict[str, None] = {}
+        found = _Findings()
         try:
             return self._told(arguments, found), tuple(found)
         except RecursionError:
             return REDACTED, (TOO_DEEP,)
 
-    def _told(self, value: Any, found: dict[str, None]) -> Any:
+    def _told(self, value: Any, found: _Findings) -> Any:
         if isinstance(value, str):
             return self._text(value, found)
         if isinstance(value, bool) or value is None:
@@ -87,10 +98,9 @@ class Watched:
         if not hasattr(value, "items"):
             return REDACTED  # nothing that JSON has
         kept: dict[str, Any] = {}
+        times: dict[str, int] = {}
         for name, item in value.items():
-            told = self._text(str(name), found)
-            while told in kept:
-                told += "'"  # two names that became one
+            told = _apart(self._text(str(name), found), kept, times)
             if self._secret(str(name)) and item is not None:
                 found[BY_NAME] = None
                 kept[told] = REDACTED
@@ -102,12 +112,16 @@ class Watched:
         plain = _plain(name)
         return plain.endswith(self._names)
 
-    def _text(self, text: str, found: dict[str, None]) -> str:
+    def _text(self, text: str, found: _Findings) -> str:
         if self._any is None:
             return text
         raw = text.encode("utf-8", "surrogatepass")
         if not self._any(raw):
             return text
+        found.texts += 1
+        if found.texts > MOST_TEXTS:
+            found[TOO_MANY] = None
+            return REDACTED
         hidden = []
         for one in self._detectors:
             for span in one.spans(raw):
@@ -120,6 +134,18 @@ class Watched:
 def redacted(arguments: Mapping[str, Any] | None, watched: Watched) -> tuple[Any, tuple[str, ...]]:
     """The arguments as an audit record may hold them, and the names of what was found in them."""
     return watched.redacted(arguments)
+
+
+def _apart(name: str, kept: Mapping[str, Any], times: dict[str, int]) -> str:
+    """A name that none of those has: two may have become one, and so may thousands.
+
+    ``times``: how often this was asked for each, so that nobody counts from one again.
+    """
+    made = name
+    while made in kept:
+        times[name] = again = times.get(name, 0) + 1
+        made = f"{name}'{again}"
+    return made
 
 
 def _plain(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from bearerd.mcp import extra, vocabulary
+from bearerd.mcp.extent import more_than
 from bearerd.mcp.vocabulary import BadSchema
 
 if TYPE_CHECKING:
@@ -21,28 +22,35 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 64 * 1024  # of a schema, as JSON
 _PATTERN_BYTES: Final = 1024 * 1024  # of one compiled pattern, and of what it may cache
 _TOLD: Final = 500  # checks: of larger schemas, and recursive ones, it is not told where something does not fit
+MOST_WORK: Final = (
+    500_000  # values of a call times the checks that one of them may have to meet, each up to a microsecond
+)
 _LONGEST: Final = 200  # characters of a place that are told: the names in it are the client's
 _OPEN: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
 
 _UNFIT: Final = "the arguments do not fit the schema"
+_LARGE: Final = "the arguments could not be held against the schema (too many values for as many checks)"
 
 
 class Schema:
     """One schema.  Safe to share: nothing in it changes."""
 
-    __slots__ = ("_checked", "_telling")
+    __slots__ = ("_checked", "_most_values", "_telling")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Raises BadSchema, and ``extra.Missing`` where bearerd[mcp] is not installed."""
         extent = vocabulary.check(document)
         strict = dict(document) if _OPEN & document.keys() else {**document, "unevaluatedProperties": False}
         self._checked = _compiled(strict)
+        self._most_values = MOST_WORK // extent.breadth
         self._telling = not extent.recursive and extent.checks <= _TOLD
 
     def fault(self, arguments: Mapping[str, Any]) -> str | None:
         """Why they do not fit, for logs: a place and a keyword, never a value.  None: they do."""
         try:
             instance = arguments if isinstance(arguments, dict) else dict(arguments)
+            if more_than(self._most_values, instance):
+                return _LARGE
             if self._checked.is_valid(instance):
                 return None
             # To say where, the library keeps all that each alternative lacks: for schemas that lead back to themselves

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 DEEPEST: Final = 32  # schemas within schemas
+_OBJECT: Final = 16  # texts or numbers that are compared while one object is
+_IN_PLACE: Final = frozenset(["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"])
 MOST_CHECKS: Final = 10_000  # for one value, with every reference unfolded
 
 _ONE: Final = frozenset(
@@ -87,10 +89,22 @@ class BadSchema(ValueError):
         self.remedy = remedy
 
 
+def _own_list(schema: dict[str, Any]) -> int:
+    """What its ``enum`` costs: texts and numbers are compared so much faster than objects."""
+    return sum(_OBJECT if isinstance(one, dict | list) else 1 for one in schema.get("enum", ())) // _OBJECT
+
+
+def _listed(schema: Any) -> int:
+    if not isinstance(schema, dict):
+        return 0
+    return _own_list(schema) + sum(_listed(inner) for _, inner in subschemas(schema))
+
+
 class Extent(NamedTuple):
     """How large a schema is once its references are unfolded."""
 
-    checks: int  # schemas that one value may have to be held against
+    checks: int  # schemas, all told
+    breadth: int  # those that one value may have to meet, and what it may have to be compared with
     recursive: bool  # a reference leads back to where it stands
 
 
@@ -157,7 +171,17 @@ class _Unfolding:
         if checks > MOST_CHECKS:
             wrong = f"its references unfold to {'more than 10^9' if checks > 10**9 else checks} schemas"
             raise BadSchema((), wrong, f"at most {MOST_CHECKS}: name alternatives once, and less within one another")
-        return Extent(checks, self._recursive)
+        return Extent(checks, self._breadth(self._root, _listed(self._root)), self._recursive)
+
+    def _breadth(self, schema: Any, listed: int) -> int:
+        """``listed``: by all enums.  Where several schemas stand for one place, all that is in them may be for one value.
+
+        What a reference leads to is looked at where it stands.
+        """
+        if not isinstance(schema, dict):
+            return 1
+        own = self._checks(schema, ()) + listed if _IN_PLACE & schema.keys() else 1 + _own_list(schema)
+        return max([own, *(self._breadth(inner, listed) for _, inner in subschemas(schema))])
 
     def _checks(self, schema: Any, place: Pointer) -> int:
         if not isinstance(schema, dict):

@@ -77,7 +77,11 @@ class Pages:
 
     def render(self) -> bytes:
         """The exposition of all."""
-        return metrics.render([self.own.buffer, *(page.memory for page in (*self._used, *self._left))])
+        return metrics.render(self.copies())
+
+    def copies(self) -> list[bytes]:
+        """All of them as they are now, for a thread: a page may be closed while it reads."""
+        return [bytes(self.own.buffer), *(page.memory[:] for page in (*self._used, *self._left))]
 
     def close(self) -> None:
         """Let go of all."""

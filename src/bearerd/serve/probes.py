@@ -5,6 +5,7 @@ Whoever can reach it may ask, so it says names of components and faults, and num
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 class _Probes:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._scrape: asyncio.Task[bytes] | None = None
 
     async def live(self, request: web.Request) -> web.Response:
         """The supervisor's loop turns."""
@@ -36,8 +38,14 @@ class _Probes:
         return json_answer(document, 200 if able else 503)
 
     async def scrape(self, request: web.Request) -> web.Response:
-        """All metrics of all workers, those of the dead included."""
-        return web.Response(body=self._desk.pages.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+        """All metrics of all workers, those of the dead included.
+
+        Of hundreds of resources that takes seconds: a thread does it, one at a time, and whoever asks meanwhile shares it.
+        """
+        if self._scrape is None or self._scrape.done():
+            self._scrape = asyncio.create_task(asyncio.to_thread(metrics.render, self._desk.pages.copies()))
+        found = await asyncio.shield(self._scrape)
+        return web.Response(body=found, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 def app(desk: Desk) -> web.Application:

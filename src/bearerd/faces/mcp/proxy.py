@@ -24,6 +24,8 @@ from bearerd.mcp.operation import Misread
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiohttp import web
 
     from bearerd.faces.answer import Answer
@@ -87,9 +89,11 @@ def _is_text(headers: Headers) -> bool:
 class Proxy:
     """Of one process."""
 
-    def __init__(self, service: Service, flow: Flow) -> None:
+    def __init__(self, service: Service, flow: Flow, turn: Callable[[], Awaitable[None]]) -> None:
+        """``turn``: waited for before a body is looked into (``faces.turns``)."""
         self._service = service
         self._flow = flow
+        self._turn = turn
         self._upstream = Upstream(service.current.config.limits.max_connections)
         self._waited = 0  # bodies that are waited for
 
@@ -178,6 +182,7 @@ class Proxy:
         self._waited += waits
         try:
             sent = await form.body(request, limits.max_mcp_body_bytes)
+            await self._turn()  # counted until then: it is held in memory
         except form.BadForm:
             pass  # what is not there is misread below
         finally:

@@ -1,0 +1,64 @@
+"""Whose turn it is among the requests that aiohttp reads: a crowd that comes at once does not have one turn of the loop to itself.
+
+Each of them is a task, and the loop runs all that are ready before it looks at anything else: a thousand forms that arrive
+together would be one standstill of a thousand forms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from bearerd._native import clock
+
+SLICE: Final = 0.002  # seconds of a turn of the loop in which further requests may begin
+WOKEN: Final = 16  # of those that wait, in each turn: who finds the slice over waits on, at the front
+
+
+class Turns:
+    """Of one process."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._until: float | None = None  # boot time; None: nobody has begun in this turn of the loop
+        self._next: asyncio.Handle | None = None
+
+    async def turn(self) -> None:
+        """Go on at once, or, where others have had their slice of this turn of the loop, in one of the next."""
+        if not self._waiting and self._fits():
+            return
+        waiter = self._queued(front=False)
+        while True:
+            await waiter
+            if self._fits():
+                return
+            waiter = self._queued(front=True)
+
+    def _fits(self) -> bool:
+        """Whoever is the first always does: else a busy lane would keep all of them waiting."""
+        now = clock.boot()
+        if self._until is None:
+            self._until = now + SLICE
+            self._schedule()
+            return True
+        return now < self._until
+
+    def _queued(self, *, front: bool) -> asyncio.Future[None]:
+        waiter = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if front else self._waiting.append)(waiter)
+        return waiter
+
+    def _schedule(self) -> None:
+        if self._next is None:
+            self._next = asyncio.get_running_loop().call_soon(self._turned)
+
+    def _turned(self) -> None:
+        """Another turn of the loop.  It comes after those that the last one woke."""
+        self._next = self._until = None
+        for _ in range(min(WOKEN, len(self._waiting))):
+            waiter = self._waiting.popleft()
+            if not waiter.done():  # else its client has gone
+                waiter.set_result(None)
+        if self._waiting:
+            self._schedule()

@@ -1,0 +1,36 @@
+"""How much there is of arguments, counted no further than it may go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bearerd.mcp.extent import more_than
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "characters"),
+    [
+        ({}, 1, 0),
+        ({"a": 1, "bc": None}, 3, 3),
+        ({"a": ["xy", {"b": "z"}, []], "c": True}, 7, 6),
+        ([[[[1]]]], 5, 0),
+        (({"a": ("x",)},), 4, 2),
+    ],
+)
+def test_every_value_counts_and_so_does_what_holds_it_and_every_character(
+    arguments: Any, values: int, characters: int
+) -> None:
+    assert not more_than(values, arguments)
+    assert more_than(values - 1, arguments)
+    assert not more_than(values, arguments, characters)
+    assert not characters or more_than(values, arguments, characters - 1)
+
+
+def test_what_is_nested_without_end_is_counted() -> None:
+    deep: Any = 1
+    for _ in range(50_000):
+        deep = [deep]
+    assert not more_than(50_001, deep)
+    assert more_than(50_000, deep)
