@@ -13,6 +13,7 @@ from typing import Final
 from bearerd._native import clock
 
 SLICE: Final = 0.002  # seconds of a turn of the loop in which further requests may begin
+LATE: Final = 1.0  # seconds after which a turn is not waited for any longer, whatever became of it
 WOKEN: Final = 16  # of those that wait, in each turn: who finds the slice over waits on, at the front
 
 
@@ -22,7 +23,7 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._until: float | None = None  # boot time; None: nobody has begun in this turn of the loop
-        self._next: asyncio.Handle | None = None
+        self._due: float | None = None  # boot time since which the next turn is due; None: it is not
 
     async def turn(self) -> None:
         """Go on at once, or, where others have had their slice of this turn of the loop, in one of the next."""
@@ -47,18 +48,25 @@ class Turns:
     def _queued(self, *, front: bool) -> asyncio.Future[None]:
         waiter = asyncio.get_running_loop().create_future()
         (self._waiting.appendleft if front else self._waiting.append)(waiter)
+        self._schedule()
         return waiter
 
     def _schedule(self) -> None:
-        if self._next is None:
-            self._next = asyncio.get_running_loop().call_soon(self._turned)
+        now = clock.boot()
+        if self._due is None or now - self._due > LATE:
+            self._due = now
+            asyncio.get_running_loop().call_soon(self._turned)
 
     def _turned(self) -> None:
-        """Another turn of the loop.  It comes after those that the last one woke."""
-        self._next = self._until = None
-        for _ in range(min(WOKEN, len(self._waiting))):
-            waiter = self._waiting.popleft()
-            if not waiter.done():  # else its client has gone
-                waiter.set_result(None)
-        if self._waiting:
-            self._schedule()
+        """Another turn of the loop.  It comes after those that the last one woke; whatever goes wrong in it, there is a next one."""
+        try:
+            self._until = None
+            for _ in range(min(WOKEN, len(self._waiting))):
+                waiter = self._waiting[0]  # it stays until it is woken
+                if not waiter.done():  # else its client has gone
+                    waiter.set_result(None)
+                self._waiting.popleft()
+        finally:
+            self._due = None
+            if self._waiting:
+                self._schedule()
