@@ -46,6 +46,7 @@ cdef class Connection:
     cdef int answer_all(self, bytes data, size_t* at) except -1
     cdef int decide(self, const unsigned char* p) except -1
     cdef int go_on(self) except -1
+    cdef int read_no_more(self) except -1
     cdef int read_on(self) except -1
     cdef int flush(self) except -1
     cdef int keep(self, bytes data) except -1

@@ -82,9 +82,8 @@ cdef class Connection:
 
     def pause_writing(self):
         self.write_paused = True
-        if not self.read_paused and self.state < State.CLOSING:
-            self.read_paused = True
-            self.transport.pause_reading()
+        if self.state < State.CLOSING:
+            self.read_no_more()
 
     def resume_writing(self):
         self.write_paused = False
@@ -235,9 +234,7 @@ cdef class Connection:
     cdef int queue(self) except -1:
         """Others first: a crowd of clients that send thousands of requests at once would have the loop to itself for seconds."""
         self.queued = True
-        if not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
+        self.read_no_more()
         self.desk.later(self)
         return 0
 
@@ -337,6 +334,12 @@ cdef class Connection:
             self.read_on()
         return 0
 
+    cdef int read_no_more(self) except -1:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        return 0
+
     cdef int read_on(self) except -1:
         if self.read_paused:
             self.read_paused = False
@@ -347,9 +350,8 @@ cdef class Connection:
         if self.state >= State.CLOSING:
             return 0
         self.held = self.held + data
-        if not self.read_paused and <size_t>PyBytes_GET_SIZE(self.held) > self.lane.limits.max_head_bytes:
-            self.read_paused = True
-            self.transport.pause_reading()
+        if <size_t>PyBytes_GET_SIZE(self.held) > self.lane.limits.max_head_bytes:
+            self.read_no_more()
         return 0
 
     cdef int flush(self) except -1:

@@ -155,11 +155,10 @@ class Faces:
         if not asked.shows_body(seen, current.policy):
             return seen
         try:
-            whole = await form.body(request, current.config.limits.max_mcp_body_bytes)
+            most = current.config.limits.max_mcp_body_bytes
+            return seen._replace(body=await form.body(request, most, self._turns.turn))
         except form.BadForm:
             return seen  # of a body that is not whole nothing is read
-        await self._turns.turn()
-        return seen._replace(body=whole)
 
     def _unjudged(self, code: Code, who: str) -> str:
         unknown = view.of(None, None, peer=who)

@@ -28,22 +28,20 @@ class BadForm(BearerdError):
 
 
 async def read(request: web.BaseRequest, most: int, turn: Callable[[], Awaitable[None]]) -> Mapping[str, str]:
-    """The fields of a posted form of at most ``most`` bytes.  Raises BadForm.
-
-    ``turn``: waited for before it is read (``faces.turns``): nobody has shown yet that he may ask anything.
-    """
+    """The fields of a posted form of at most ``most`` bytes, once it is its turn (see ``body``).  Raises BadForm."""
     types = request.headers.getall("Content-Type", ())
     if len(types) != 1 or types[0].partition(";")[0].strip().lower() != _TYPE:
         raise BadForm(f"the body is not {_TYPE}")
     if "Content-Encoding" in request.headers:
         raise BadForm("the body is encoded")
-    found = await body(request, most)
-    await turn()
-    return parse(found)
+    return parse(await body(request, most, turn))
 
 
-async def body(request: web.BaseRequest, most: int) -> bytes:
-    """The body, whole, of at most ``most`` bytes.  Raises BadForm."""
+async def body(request: web.BaseRequest, most: int, turn: Callable[[], Awaitable[None]]) -> bytes:
+    """The body, whole, of at most ``most`` bytes.  Raises BadForm.
+
+    ``turn``: waited for before anybody looks into it (``faces.turns``): whoever sent it has not shown yet that he may ask.
+    """
     length = request.content_length
     if length is not None and length > most:
         raise BadForm("the body is longer than it may be")
@@ -61,6 +59,7 @@ async def body(request: web.BaseRequest, most: int) -> bytes:
         raise BadForm("the body took too long") from None
     except (RequestPayloadError, HttpProcessingError, ConnectionError):
         raise BadForm("the body did not arrive whole") from None
+    await turn()
     return bytes(found)
 
 

@@ -30,9 +30,8 @@ MOST_LOOPED_TEXT: Final = 64 * 1024
 A step costs what it does to them, not one: ``filter`` copies what it has at each, and ``size()`` of a text reads all of it.
 A list of 9,000 took 9 seconds, and a text of a megabyte beside it 30."""
 
-_LOOP: Final = re.compile(
-    r"\b(?:all|exists|exists_one|map|filter)\b"
-)  # in a text literal, too: then it is bounded for nothing
+# In a text literal, too: then it is bounded for nothing.
+_LOOP: Final = re.compile(r"\b(?:all|exists|exists_one|map|filter)\b")
 _TYPES: Final[Mapping[str, tuple[str, ...]]] = {  # of CEL, by the names of the library; two are a map's
     "claims": ("STRING", "DYN"),
     "request": ("STRING", "STRING"),

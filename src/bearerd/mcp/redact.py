@@ -25,9 +25,7 @@ NAMES: Final = (
 REDACTED: Final = "[redacted]"
 BY_NAME: Final = "secret-name"  # what is told of a value that went by its name
 TOO_DEEP: Final = "too-deep"  # nested beyond what can be looked at: nothing of it is told
-TOO_MANY: Final = (
-    "too-many"  # texts with something in them: of the further ones it is not told what, and nothing of them
-)
+TOO_MANY: Final = "too-many"  # texts with something in them: the further ones are not told at all
 MOST_TEXTS: Final = 256
 """Texts of one call of which it is found out what is where: each is asked about every pattern, which takes up to 0.2 ms."""
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 64 * 1024  # of a schema, as JSON
 _PATTERN_BYTES: Final = 1024 * 1024  # of one compiled pattern, and of what it may cache
 _TOLD: Final = 500  # checks: of larger schemas, and recursive ones, it is not told where something does not fit
-MOST_WORK: Final = (
-    500_000  # values of a call times the checks that one of them may have to meet, each up to a microsecond
-)
+MOST_WORK: Final = 500_000  # values of a call times the checks that one may have to meet, a microsecond each
 _LONGEST: Final = 200  # characters of a place that are told: the names in it are the client's
 _OPEN: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
 

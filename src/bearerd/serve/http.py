@@ -59,7 +59,7 @@ async def serving(app: web.Application, sockets: list[socket.socket], limits: Li
     made = runner.server
     assert made is not None  # noqa: S101 - set up just now
     connections = server.handlers(made)
-    doors = Doors(made, lambda: len(connections), MAX_CONNECTIONS, make_room=lambda: make_room([*connections]))
+    doors = Doors(made, lambda: len(connections), MAX_CONNECTIONS, make_room=lambda: make_room(connections))
     doors.open(sockets)
     try:
         yield

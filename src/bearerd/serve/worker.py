@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -186,7 +187,7 @@ class Worker:
             most,
             handshakes,
             dialects,
-            lambda: make_room([*ours, *theirs]),
+            lambda: make_room(chain(ours, theirs)),
         )
         await service.start()
         clerk.start()

@@ -142,10 +142,8 @@ class Proxy:
         if sent is None:  # a shadow resource refuses nothing; but half a message is none
             return answer.plain(400)
         headers = onward(asked.headers, decided.decision.headers_add, decided.decision.headers_remove)
-        looks, most = (
-            self._looks(resource, asked, trail.verified),
-            self._service.current.config.limits.max_mcp_answer_bytes,
-        )
+        looks = self._looks(resource, asked, trail.verified)
+        most = self._service.current.config.limits.max_mcp_answer_bytes
         asking = self._upstream.ask(resource.upstream or "", request.method, headers, sent)
         return Opened(await unless_gone(request, asking), looks, most)
 
@@ -181,10 +179,8 @@ class Proxy:
         sent: bytes | None = None
         self._waited += waits
         try:
-            sent = await form.body(request, limits.max_mcp_body_bytes)
-            await self._turn()  # counted until then: it is held in memory
-        except form.BadForm:
-            pass  # what is not there is misread below
+            with contextlib.suppress(form.BadForm):  # what is not there is misread below
+                sent = await form.body(request, limits.max_mcp_body_bytes, self._turn)
         finally:
             self._waited -= waits
         found = body.read(request.method, asked.headers, sent or None, limits)
