@@ -1,7 +1,7 @@
-"""Whose turn it is among the requests that aiohttp reads: a crowd that comes at once does not have one turn of the loop to itself.
+"""Whose turn it is among those that ask for much: a crowd that comes at once does not have one turn of the loop to itself.
 
-Each of them is a task, and the loop runs all that are ready before it looks at anything else: a thousand forms that arrive
-together would be one standstill of a thousand forms.
+Each of them is a task, and the loop runs all that are ready before it looks at anything else: a thousand forms or handshakes
+that arrive together would be one standstill of a thousand of them.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ from typing import Final
 
 from bearerd._native import clock
 
-SLICE: Final = 0.002  # seconds of a turn of the loop in which further requests may begin
+SLICE: Final = 0.002  # seconds of a turn of the loop in which further ones may begin
 LATE: Final = 1.0  # seconds after which a turn is not waited for any longer, whatever became of it
 WOKEN: Final = 16  # of those that wait, in each turn: who finds the slice over waits on, at the front
 
 
 class Turns:
-    """Of one process."""
+    """Of one process, and for one kind of work: a crowd of one does not keep another waiting."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._until: float | None = None  # boot time; None: nobody has begun in this turn of the loop
         self._due: float | None = None  # boot time since which the next turn is due; None: it is not
 
-    async def turn(self) -> None:
-        """Go on at once, or, where others have had their slice of this turn of the loop, in one of the next."""
-        if not self._waiting and self._fits():
+    async def turn(self, *, first: bool = False) -> None:
+        """Go on at once, or, where others have had their slice of this turn of the loop, in one of the next.
+
+        ``first``: before all who wait.
+        """
+        if (first or not self._waiting) and self._fits():
             return
-        waiter = self._queued(front=False)
+        waiter = self._queued(front=first)
         while True:
             await waiter
             if self._fits():

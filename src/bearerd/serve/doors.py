@@ -132,19 +132,19 @@ class Doors:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, connection: socket.socket, factory: Callable[[], asyncio.BaseProtocol]) -> None:
-        loop, secure = asyncio.get_running_loop(), self._handshakes
-        terms = {} if secure is None else secure.terms(connection)
+        secure, made = self._handshakes, False
         try:
-            transport, _ = await loop.connect_accepted_socket(factory, connection, **terms)
-        except OSError as error:  # it is gone again, or it does not come to terms
-            connection.close()
-            if secure is not None and terms:
-                secure.failed(error)
-        else:
-            if secure is not None and terms:
-                secure.made(transport)
+            if secure is not None and secure.wanted(connection):
+                await secure.make(factory, connection)
+            else:
+                await asyncio.get_running_loop().connect_accepted_socket(factory, connection)
+            made = True
+        except OSError:
+            pass  # it is gone again, or it does not come to terms
         finally:
             self.coming -= 1
+            if not made:
+                connection.close()
 
     def _rest(self, seconds: float, why: str) -> None:
         """Watch nothing for a while."""

@@ -4,11 +4,15 @@ TLS lets either side send as many records without a byte for the application as 
 27 bytes on the wire, which anybody may send, and 25 µs of work: a client that sends nothing else would have the loop to
 itself, for what the kernel holds of its bytes is taken at once, until the watchdog ends the process.  So would one that puts
 a few bytes behind each: what counts is how many records bring nothing, and only much of what others bring makes up for it.
+
+A connection's records are made and shaken hands by before the loop has anything to do with them (``handshakes``).  The loop
+then brings buffers of its own, and takes them for new: ``Shaken`` is what it asks for them.
 """
 
 from __future__ import annotations
 
 import ssl
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -22,12 +26,18 @@ MOST_FRUITLESS: Final = 64  # records
 WORTH: Final = 16 * 1024  # bytes for the application that make up for one: as many as a record may hold
 
 
+RECORDS: Final[ContextVar[Records]] = ContextVar("RECORDS")
+"""Of the connection that the task makes in whose context this is set: the loop asks for them in a copy of it."""
+
+
 class Records(ssl.SSLObject):
     """For ``SSLContext.sslobject_class``: one connection's, read from by the loop."""
 
     _sslobj: Any  # what does OpenSSL's part
-    _arrived: ssl.MemoryBIO  # what the loop writes to
+    _arrived: ssl.MemoryBIO  # what whoever reads from the socket writes to
     _given: ssl.MemoryBIO  # what OpenSSL reads from: one record at a time, or it would take all that there is
+    _made: ssl.MemoryBIO  # what OpenSSL writes to
+    _leaving: ssl.MemoryBIO  # what is to go to the socket
     _head = b""  # of the next record, as far as it has come
     _lacking = 0  # bytes of the record that was begun
     _whole = False  # a record was given, and nobody knows yet what it brings
@@ -36,9 +46,16 @@ class Records(ssl.SSLObject):
     @classmethod
     def _create(cls, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **more: Any) -> Self:
         given = ssl.MemoryBIO()
-        made: Self = super()._create(given, outgoing, **more)  # type: ignore[misc]
-        made._arrived, made._given = incoming, given
-        return made
+        records: Self = super()._create(given, outgoing, **more)  # type: ignore[misc]
+        records._arrived, records._given = incoming, given
+        records._made = records._leaving = outgoing
+        return records
+
+    def move(self, arrived: ssl.MemoryBIO, leaving: ssl.MemoryBIO) -> None:
+        """Go on with other buffers, and what is in these."""
+        arrived.write(self._arrived.read())
+        self._arrived, self._leaving = arrived, leaving
+        self._pass_on()
 
     def do_handshake(self) -> None:
         """As ever; what it takes is bounded by its own limits, and by time."""
@@ -56,6 +73,7 @@ class Records(ssl.SSLObject):
             except ssl.SSLWantReadError:
                 self._count()
                 if not self._give():
+                    self._pass_on()
                     raise
             else:
                 self._whole = self._whole and bool(self._given.pending)
@@ -63,13 +81,22 @@ class Records(ssl.SSLObject):
                     self._fruitless = max(0, self._fruitless - (found.__len__() if buffer is None else found))
                 return found
 
+    def write(self, data: Any) -> int:
+        """As ever."""
+        written: int = self._sslobj.write(data)
+        self._pass_on()
+        return written
+
     def pending(self) -> int:
         """Bytes that can be read or may become such."""
         return int(self._sslobj.pending()) + self._given.pending
 
     def unwrap(self) -> None:
         """As ever."""
-        self._fed(super().unwrap)
+        try:
+            self._fed(super().unwrap)
+        finally:
+            self._pass_on()
 
     def _fed(self, step: Callable[[], T]) -> T:
         while True:
@@ -101,3 +128,21 @@ class Records(ssl.SSLObject):
         self._head = b""
         self._whole = not self._lacking
         return begins or bool(piece)
+
+    def _pass_on(self) -> None:
+        if self._made is not self._leaving and self._made.pending:
+            self._leaving.write(self._made.read())
+
+
+class Shaken(ssl.SSLContext):
+    """Stands, for the loop, for the context of connections whose handshake is over."""
+
+    def __new__(cls) -> Self:
+        """Of its own it makes nothing."""
+        return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *_: Any, **__: Any) -> Records:
+        """The records that this connection has, with the buffers that the loop brings.  Raises LookupError where it has none."""
+        records = RECORDS.get()
+        records.move(incoming, outgoing)
+        return records
