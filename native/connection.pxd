@@ -17,6 +17,7 @@ cdef enum:
     IDLE_SECONDS = 3630  # longer than any gateway keeps an idle connection: it must be the one to close
     STALLED_SECONDS = 60  # for which nothing of what we wrote was read
     AT_ONCE = 32  # answers to one connection before others get theirs
+    LARGE = 4 * 1024  # bytes: more than nearly every head has
 
 
 @cython.final
@@ -35,7 +36,7 @@ cdef class Connection:
     cdef State state
     cdef bint write_paused
     cdef bint read_paused
-    cdef bint queued  # there is more to answer than was at once: it goes on when its turn comes
+    cdef bint queued  # there is more to answer, or to look at, than was at once: it goes on when its turn comes
     cdef double since  # boot time at which a head began to arrive, or the last answer was given
     cdef public object waiter
 
@@ -48,6 +49,7 @@ cdef class Connection:
     cdef int go_on(self) except -1
     cdef int read_no_more(self) except -1
     cdef int read_on(self) except -1
+    cdef int finish(self) except -1
     cdef int flush(self) except -1
     cdef int keep(self, bytes data) except -1
     cdef int leave(self) except -1

@@ -27,6 +27,9 @@ class _Desk(Protocol):
     def later(self, connection: Connection) -> None:
         """``more`` of it, once others have had their answers."""
 
+    def watch(self) -> None:
+        """``Lane.turned`` in the loop's next turn: in this one reads have taken long."""
+
     def gone(self, connection: Connection) -> None:
         """It waits no more."""
 

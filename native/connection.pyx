@@ -69,6 +69,11 @@ cdef class Connection:
         if self.state != State.READING or self.write_paused or self.queued:
             self.keep(data)
             return
+        if self.lane.is_crowded() and PyBytes_GET_SIZE(self.held) + PyBytes_GET_SIZE(data) > LARGE:
+            self.since = boot_now() if fresh else self.since
+            self.keep(data)
+            self.queue()
+            return
         if not fresh:
             data = self.held + data
         try:
@@ -212,8 +217,7 @@ cdef class Connection:
         self.held = b""
         self.lane.begin()
         more = self.answer_all(data, &at)
-        self.lane.finish()
-        self.flush()
+        self.finish()
         if at < <size_t>PyBytes_GET_SIZE(data):
             self.held = data[at:]
         if at or fresh:
@@ -283,8 +287,7 @@ cdef class Connection:
         self.state = State.READING
         self.client.waits = False
         self.since = self.lane.now.boot
-        self.lane.finish()
-        self.flush()
+        self.finish()
         if self.client.last:
             self.close()
         else:
@@ -352,6 +355,15 @@ cdef class Connection:
         self.held = self.held + data
         if <size_t>PyBytes_GET_SIZE(self.held) > self.lane.limits.max_head_bytes:
             self.read_no_more()
+        return 0
+
+    cdef int finish(self) except -1:
+        """With what was read, or waited for."""
+        self.lane.finish()
+        if self.lane.heavy > 0.0 and not self.lane.watched:
+            self.lane.watched = True
+            self.desk.watch()
+        self.flush()
         return 0
 
     cdef int flush(self) except -1:

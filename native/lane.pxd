@@ -39,6 +39,9 @@ cdef struct Asked:  # what of a head selects a rule; nothing is copied
     Said said  # to an MCP server
 
 
+cdef enum:
+    SLICE = 2  # milliseconds of a turn of the loop, for reads that take longer than nearly all
+
 @cython.final
 cdef class Lane:
     cdef TokenCache cache
@@ -58,8 +61,8 @@ cdef class Lane:
     cdef readonly bint noted
     cdef readonly set connections
     cdef double owed
-    cdef double asked_at  # boot time from which decisions of Python's are counted
-    cdef int asked
+    cdef double heavy  # milliseconds that such reads took in this one
+    cdef bint watched  # somebody says when there is another turn
     cdef double allowed_at  # boot time of the last allow
     cdef size_t suppressed
     cdef size_t max_token
@@ -78,6 +81,9 @@ cdef class Lane:
     cdef void begin(self) noexcept nogil
     # After the last one: what it took is told to whoever shares the loop's time out.
     cdef void finish(self) noexcept nogil
+    # Whether who would take longer than others has to wait for another turn of the loop.
+    cdef inline bint is_crowded(self) noexcept nogil:
+        return self.heavy >= SLICE
     # Decides one request, and writes the answer behind what is in the buffer.
     cdef int judge(self, Client* client, const unsigned char* p, const Head* head) except -1
     # Writes an answer that Python made: ``head`` up to Date.

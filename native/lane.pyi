@@ -55,3 +55,6 @@ class Lane:
 
     def drained(self, most: int = -1) -> list[Noted]:
         """The notes that are to become lines (``ring.Noted``); a further one is announced by ``noted`` again."""
+
+    def turned(self) -> None:
+        """Another turn of the loop."""

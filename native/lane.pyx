@@ -35,9 +35,8 @@ cdef enum:
     TOO_LARGE = 3
     MISSING = 2
     FULL = 1
-    ASKED_AT_ONCE = 8  # decisions of Python's within a read, in
 
-cdef double ASKED_SECONDS = 0.001
+cdef double LIGHT = 0.00005  # seconds that nearly every read takes at the most
 cdef double PRESSED_SECONDS = 0.001  # as turns.PAUSE
 
 
@@ -85,7 +84,15 @@ cdef class Lane:
         self.started = self.now.boot
 
     cdef void finish(self) noexcept nogil:
-        self.busy += max(0.0, boot_now() - self.now.boot)
+        cdef double took = max(0.0, boot_now() - self.now.boot)
+        self.busy += took
+        if took > LIGHT:
+            self.heavy += 1000.0 * took
+
+    def turned(self):
+        """Another turn of the loop."""
+        self.heavy = 0.0
+        self.watched = False
 
     cdef double took(self) noexcept nogil:
         """Seconds since the last answer of this read."""
@@ -199,11 +206,7 @@ cdef class Lane:
 
         Who holds a good token may ask for what it is not good for as often as it likes.
         """
-        if not 0 <= self.now.boot - self.asked_at < ASKED_SECONDS:
-            self.asked_at = self.now.boot
-            self.asked = 0
-        self.asked += 1
-        return Verdict.KNOWN if self.asked <= ASKED_AT_ONCE else Verdict.UNKNOWN
+        return Verdict.KNOWN if self.heavy + 1000.0 * (boot_now() - self.now.boot) < SLICE else Verdict.UNKNOWN
 
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1:

@@ -320,6 +320,23 @@ async def test_a_crowd_that_sends_many_requests_at_once_is_answered_in_turn(tmp_
                 await asyncio.sleep(0)
 
 
+async def test_a_crowd_of_long_heads_leaves_room_for_others_in_each_turn(tmp_path: Path) -> None:
+    """Escapes have to be read one by one: a thousand such heads, with a good token or without any, were one standstill."""
+    async with lane(config(tmp_path, resource={"api": RESOURCE | {"rule": [{"path": "/a"}]}}), tmp_path) as (_, clerk):
+        crowd = [Line(clerk.connection()) for _ in range(200)]
+        for line in crowd:
+            line.feed(asked(None, uri="/" + "%41" * 10_000))
+        made = [bytes(line.sent).count(b"HTTP/1.1 ") for line in crowd]
+        assert sum(made) < 200
+        other = Line(clerk.connection())
+        other.feed(asked(None, uri="/a"))
+        assert bytes(other.sent).count(b"HTTP/1.1 ") == 1
+        async with asyncio.timeout(30):
+            while not all(bytes(line.sent).count(b"HTTP/1.1 ") == 1 for line in crowd):
+                await asyncio.sleep(0)
+        assert all(line.reading for line in crowd)
+
+
 async def test_who_waits_for_a_key_takes_no_turn_of_those_whose_key_is_there(tmp_path: Path) -> None:
     """One client with made-up ``kid``s, while an issuer hangs, must not have every new token refused (G3)."""
     gate = Gate(Answer({"keys": [key()]}))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
+from support.line import Line
 
-from bearerd.faces import server
+from bearerd.faces import server, turns
 from bearerd.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 CANARY = "eyJhbGciOiJSUzI1NiJ9.canary-7f3a.c2lnbmF0dXJl"
 LIMITS = Limits(max_header_bytes=2048, max_head_bytes=4096, max_headers=20, max_token_bytes=1024)
@@ -320,3 +321,96 @@ async def test_of_those_that_send_many_requests_at_once_each_is_answered_in_turn
     order = [int(server.raw_target(request)[1:]) for request in wire.seen]
     early = [order.count(number) - order[50:].count(number) for number in range(5)]
     assert min(early) >= 5, order
+
+
+# ---- a crowd of what is long
+
+
+class Clock:
+    """Time passes only while something is parsed."""
+
+    now = 0.0
+
+    def boot(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def parsed(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How much was read in each turn of the loop; each read takes all that there is for such in one."""
+    clock, sizes, take = Clock(), [0], server.Handler._take
+    monkeypatch.setattr(turns, "clock", clock)
+
+    def slow(handler: server.Handler, data: bytes) -> None:
+        sizes[-1] += 1
+        clock.now += turns.SLICE
+        take(handler, data)
+
+    monkeypatch.setattr(server.Handler, "_take", slow)
+    return sizes
+
+
+def lines(wire: Wire, count: int) -> list[Line]:
+    return [Line(wire.manager()) for _ in range(count)]
+
+
+async def until(claim: Callable[[], bool], sizes: list[int]) -> None:
+    async with asyncio.timeout(30):
+        while not claim():
+            sizes.append(0)
+            await asyncio.sleep(0)
+
+
+LONG = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (2 * server.LARGE) + bytes(2 * server.LARGE)
+
+
+async def test_a_crowd_of_long_reads_has_no_turn_of_the_loop_to_itself(wire: Wire, parsed: list[int]) -> None:
+    crowd = lines(wire, 20)
+    for line in crowd:
+        line.feed(LONG)
+    assert parsed[-1] == 1
+    other = lines(wire, 1)[0]
+    other.feed(head())
+    assert parsed[-1] == 2  # what is short does not wait
+    await until(lambda: all(line.sent for line in [*crowd, other]), parsed)
+    assert max(parsed[1:]) == 1
+    assert all(line.reading and not line.closed for line in crowd)
+    for line in crowd:
+        line.feed(head())
+    await until(lambda: all(line.sent.count(b"HTTP/1.1 200") == 2 for line in crowd), parsed)
+
+
+async def test_what_arrives_behind_what_waits_waits_behind_it(wire: Wire, parsed: list[int]) -> None:
+    first, line, gone = lines(wire, 3)
+    first.feed(LONG)
+    line.feed(LONG[:-1])
+    gone.feed(LONG)
+    assert (line.reading, gone.reading) == (False, False)
+    handler: Any = line.get_protocol()
+    handler.resume_reading()  # as aiohttp does, whoever made it rest
+    line.feed(LONG[-1:] + head() + head()[:5])
+    assert (line.reading, handler.rested()) == (False, 0.0)
+    gone.hang_up()
+    await until(lambda: line.sent.count(b"HTTP/1.1 200") == 2, parsed)
+    line.feed(head()[5:])
+    await until(lambda: line.sent.count(b"HTTP/1.1 200") == 3, parsed)
+    assert not gone.sent
+
+
+async def test_a_read_that_fails_in_its_turn_ends_its_connection(
+    wire: Wire, parsed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, faults = server.Handler._take, list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    first, line, behind = lines(wire, 3)
+
+    def fail(handler: server.Handler, data: bytes) -> None:
+        if handler is line.get_protocol():
+            raise ValueError(CANARY)
+        take(handler, data)
+
+    monkeypatch.setattr(server.Handler, "_take", fail)
+    for each in (first, line, behind):
+        each.feed(LONG)
+    await until(lambda: bool(line.closed and behind.sent), parsed)
+    assert len(faults) == 1

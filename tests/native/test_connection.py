@@ -118,6 +118,70 @@ async def test_whose_turn_is_still_to_come_is_neither_slow_nor_at_rest_and_may_l
     assert len(answers(line)) == AT_ONCE
 
 
+# ---- what takes long
+
+
+@pytest.fixture
+def crowded(bay: Bay) -> Bay:
+    """In one turn of the loop a decision has taken all that there is for what takes long."""
+    bay.know(b"other")
+    bay.turns, bay.seconds, bay.watched = False, 0.003, 0
+    line = bay.open()
+    line.feed(ask(b"other"))
+    assert (len(answers(line)), bay.watched) == (1, 1)
+    return bay
+
+
+LONG = ask(b"good", *(b"X-A%d: " % number + 1000 * b"a" for number in range(6)))
+
+
+async def test_others_that_take_long_wait_for_the_next_turn_of_the_loop_and_nobody_else_does(crowded: Bay) -> None:
+    line, quick, dear = crowded.open(), crowded.open(), crowded.open()
+    line.feed(LONG)
+    assert (answers(line), line.reading) == ([], False)
+    quick.feed(ask())
+    assert len(answers(quick)) == 1
+    dear.feed(ask(b"other"))
+    assert (answers(dear), crowded.waiting) == ([], [connection_of(dear)])
+    crowded.lane.turned()
+    crowded.serve()
+    assert (len(answers(line)), line.reading) == (1, True)
+    line.feed(LONG)
+    assert len(answers(line)) == 2
+
+
+async def test_a_head_that_waits_for_its_turn_may_come_in_pieces_and_is_not_late(crowded: Bay) -> None:
+    line = crowded.open()
+    line.feed(LONG[:-20])
+    connection_of(line).check(clock.boot() + 2 * HEAD_SECONDS)
+    assert not line.closed
+    line.feed(LONG[-20:-10])  # what was read already
+    crowded.lane.turned()
+    crowded.serve()
+    assert (answers(line), line.reading) == ([], True)
+    connection_of(line).check(clock.boot() + HEAD_SECONDS - 1)
+    assert not line.closed
+    line.feed(LONG[-10:] + ask())
+    assert len(answers(line)) == 2
+    line.feed(LONG[:-20])
+    connection_of(line).check(clock.boot() + HEAD_SECONDS + 1)
+    assert line.closed
+
+
+async def test_the_rest_of_a_long_head_waits_as_well(crowded: Bay) -> None:
+    line = crowded.open()
+    crowded.lane.turned()
+    line.feed(LONG[:-1])
+    assert line.reading
+    other = crowded.open()
+    other.feed(ask(b"other"))
+    line.feed(LONG[-1:])
+    assert (answers(line), line.reading) == ([], False)
+    crowded.lane.turned()
+    crowded.serve()
+    assert len(answers(line)) == 1
+
+
 async def test_what_has_to_wait_holds_up_its_own_connection_only_and_keeps_its_order(bay: Bay) -> None:
     line, other = bay.open(), bay.open()
     line.feed(ask() + PASSES + ask() + ask(uri=b"/b"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from support.line import Line
@@ -89,6 +90,9 @@ class Bay:
         self.asked: list[Question] = []  # what was to be decided at once
         self.waiting: list[Connection] = []
         self.queued: list[Connection] = []
+        self.watched = 0  # times that another turn of the loop was to be told of
+        self.turns = True  # each read has one of its own
+        self.seconds = 0.0  # that a decision takes
         self.left: list[Connection] = []
         self.behind: list[Behind] = []
         self.renewed = self.told = 0
@@ -125,6 +129,7 @@ class Bay:
 
     def decide(self, connection: Connection, question: Question) -> tuple[bytes, bytes] | None:
         self.asked.append(question)
+        time.sleep(self.seconds)
         if isinstance(self.now, Exception):
             raise self.now
         return self.now
@@ -132,6 +137,11 @@ class Bay:
     def wait(self, connection: Connection) -> None:
         connection.waiter = self
         self.waiting.append(connection)
+
+    def watch(self) -> None:
+        self.watched += 1
+        if self.turns:
+            self.lane.turned()
 
     def later(self, connection: Connection) -> None:
         self.queued.append(connection)

@@ -250,7 +250,7 @@ class Scene:
 
     def _stored(self) -> Iterator[tuple[str, bytes]]:
         for key in self.store.call("KEYS", "*"):
-            yield f"key {key!r}", key + self.store.call("DUMP", key)
+            yield f"key {key!r}", key + (self.store.call("DUMP", key) or b"")  # it may have ended meanwhile
             kind = self.store.call("TYPE", key)
             if kind == b"hash":
                 yield f"hash {key!r}", b"\n".join(self.store.call("HGETALL", key))

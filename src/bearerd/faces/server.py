@@ -18,6 +18,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from bearerd.faces.answer import SOFTWARE, unread
+from bearerd.faces.turns import Turns
 from bearerd.log import silence_quotes
 from bearerd.refusals import Code
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 HEAD_SECONDS: Final = 10.0  # from a head's first byte to its last
 IDLE_SECONDS: Final = 3630.0  # longer than any gateway keeps an idle connection: it must be the one to close
 STALLED_SECONDS: Final = 60.0  # for which nothing of what we wrote was read
+LARGE: Final = 4 * 1024  # bytes that are read at once, whatever others have come: more than nearly every head has
 APP_IDLE_SECONDS: Final = 75.0  # of a connection to an application of ours, which takes a few hundred
 
 
@@ -43,16 +45,20 @@ class Handler(RequestHandler):
         "_head_bytes",
         "_head_timer",
         "_last_payload",
+        "_late",
         "_line",
         "_most_head_bytes",
         "_refused",
         "_stalled",
+        "_turns",
         "dialect",
         "peer",
     )
 
-    def __init__(self, manager: web.Server, *, max_head_bytes: int, **settings: Any) -> None:
+    def __init__(self, manager: Server, *, max_head_bytes: int, **settings: Any) -> None:
         super().__init__(manager, **settings)
+        self._turns = manager.turns
+        self._late: bytes | None = None  # what waits for its turn to be read
         self._most_head_bytes = max_head_bytes
         self._head_bytes = 0  # of a head that is not yet whole
         self._head_timer: asyncio.TimerHandle | None = None
@@ -64,9 +70,41 @@ class Handler(RequestHandler):
         self.dialect = ""  # in which its listener is asked at /auth; empty: it is not
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of a head that arrives in pieces; a whole one is measured by ``head_size``."""
+        """In its turn, if it is much: the parser takes a microsecond for a hundred bytes or two."""
         if self._refused:
             return
+        if self._late is not None:  # reading rests, unless aiohttp has it go on
+            self._late += data
+            self._line_rests()
+        elif len(data) <= LARGE:
+            self._take(data)
+        else:
+            self._late = data
+            self._in_turn(first=False)
+
+    def _in_turn(self, *, first: bool) -> None:
+        later = self._turns.begin(first=first)
+        if later is not None:
+            self._line_rests()
+            later.add_done_callback(lambda _: self._in_turn(first=True))
+            return
+        data, self._late = self._late, None
+        if self._line is None or self._refused or data is None:
+            return
+        try:
+            self._take(data)
+        except BaseException:
+            self.force_close()
+            raise
+        if not (self._reading_paused or self._buffer_paused):
+            self._resume_transport_reading()
+
+    def _line_rests(self) -> None:
+        if self._line is not None and not self._line.is_closing():
+            self._line.pause_reading()
+
+    def _take(self, data: bytes) -> None:
+        """Count the bytes of a head that arrives in pieces; a whole one is measured by ``head_size``."""
         known = self._request_count
         super().data_received(data)
         if self._request_count != known:
@@ -141,7 +179,7 @@ class Handler(RequestHandler):
 
     def rested(self) -> float:
         """Seconds since its last answer, or its beginning; 0 while anything is under way."""
-        if self._waiter is None or self._waiter.done() or self._head_bytes:
+        if self._waiter is None or self._waiter.done() or self._head_bytes or self._late is not None:
             return 0.0
         return self._loop.time() - (self._next_keepalive_close_time - self._keepalive_timeout)
 
@@ -216,6 +254,10 @@ class Server(web.Server):
     """
 
     refused: Callable[[Code, asyncio.Transport | None], str] | None = None
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.turns: Final = Turns()
 
     def __call__(self) -> RequestHandler:
         return Handler(self, loop=self._loop, **self._kwargs)

@@ -30,14 +30,19 @@ class Turns:
 
         ``first``: before all who wait.
         """
+        later = self.begin(first=first)
+        while later is not None:
+            await later
+            later = self.begin(first=True)
+
+    def begin(self, *, first: bool = False) -> asyncio.Future[None] | None:
+        """None: go on at once.  Else what is done when to ask again, as one of the ``first``."""
         if (first or not self._waiting) and self._fits():
-            return
-        waiter = self._queued(front=first)
-        while True:
-            await waiter
-            if self._fits():
-                return
-            waiter = self._queued(front=True)
+            return None
+        waiter = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if first else self._waiting.append)(waiter)
+        self._schedule()
+        return waiter
 
     def _fits(self) -> bool:
         """Whoever is the first always does: else a busy lane would keep all of them waiting."""
@@ -47,12 +52,6 @@ class Turns:
             self._schedule()
             return True
         return now < self._until
-
-    def _queued(self, *, front: bool) -> asyncio.Future[None]:
-        waiter = asyncio.get_running_loop().create_future()
-        (self._waiting.appendleft if front else self._waiting.append)(waiter)
-        self._schedule()
-        return waiter
 
     def _schedule(self) -> None:
         now = clock.boot()

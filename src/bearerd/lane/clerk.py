@@ -150,6 +150,10 @@ class Clerk:
     def later(self, connection: Connection) -> None:
         """It has more to be answered; others come first."""
         self._queue.append(connection)
+        self.watch()
+
+    def watch(self) -> None:
+        """Tell the lane of the loop's next turn."""
         if self._serving is None:
             self._serving = asyncio.get_running_loop().call_soon(self._serve)
 
@@ -162,6 +166,7 @@ class Clerk:
 
     def _serve(self) -> None:
         """Those that are queued, in turn, for a while; then whatever has come meanwhile."""
+        self.lane.turned()
         until = clock.boot() + QUEUE_SECONDS
         try:
             for _ in range(len(self._queue)):
