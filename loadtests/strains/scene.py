@@ -73,7 +73,7 @@ def worker_of(root: int) -> int:
     """The process of the one worker that descends from a supervisor."""
     for _ in range(200):
         for pid in tree([root]):
-            if b"bearerd.serve.worker" in _read(pid, "cmdline"):
+            if b"bearerd.serve\0" in _read(pid, "cmdline"):
                 return pid
         time.sleep(0.05)
     raise RuntimeError("there is no worker")

@@ -12,6 +12,7 @@ import pytest
 from support.certificates import authority
 
 from bearerd.serve import worker
+from bearerd.serve.orders import Orders
 
 
 @pytest.mark.parametrize(("profile", "forbidden"), [("production", True), ("development", False)])
@@ -39,7 +40,7 @@ def test_a_production_worker_forbids_dumps_before_it_is_told_anything(
 def test_a_worker_without_its_supervisor_ends_at_once() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        command = [sys.executable, "-P", "-m", "bearerd.serve.worker", str(theirs.fileno()), "999999999", "production"]
+        command = [sys.executable, "-P", "-m", "bearerd.serve", str(theirs.fileno()), "999999999", "production"]
         ended = subprocess.run(command, pass_fds=(theirs.fileno(),), capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "ProcessLookupError" in ended.stderr
@@ -50,7 +51,7 @@ def test_a_worker_whose_channel_closes_ends_by_itself() -> None:
 
     ours, theirs = socket.socketpair()
     with theirs:
-        command = [sys.executable, "-P", "-m", "bearerd.serve.worker", str(theirs.fileno()), str(os.getpid()), "x"]
+        command = [sys.executable, "-P", "-m", "bearerd.serve", str(theirs.fileno()), str(os.getpid()), "x"]
         process = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
     ours.close()
     assert process.wait(60) == 0
@@ -59,7 +60,7 @@ def test_a_worker_whose_channel_closes_ends_by_itself() -> None:
 async def test_a_worker_that_should_speak_tls_and_has_nothing_to_show_does_not_start(tmp_path: Path) -> None:
     issued = authority().issue(tmp_path, "bearerd.test")
     tls = {"certificate_file": str(issued.certificate), "key_file": str(issued.key)}
-    orders = worker.Orders(0, {"server": {"tls": tls}}, str(tmp_path), False, (), -1, [], [], None)
+    orders = Orders(0, {"server": {"tls": tls}}, str(tmp_path), False, (), -1, [], [], None)
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(RuntimeError, match="no certificate to show"):
         await worker.Worker(ours)._start(orders)

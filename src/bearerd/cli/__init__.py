@@ -6,6 +6,7 @@ standard output, what went wrong to standard error.  A token or secret is never 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -81,6 +82,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # whoever read us has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    gc.freeze()  # else all that was imported is looked through for garbage as the process ends
     sys.exit(code or 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def command(path: str) -> None:
     SIGHUP, or a change of FILE, reloads the configuration; SIGUSR2 replaces the workers one by one.  Logs go to standard
     error, a JSON object a line.
     """
+    gc.disable()  # as in a worker: until the start is over
     import uvloop
 
     from bearerd import log

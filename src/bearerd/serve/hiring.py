@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bearerd import metrics
 from bearerd.audit.labels import labels
 from bearerd.serve.listeners import name_of
-from bearerd.serve.worker import Orders
+from bearerd.serve.orders import Orders
 from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def launch(page: Page, listeners: Listeners, profile: str) -> tuple[subprocess.P
     with theirs:
         # Not fork without exec: a fork copies every secret and every lock of this process.  -P: nothing is imported
         # from the folder that bearerd happens to be started in.
-        command = [sys.executable, "-P", "-m", "bearerd.serve.worker", str(theirs.fileno()), str(os.getpid()), profile]
+        command = [sys.executable, "-P", "-m", "bearerd.serve", str(theirs.fileno()), str(os.getpid()), profile]
         try:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
                 command,

@@ -132,6 +132,7 @@ class Supervisor:
             "approvals": [listeners.name_of(sock) for sock in public.approvals],
         }
         held.tell_addresses(addresses)
+        process.collect_garbage()
         _LOGGER.info("started", extra={"version": __version__, "workers": slots, **addresses})
 
     async def _start_store(self, held: Held, stack: contextlib.AsyncExitStack) -> None:

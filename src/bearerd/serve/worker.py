@@ -1,4 +1,4 @@
-"""One worker: a process of its own that decides.  ``python -m bearerd.serve.worker CONTROL PARENT PROFILE``.
+"""One worker: a process of its own that decides.  ``python -m bearerd.serve CONTROL PARENT PROFILE``.
 
 It binds nothing.  It inherits every listening socket, accepts from those that the supervisor tells it to, and ends when the
 supervisor says so or is gone.  It never reads the configuration file: it is given what the supervisor has validated, so
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import mmap
 import os
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,12 +32,11 @@ from bearerd.serve.channel import Channel
 from bearerd.serve.departure import depart
 from bearerd.serve.doors import Doors
 from bearerd.serve.handshakes import Handshakes
+from bearerd.serve.orders import Orders
 from bearerd.serve.room import make_room
 from bearerd.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aiohttp import web
 
     from bearerd.serve.rpc import Rpc
@@ -49,29 +46,6 @@ OTHER_FILES: Final = 64  # beside the connections: strangers that take all of th
 EAGER_SECONDS: Final = 0.1  # until ready: whoever waits for us should not wait for the next beat
 
 _LOGGER: Final = logging.getLogger("bearerd.worker")
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the supervisor sends first.  Descriptors are those that this process inherited."""
-
-    slot: int
-    config: dict[str, Any]
-    data_dir: str
-    store_is_ours: bool
-    clocks: tuple[float, ...]  # what the supervisor has seen of them (Timekeeper.seen)
-    page: int  # descriptor of the metrics page
-    slots: list[list[int]]  # TCP sockets, by worker slot
-    unix: list[int]
-    papers: dict[str, Any] | None  # what TCP connections are greeted with; None: nothing, they are plain
-    dialects: Sequence[tuple[int, str]] = ()  # sockets that are asked at /auth, and in which dialect
-    grpc: list[str] = field(default_factory=list)  # addresses that are reserved for gRPC
-    approvals: list[int] = field(default_factory=list)  # sockets of the approvals page
-    session_secret: str = field(default="", repr=False)  # what seals its cookies, where there is no fleet key
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it goes over the channel."""
-        return asdict(self)
 
 
 class Worker:
@@ -194,8 +168,7 @@ class Worker:
         if orders.approvals:
             await self._page.enter_async_context(approvals.serving(service, orders.approvals, orders.session_secret))
         self._service, self._runner, self._clerk = service, runner, clerk
-        gc.collect()
-        gc.freeze()  # what the start has made stays: each full collection would look through it, for tens of milliseconds
+        process.collect_garbage()
         return {"lease": getattr(service, "lease", "")}
 
     async def _take(self, told: dict[str, Any] | None) -> None:
@@ -271,7 +244,3 @@ def main() -> int:
             return uvloop.run(Worker(sock).run())
     finally:
         log.close()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
