@@ -380,7 +380,7 @@ def _selects(rule: Rule) -> str:
         if (patterns := getattr(rule, kind)) is not None:
             shown = ", ".join(patterns[:8]) + (", …" if len(patterns) > 8 else "")
             return f"{kind} {shown}" + (", to be confirmed" if rule.confirm else "")
-    methods = ",".join(rule.methods) if rule.methods else "any method"
+    methods = ",".join(rule.methods) if rule.methods else "any method but CONNECT"
     return f"{methods} {rule.path or 'any path'}, auth {rule.auth}"
 
 

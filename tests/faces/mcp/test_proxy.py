@@ -319,6 +319,18 @@ async def test_a_server_that_is_not_there_is_502(server: McpServer, client: Clie
         assert reply.status == 502
 
 
+async def test_a_fault_of_ours_is_not_told_as_the_server_s(
+    server: McpServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(proxy.body, "read", fail)
+    async with client.call("add") as reply:
+        assert reply.status == 503
+    assert not server.seen
+
+
 async def test_a_client_that_leaves_ends_what_it_asked_for(
     client: Client, server: McpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

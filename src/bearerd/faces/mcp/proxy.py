@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiohttp import web
+    from multidict import CIMultiDict
 
     from bearerd.faces.answer import Answer
     from bearerd.flow import Decided, Flow
@@ -54,8 +55,17 @@ class Question(NamedTuple):
     unknown: Request
 
 
+class Onward(NamedTuple):
+    """What goes on to the server, and what becomes of its answer."""
+
+    upstream: str
+    headers: CIMultiDict[str]
+    sent: bytes
+    looks: Looks | None
+
+
 class Opened(NamedTuple):
-    """A server's answer that has begun, and what becomes of it.  Nothing of the question: a stream may last for hours."""
+    """A server's answer that has begun, and what becomes of it."""
 
     found: aiohttp.ClientResponse
     looks: Looks | None
@@ -115,18 +125,14 @@ class Proxy:
             decided = self._flow.refuse(name, Refusal(Code.UNKNOWN_RESOURCE), asked, face=FACE)
             return self._refused(decided, asked)
         try:
-            opened = await self._opened(request, asked, resource)
-            return await self._relayed(request, opened) if isinstance(opened, Opened) else opened
+            return await self._passed_on(request, await self._allowed(request, asked, resource))
         except Gone:
             return answer.plain(_CLIENT_GONE)
         except TimeoutError:
             return answer.plain(504)
-        except (aiohttp.ClientError, HttpProcessingError, Unfit, UnicodeError, ValueError) as error:
-            self._service.recorder.fault("an MCP server cannot be asked, or its answer not be passed on", error)
-            return answer.plain(502)
 
-    async def _opened(self, request: web.BaseRequest, asked: Request, resource: Resource) -> Answer | Opened:
-        """Decide, and ask the server where it is allowed."""
+    async def _allowed(self, request: web.BaseRequest, asked: Request, resource: Resource) -> Answer | Onward:
+        """Decide."""
         if not _is_text(asked.headers):
             return answer.plain(400)
         if self._waited >= MOST_WAITED and not request.content.is_eof():
@@ -142,10 +148,20 @@ class Proxy:
         if sent is None:  # a shadow resource refuses nothing; but half a message is none
             return answer.plain(400)
         headers = onward(asked.headers, decided.decision.headers_add, decided.decision.headers_remove)
-        looks = self._looks(resource, asked, trail.verified)
-        most = self._service.current.config.limits.max_mcp_answer_bytes
-        asking = self._upstream.ask(resource.upstream or "", request.method, headers, sent)
-        return Opened(await unless_gone(request, asking), looks, most)
+        return Onward(resource.upstream or "", headers, sent, self._looks(resource, asked, trail.verified))
+
+    async def _passed_on(self, request: web.BaseRequest, allowed: Answer | Onward) -> Answer | web.StreamResponse:
+        """Ask the server where it is allowed."""
+        if not isinstance(allowed, Onward):
+            return allowed
+        looks, most = allowed.looks, self._service.current.config.limits.max_mcp_answer_bytes
+        try:
+            asking = self._upstream.ask(allowed.upstream, request.method, allowed.headers, allowed.sent)
+            del allowed  # a stream may last for hours: nothing of the question is kept
+            return await self._relayed(request, Opened(await unless_gone(request, asking), looks, most))
+        except (aiohttp.ClientError, HttpProcessingError, Unfit, UnicodeError, ValueError) as error:
+            self._service.recorder.fault("an MCP server cannot be asked, or its answer not be passed on", error)
+            return answer.plain(502)
 
     def _looks(self, resource: Resource, asked: Request, verified: Verified | None) -> Looks | None:
         """Whether the answer may list tools, and which of them are shown.
