@@ -337,6 +337,25 @@ async def test_a_crowd_of_long_heads_leaves_room_for_others_in_each_turn(tmp_pat
         assert all(line.reading for line in crowd)
 
 
+async def test_when_a_crowd_is_over_what_is_known_is_decided_at_once_again(tmp_path: Path) -> None:
+    """What the last of them took stood to the account of every turn that followed."""
+    rules = [{"path": "/a"}, {"path": "/b", "scopes": ["nobody"]}]
+    async with lane(config(tmp_path, resource={"api": RESOURCE | {"rule": rules}}), tmp_path) as (_, clerk):
+        good, first = token(), Line(clerk.connection())
+        first.feed(asked(good, uri="/a"))
+        crowd = [Line(clerk.connection()) for _ in range(200)]
+        for line in crowd:
+            line.feed(asked(None, uri="/" + "%41" * 10_000))
+        async with asyncio.timeout(30):
+            while not all(line.sent for line in [first, *crowd]):
+                await asyncio.sleep(0)
+        for _ in range(60):  # many times a turn's slice in all
+            await asyncio.sleep(0.001)
+            other = Line(clerk.connection())
+            other.feed(asked(good, uri="/b"))
+            assert bytes(other.sent).startswith(b"HTTP/1.1 403 ")
+
+
 async def test_who_waits_for_a_key_takes_no_turn_of_those_whose_key_is_there(tmp_path: Path) -> None:
     """One client with made-up ``kid``s, while an issuer hangs, must not have every new token refused (G3)."""
     gate = Gate(Answer({"keys": [key()]}))

@@ -323,6 +323,28 @@ async def test_of_those_that_send_many_requests_at_once_each_is_answered_in_turn
     assert min(early) >= 5, order
 
 
+async def test_requests_behind_many_whose_bodies_came_later_are_answered(wire: Wire) -> None:
+    """aiohttp's parser counts those as under way for ever, and stops after each request where it counts many."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+    for number in range(40):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        while len(wire.seen) == number:
+            await asyncio.sleep(0.001)
+        writer.write(b"x")
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        await asyncio.wait_for(reader.readexactly(2), 30)
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+    while len(wire.seen) == 40:
+        await asyncio.sleep(0.001)
+    writer.write(b"x" + head() * 100)
+    said = b""
+    while said.count(b"HTTP/1.1 200") < 101:
+        more = await asyncio.wait_for(reader.read(65536), 30)
+        assert more
+        said += more
+    writer.close()
+
+
 # ---- a crowd of what is long
 
 
@@ -395,6 +417,19 @@ async def test_what_arrives_behind_what_waits_waits_behind_it(wire: Wire, parsed
     line.feed(head()[5:])
     await until(lambda: line.sent.count(b"HTTP/1.1 200") == 3, parsed)
     assert not gone.sent
+
+
+async def test_a_head_that_waits_for_its_turn_is_not_late_and_one_that_lacks_something_is(
+    wire: Wire, parsed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.0)
+    crowd = lines(wire, 12)
+    for line in crowd:
+        line.feed(LONG)
+    await until(lambda: all(line.sent for line in crowd), parsed)
+    assert not any(line.closed for line in crowd)
+    crowd[0].feed(head()[:-2])
+    await until(lambda: crowd[0].closed, parsed)
 
 
 async def test_a_read_that_fails_in_its_turn_ends_its_connection(

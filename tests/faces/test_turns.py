@@ -76,6 +76,49 @@ async def test_who_comes_later_does_not_go_before_those_who_wait(clock: Clock) -
     assert order.index(-1) >= 2 * WOKEN
 
 
+async def test_those_who_take_a_whole_turn_each_go_in_the_order_of_their_coming_as_well(clock: Clock) -> None:
+    order, _, done = await crowd(Turns(), clock, 3 * WOKEN, SLICE)
+    await done
+    assert order == list(range(3 * WOKEN))
+
+
+async def test_those_that_go_first_do_so_in_the_order_of_their_coming(clock: Clock) -> None:
+    turns, order = Turns(), list[int]()
+
+    async def one(number: int) -> None:
+        await turns.turn(first=number % 2 == 1)
+        order.append(number)
+        clock.now += SLICE
+
+    await asyncio.gather(*(one(number) for number in range(4 * WOKEN)))
+    odd = [number for number in order if number % 2]
+    assert odd == sorted(odd)
+    assert order[0] == 0  # nobody was there before
+    assert order[1 : 2 * WOKEN] == odd[: 2 * WOKEN - 1]
+
+
+@pytest.mark.parametrize("waiting", [WOKEN - 4, 3 * WOKEN])
+async def test_who_comes_anew_with_each_turn_takes_the_slice_of_nobody_who_waits(clock: Clock, waiting: int) -> None:
+    """Bytes that arrive are looked at before those run who were woken: a few connections that never pause kept all others out."""
+    turns, order = Turns(), list[int]()
+
+    def go(number: int, *, woken: bool = False) -> None:
+        later = turns.begin(woken=woken)
+        if later is None:
+            order.append(number)
+            clock.now += SLICE
+        else:
+            later.add_done_callback(lambda _: go(number, woken=True))
+
+    for number in range(waiting):
+        go(number)
+    for number in range(2 * waiting):
+        go(waiting + number)
+        await asyncio.sleep(0)
+    assert order[:waiting] == list(range(waiting))
+    assert order == sorted(order)
+
+
 async def test_who_hangs_up_while_he_waits_holds_up_nobody(clock: Clock) -> None:
     turns = Turns()
     order, _, done = await crowd(turns, clock, 5, SLICE)

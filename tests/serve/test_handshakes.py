@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import socket
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import uvloop
@@ -76,12 +78,11 @@ class Porch:
 
 
 @contextlib.asynccontextmanager
-async def porch(found: papers.Papers | None, most: int = 100) -> AsyncIterator[Porch]:
+async def porch(found: papers.Papers | None, most: int = 100, kind: type[Echo] = Echo) -> AsyncIterator[Porch]:
     own = metrics.Metrics()
     handshakes, here = Handshakes(own), set[Echo]()
     handshakes.take(found)
-    kind = type("Here", (Echo,), {"here": here})
-    doors = Doors(kind, lambda: len(here), most, handshakes)
+    doors = Doors(type("Here", (kind,), {"here": here}), lambda: len(here), most, handshakes)
     with socket.socket() as sock:
         sock.setblocking(False)
         sock.bind((HERE, 0))
@@ -178,6 +179,31 @@ def test_what_comes_with_the_last_step_is_heard(tmp_path: Path) -> None:
             assert await hand.heard(reader, 5) == b"hello"
             await here.ended(ok=1)
             writer.close()
+
+    under_uvloop(scene)
+
+
+def test_what_a_connection_begins_and_outlives_it_keeps_none_of_its_records(tmp_path: Path) -> None:
+    """A task, or a connection to another server that is kept for later, runs in the context of whoever asked first."""
+    found, release = list[weakref.ref[Any]](), asyncio.Event()
+
+    class Beginner(Echo):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            found.append(weakref.ref(transport.get_extra_info("ssl_object")))
+            self.tasks.append(asyncio.get_running_loop().create_task(release.wait()))
+
+        tasks: ClassVar[list[asyncio.Task[bool]]] = []
+
+    async def scene() -> None:
+        async with porch(of(tmp_path), kind=Beginner) as here:
+            assert await here.echo(authority().client()) == b"hello"
+            await here.ended(ok=1)
+            async with asyncio.timeout(30):
+                while found[0]() is not None:
+                    gc.collect()
+                    await asyncio.sleep(0.005)
+            release.set()
 
     under_uvloop(scene)
 

@@ -80,16 +80,18 @@ class Handler(RequestHandler):
             self._take(data)
         else:
             self._late = data
-            self._in_turn(first=False)
+            self._in_turn(woken=False)
 
-    def _in_turn(self, *, first: bool) -> None:
-        later = self._turns.begin(first=first)
+    def _in_turn(self, *, woken: bool) -> None:
+        if self._late is None:  # the client has gone meanwhile
+            return
+        later = self._turns.begin(woken=woken)
         if later is not None:
             self._line_rests()
-            later.add_done_callback(lambda _: self._in_turn(first=True))
+            later.add_done_callback(lambda _: self._in_turn(woken=True))
             return
         data, self._late = self._late, None
-        if self._line is None or self._refused or data is None:
+        if self._refused:
             return
         try:
             self._take(data)
@@ -107,6 +109,7 @@ class Handler(RequestHandler):
         """Count the bytes of a head that arrives in pieces; a whole one is measured by ``head_size``."""
         known = self._request_count
         super().data_received(data)
+        self._take_rest()
         if self._request_count != known:
             self._correct(self._request_count - known)
             last, self._last_payload = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
@@ -115,6 +118,19 @@ class Handler(RequestHandler):
         elif data and self._last_payload.is_eof():
             self._await_head(len(data))
 
+    def _take_rest(self) -> None:
+        """Whole requests that came behind what was just read.  Else they would wait for bytes that need never come.
+
+        aiohttp's parser stops where too many are under way, and counts for ever one that was begun with before its body had come.
+        """
+        known = -1
+        while self._request_count != known and not (self._reading_paused or self._upgraded):
+            last, payload = self._messages[-1] if self._messages else (None, self._last_payload)
+            if isinstance(last, _ErrInfo) or not payload.is_eof() or len(self._messages) >= self._max_msg_queue_size:
+                return
+            known = self._request_count
+            super().data_received(b"")
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line = cast("asyncio.Transport", transport)
         super().connection_made(transport)
@@ -122,7 +138,7 @@ class Handler(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._end_head()
-        self._line = None
+        self._line = self._late = None
         self._flows()
         super().connection_lost(exc)
 
@@ -212,9 +228,17 @@ class Handler(RequestHandler):
     def _await_head(self, received: int) -> None:
         self._head_bytes += received
         if self._head_timer is None:
-            self._head_timer = self._loop.call_later(HEAD_SECONDS, self.force_close)
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_is_slow)
         if self._head_bytes > self._most_head_bytes:
             self._refuse_head()
+
+    def _head_is_slow(self) -> None:
+        """Unless it is we who have not looked yet at what has come: then its client has as long once more, for what may lack."""
+        self._head_timer = None
+        if self._late is None:
+            self.force_close()
+        else:
+            self._await_head(0)
 
     def _refuse_head(self) -> None:
         self._refused = True

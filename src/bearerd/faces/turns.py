@@ -22,27 +22,39 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._first: deque[asyncio.Future[None]] = deque()  # before all of these
+        self._again: list[asyncio.Future[None]] = []  # woken, and the slice was over: in the next turn before everybody
+        self._woken = 0  # of those that the last turn woke: they have not asked again yet
         self._until: float | None = None  # boot time; None: nobody has begun in this turn of the loop
         self._due: float | None = None  # boot time since which the next turn is due; None: it is not
 
     async def turn(self, *, first: bool = False) -> None:
         """Go on at once, or, where others have had their slice of this turn of the loop, in one of the next.
 
-        ``first``: before all who wait.
+        ``first``: before all who wait but other such.
         """
         later = self.begin(first=first)
         while later is not None:
             await later
-            later = self.begin(first=True)
+            later = self.begin(woken=True)
 
-    def begin(self, *, first: bool = False) -> asyncio.Future[None] | None:
-        """None: go on at once.  Else what is done when to ask again, as one of the ``first``."""
-        if (first or not self._waiting) and self._fits():
+    def begin(self, *, first: bool = False, woken: bool = False) -> asyncio.Future[None] | None:
+        """None: go on at once.  Else what is done when to ask again, as one who was ``woken``."""
+        if woken:
+            self._woken = max(0, self._woken - 1)
+        if not self._comes_after_others(first=first, woken=woken) and self._fits():
             return None
         waiter = asyncio.get_running_loop().create_future()
-        (self._waiting.appendleft if first else self._waiting.append)(waiter)
+        queue = self._again if woken else self._first if first else self._waiting
+        queue.append(waiter)
         self._schedule()
         return waiter
+
+    def _comes_after_others(self, *, first: bool, woken: bool) -> bool:
+        """Whoever is new would else take the slice of those that have waited, in each turn: bytes arrive before they are run."""
+        if woken:
+            return False
+        return bool(self._woken or self._again or self._first or (self._waiting and not first))
 
     def _fits(self) -> bool:
         """Whoever is the first always does: else a busy lane would keep all of them waiting."""
@@ -62,13 +74,17 @@ class Turns:
     def _turned(self) -> None:
         """Another turn of the loop.  It comes after those that the last one woke; whatever goes wrong in it, there is a next one."""
         try:
-            self._until = None
-            for _ in range(min(WOKEN, len(self._waiting))):
-                waiter = self._waiting[0]  # it stays until it is woken
+            self._until, self._woken = None, 0
+            self._first.extendleft(reversed(self._again))
+            self._again.clear()
+            for _ in range(min(WOKEN, len(self._first) + len(self._waiting))):
+                queue = self._first or self._waiting
+                waiter = queue[0]  # it stays until it is woken
                 if not waiter.done():  # else its client has gone
                     waiter.set_result(None)
-                self._waiting.popleft()
+                    self._woken += 1
+                queue.popleft()
         finally:
             self._due = None
-            if self._waiting:
+            if self._first or self._waiting:
                 self._schedule()

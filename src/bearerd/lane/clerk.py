@@ -166,6 +166,7 @@ class Clerk:
 
     def _serve(self) -> None:
         """Those that are queued, in turn, for a while; then whatever has come meanwhile."""
+        self._serving = None  # what takes long here asks for the next turn, too: else nobody says that this one is over
         self.lane.turned()
         until = clock.boot() + QUEUE_SECONDS
         try:
@@ -178,7 +179,8 @@ class Clerk:
                 if clock.boot() >= until:
                     break
         finally:
-            self._serving = asyncio.get_running_loop().call_soon(self._serve) if self._queue else None
+            if self._queue:
+                self.watch()
 
     # ---- what waited
 

@@ -104,7 +104,7 @@ class Handshakes:
     async def _hand_over(
         self, factory: Callable[[], asyncio.BaseProtocol], connection: socket.socket, records: Records
     ) -> None:
-        RECORDS.set(records)
+        RECORDS.set([records])
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
             factory,
             connection,

@@ -26,8 +26,11 @@ MOST_FRUITLESS: Final = 64  # records
 WORTH: Final = 16 * 1024  # bytes for the application that make up for one: as many as a record may hold
 
 
-RECORDS: Final[ContextVar[Records]] = ContextVar("RECORDS")
-"""Of the connection that the task makes in whose context this is set: the loop asks for them in a copy of it."""
+RECORDS: Final[ContextVar[list[Records]]] = ContextVar("RECORDS")
+"""Of the connection that the task makes in whose context this is set: the loop asks for them in a copy of it.
+
+They are taken out: copies of the context live as long as whatever is begun for the connection, and would keep them.
+"""
 
 
 class Records(ssl.SSLObject):
@@ -142,7 +145,7 @@ class Shaken(ssl.SSLContext):
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *_: Any, **__: Any) -> Records:
-        """The records that this connection has, with the buffers that the loop brings.  Raises LookupError where it has none."""
-        records = RECORDS.get()
+        """The records that this connection has, with the buffers that the loop brings.  Raises LookupError where none are left."""
+        records = RECORDS.get().pop()
         records.move(incoming, outgoing)
         return records
