@@ -240,6 +240,19 @@ def test_a_reader_that_is_gone_costs_lines_only() -> None:
     os.close(writing)
 
 
+def test_a_line_is_whole_where_the_descriptor_does_not_wait() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    lines = log.Lines(writing)
+    long = b"x" * 1_000_000  # more than a pipe takes at once
+    lines.put(long)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.readline() == long + b"\n"
+    lines.close()
+    assert lines.dropped == 0
+    os.close(writing)
+
+
 def test_setup_twice_writes_each_line_once(pipe: Pipe) -> None:
     log._lost = 1  # before it
     log.setup(descriptor=pipe.writing)

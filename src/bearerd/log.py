@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import select
 import sys
 import threading
 from collections import deque
@@ -244,9 +245,20 @@ class Lines:
     def _write(self, data: bytes) -> None:
         try:
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                data = data[written(self._descriptor, data) :]
         except OSError:  # the reader is gone; serving goes on
             self.dropped += 1
+
+
+def written(descriptor: int, data: bytes) -> int:
+    """As ``os.write``, also where whoever gave us the descriptor has it refuse to wait: half a line is no line."""
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:
+            room = select.poll()
+            room.register(descriptor, select.POLLOUT)
+            room.poll()
 
 
 class _Handler(logging.Handler):
@@ -267,13 +279,18 @@ _lost = 0
 logging.getLogger("bearerd").addHandler(logging.NullHandler())  # silent within a program that configures no logging
 
 
+def _standard() -> int:
+    """Standard error's number.  Python has no stream there if it was closed when it began."""
+    return sys.stderr.fileno() if sys.stderr is not None else 2
+
+
 def setup(level: str = "info", descriptor: int | None = None) -> None:
     """Send every logger of this process to ``descriptor`` (default: standard error).  Once a process, after any fork."""
     global _handler, _lost
     close()
     _lost = 0
     silence_quotes()
-    _handler = _Handler(Lines(sys.stderr.fileno() if descriptor is None else descriptor))
+    _handler = _Handler(Lines(_standard() if descriptor is None else descriptor))
     root = logging.getLogger()
     root.handlers[:] = [_handler]
     root.setLevel(level.upper())

@@ -11,7 +11,7 @@ import pytest
 from support.approving import BOB, book_of, call, client_of
 from support.valkey import Valkey
 
-from bearerd.approvals.book import Full
+from bearerd.approvals.book import PAGE, Full
 from bearerd.approvals.record import Approval, Approver, State
 from bearerd.config import model
 from bearerd.errors import StoreError
@@ -224,6 +224,36 @@ async def test_what_is_not_readable_is_an_error_of_the_store(client: Client, app
         with pytest.raises(StoreError, match="not readable"):
             await book.find(found.id)
     assert await book.standing() == []
+
+
+async def test_however_many_were_decided_what_waits_is_listed(client: Client) -> None:
+    book = book_of(client, most=1_000, most_of_one=1_000)
+    for number in range(PAGE + 20):
+        found = await book.open(call(name=f"t{number}"), 60, time.time())
+        assert await book.decide(found.approval, BOB, time.time(), approved=False) == "ok"
+    waiting = [(await book.open(call(name=f"w{number}"), 70 + number, time.time())).approval for number in range(2)]
+    assert await book.standing() == waiting
+
+
+async def test_a_store_that_does_not_answer_is_told_and_not_an_empty_list(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = book_of(client)
+    await book.open(call(), 60, time.time())
+    real = clients.Link.call
+
+    async def lost(link: clients.Link, *command: Any, **more: Any) -> Any:
+        if command[0] == "HMGET":
+            raise StoreError("no answer")
+        return await real(link, *command, **more)
+
+    async def none(link: clients.Link, *_: Any) -> Any:
+        raise StoreError("no answer")
+
+    monkeypatch.setattr(clients.Link, "call", lost)
+    monkeypatch.setattr(clients.Link, "run", none)
+    with pytest.raises(StoreError, match="no answer"):
+        await book.standing()
 
 
 async def test_the_rights_that_the_docs_list_are_enough_and_no_key_is_anothers(

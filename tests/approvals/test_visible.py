@@ -7,7 +7,11 @@ from html.parser import HTMLParser
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.approving import call
 
+from bearerd.approvals import html
+from bearerd.approvals.record import Approval
+from bearerd.approvals.session import Person
 from bearerd.approvals.visible import arguments, holds_far, visible
 from bearerd.mcp.canonical import canonical
 
@@ -62,3 +66,13 @@ def test_plain_is_ascii_that_can_be_seen() -> None:
     assert not holds_far("plain ~")
     assert holds_far("\u0430")
     assert holds_far("a\nb")
+
+
+def test_of_a_long_name_the_list_shows_the_beginning_and_that_it_goes_on() -> None:
+    bob = Person("https://login.example", "bob", "Bob", {}, False, 2e9, "csrf", "terms")
+    ones = [Approval("0" * 32, call(name="\x7f" * 2048, subject="\u202e" * 2048), 1e9, 2e9) for _ in range(200)]
+    text = html.listed(ones, bob)
+    assert len(text) < 200 * 8_000  # not ten million: laying it out takes the loop's time, and the reader's
+    reader = Reader(text)
+    assert reader.shown.count("U+007F" * html.MOST_LISTED + "…") == 200
+    assert "\x7f" * 2048 not in text

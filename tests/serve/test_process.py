@@ -149,3 +149,27 @@ def test_connections_leave_room_for_other_files(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
     assert process.room(10_000, reserve=64, shares=shares) == found
+
+
+HELD = """
+import os, socket, sys
+from bearerd import log
+from bearerd.serve import process
+process.hold_standard_streams()
+log.setup()
+taken = socket.socket().fileno()
+try:
+    os.write(int(sys.argv[2]), b"lost")
+    written = "written"
+except OSError:
+    written = "failed"
+with open(sys.argv[1], "w") as told:
+    print(taken > 2, written, file=told)
+"""
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_the_number_of_a_closed_standard_stream_becomes_nobody_else_s(tmp_path: Path, closed: int) -> None:
+    command = [sys.executable, "-c", HELD, str(tmp_path / "told"), str(closed)]
+    subprocess.run(["sh", "-c", f'exec "$0" "$@" {closed}>&-', *command], check=True, timeout=60)
+    assert (tmp_path / "told").read_text() == "True failed\n"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 GRACE: Final = 5.0  # seconds for which a gateway's own retry, by its id, passes once more
 PAGE: Final = 200  # approvals in one list
 _SWEPT: Final = 64  # at once
+_PIECE: Final = 50  # of the list in one script: each may bring max_approval_bytes
 _PURPOSE: Final = b"approval"
 _VERDICT: Final = b"approval verdict"
 
@@ -106,20 +107,18 @@ class Book:
         return self._read(name, [value or b"" for value in values])
 
     async def standing(self) -> list[Approval]:
-        """Those that wait for somebody, the first to expire first; what cannot be read is left out."""
-        now = await self._now()
-        names = await self._client.call(
-            "ZRANGEBYSCORE", self._client.names.approvals, f"({now}", "+inf", "LIMIT", 0, PAGE
-        )
-        found = []
-        for name in names:
-            try:
-                approval = await self.find(name.decode("ascii", "replace"))
-            except StoreError:
-                continue
-            if approval is not None and approval.state is State.PENDING:
-                found.append(approval)
-        return found
+        """Those that wait for somebody, ``PAGE`` at the most, the first to expire first; what cannot be read is left out.
+
+        However many stand before them that were decided.
+        """
+        names, found = self._client.names, list[Approval]()
+        at, had = 0, _PIECE
+        while had == _PIECE and len(found) < PAGE:
+            args = (at, _PIECE, names.approval_hashes)
+            had, *fields = await self._client.run(script.APPROVAL_LIST, (names.approvals,), args)
+            found += self._readable(fields)
+            at += had
+        return found[:PAGE]
 
     async def decide(self, approval: Approval, by: Approver, wall: float, *, approved: bool) -> str:
         """Say yes or no: "ok", or why it came too late ("gone", "changed", or the state it is in)."""
@@ -157,8 +156,12 @@ class Book:
         reply: Sequence[bytes] = await self._client.run(
             script.APPROVAL_SWEEP, (names.approvals,), (names.approval_hashes, _SWEPT)
         )
+        return self._readable(reply)
+
+    def _readable(self, fields: Sequence[bytes]) -> list[Approval]:
+        """Of ids, documents and MACs by turns, as of such as nobody has decided."""
         found = []
-        for name, document, mac in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
+        for name, document, mac in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
             try:
                 found.append(self._read(name.decode("ascii", "replace"), (document, mac, b"pending", b"", b"")))
             except StoreError:

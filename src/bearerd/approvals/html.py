@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bearerd.approvals.record import Approval
     from bearerd.approvals.session import Person
 
+MOST_LISTED: Final = 120  # characters of a name in the list
 _STYLE: Final = (
     ":root{color-scheme:light dark}"
     "body{font:1rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:2rem 1.5rem}"
@@ -78,15 +79,16 @@ def message(title: str, *sentences: str, link: tuple[str, str] | None = None) ->
     return _PAGE.format(title=title, style=_STYLE, body=body)
 
 
-def listed(approvals: Sequence[Approval], person: Person) -> str:
-    """What waits."""
+def listed(approvals: Sequence[Approval], person: Person, *, more: bool = False) -> str:
+    """What waits.  ``more``: these are not all."""
     rows = "".join(
-        f'<tr><td><a href="/a/{one.id}">{visible(one.call.name or one.call.method)}</a></td>'
-        f"<td>{visible(one.call.resource)}</td><td>{visible(_asker(one))}</td><td>{stamp(one.expires_at)}</td></tr>\n"
+        f'<tr><td><a href="/a/{one.id}">{_brief(one.call.name or one.call.method)}</a></td>'
+        f"<td>{_brief(one.call.resource)}</td><td>{_brief(_asker(one))}</td><td>{stamp(one.expires_at)}</td></tr>\n"
         for one in approvals
     )
     head = '<tr><th scope="col">Call</th><th scope="col">Of</th><th scope="col">Asked by</th><th scope="col">Until</th></tr>\n'
     found = f"<table>\n{head}{rows}</table>\n" if rows else "<p>Nothing waits for an approval.</p>\n"
+    found += "<p>More wait than are shown: decide these first.</p>\n" if more else ""
     return _PAGE.format(title="Approvals", style=_STYLE, body=found + _signed_in(person))
 
 
@@ -135,6 +137,11 @@ def _acts(approval: Approval, person: Person, *, may_approve: bool) -> str:
 def _signed_in(person: Person) -> str:
     who = f'<p>Signed in as {visible(person.name)} until {stamp(person.until)}. <a href="/">All that waits</a></p>\n'
     return who + _SIGN_OUT.format(csrf=person.csrf)
+
+
+def _brief(text: str) -> str:
+    """For the list: whoever asks may fill two thousand bytes, and what is decided by stands on each one's own page."""
+    return visible(text[:MOST_LISTED]) + ("…" if len(text) > MOST_LISTED else "")
 
 
 def _asker(approval: Approval) -> str:

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from bearerd import log
 from bearerd.approvals import html
+from bearerd.approvals.book import PAGE
 from bearerd.approvals.idtoken import NotSignedIn
 from bearerd.approvals.login import Attempt, Login
 from bearerd.approvals.people import another, marks, may_approve
@@ -111,7 +112,8 @@ class _Page:
         settings, person = self._known(request)
         if person is None:
             return await self._to_login(settings, "/")
-        return web.Response(text=html.listed(await self._book.standing(), person))
+        standing = await self._book.standing()
+        return web.Response(text=html.listed(standing, person, more=len(standing) == PAGE))
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """One approval.  Whoever has not signed in learns nothing of it, not even that there is one."""

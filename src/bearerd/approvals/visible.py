@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from html import escape
 from typing import Final
 
@@ -44,6 +45,7 @@ def holds_far(text: str) -> bool:
     return _PLAIN.fullmatch(text) is None and text != ""
 
 
+@lru_cache(4096)
 def _shown(character: str) -> str:
     kind = unicodedata.category(character)
     if kind in _HIDDEN or character in _BLANK or kind == "Zs":

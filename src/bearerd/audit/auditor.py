@@ -277,6 +277,7 @@ class Auditor:
         self._metrics.follow(self.queued, "bearerd_audit_records_total", "queued")
         self._metrics.set(self._settings.queue - self._reserved - self.room, "bearerd_audit_waiting")
         for feeder in self._feeders:
+            feeder.look()
             self._metrics.set(float(not feeder.failing), "bearerd_audit_sink_up", feeder.name)
 
     async def close(self) -> None:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MOST_AT_ONCE: Final = 1_000  # lines
+MOST_BYTES_AT_ONCE: Final = 4 * 1024 * 1024  # and one line more: collectors and stores take no piece of any size
 RETRY_SECONDS: Final = 0.2
+HUNG_SECONDS: Final = 5.0  # for which one attempt may take until it counts as failing
 
 _LOGGER: Final = logging.getLogger("bearerd.audit")
 
@@ -50,6 +52,7 @@ class Feeder:
         self._taken: list[bytes] = []
         self._wake = threading.Condition()
         self._idle = False
+        self._since: float | None = None  # when the attempt that is under way was begun
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"bearerd-audit-{sink.name}", daemon=True)
 
@@ -74,6 +77,14 @@ class Feeder:
         if self._idle:
             with self._wake:
                 self._wake.notify()
+
+    def look(self) -> None:
+        """Now and then: a pipe that nobody reads, or a disk that hangs, never says that it fails."""
+        since = self._since
+        if since is not None and not self.failing and time.monotonic() - since >= HUNG_SECONDS:
+            self._failed(f"nothing was taken for {HUNG_SECONDS:g} s")
+            if self._since != since:  # it ended in this very moment
+                self._well()
 
     def close(self, patience: float) -> bool:
         """Hand over what waits, for at most so many seconds; whether all of it went."""
@@ -113,20 +124,26 @@ class Feeder:
             if not self._lines and not self._closed:
                 self._wake.wait(seconds)
             self._idle = False
-            while self._lines and len(self._taken) < MOST_AT_ONCE:
-                self._taken.append(self._lines.popleft())
+            size = 0
+            while self._lines and len(self._taken) < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
+                line = self._lines.popleft()
+                self._taken.append(line)
+                size += len(line)
 
     def _tried(self, do: Callable[[], None]) -> bool:
         """Once, or again until it succeeds; False where we are to end before."""
         while True:
+            self._since = time.monotonic()
             try:
                 do()
             except Exception as error:  # noqa: BLE001 - whatever a sink raises, the records are kept and offered again
+                self._since = None
                 self._failed(log.told(error))
                 if self._closed:
                     return False
                 time.sleep(RETRY_SECONDS)
             else:
+                self._since = None
                 self._well()
                 return True
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from google.protobuf.message import DecodeError
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from bearerd import __version__
+from bearerd.audit.collector import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# Where one is named, the exporter sends by that one's session, which is bounded by nothing of ours.
+_PROVIDERS: Final = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_LOGS_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+)
+_LOGGER: Final = logging.getLogger("bearerd.audit")
 
 
 class OtlpSink:
@@ -25,7 +37,8 @@ class OtlpSink:
 
     def __init__(self, endpoint: str | None) -> None:
         """``endpoint``: None leaves it, as headers and certificates, to OpenTelemetry's own environment variables."""
-        self._exporter = OTLPLogExporter(endpoint=endpoint)
+        session = None if any(os.environ.get(name) for name in _PROVIDERS) else Session(_receipt)
+        self._exporter = OTLPLogExporter(endpoint=endpoint, session=session)
         self._resource = Resource.create({"service.name": "bearerd", "service.version": __version__})
         self._scope = InstrumentationScope("bearerd.audit", __version__)
 
@@ -48,3 +61,15 @@ class OtlpSink:
             event_name="bearerd.audit",
         )
         return ReadableLogRecord(record, self._resource, self._scope)
+
+
+def _receipt(body: bytes) -> None:
+    """What a collector rejects of a request that it took is not to be sent again (OTLP, Partial Success), nor passed over."""
+    try:
+        rejected = ExportLogsServiceResponse.FromString(body).partial_success.rejected_log_records
+    except DecodeError:  # not in the form that was asked for: the status has said yes
+        return
+    if rejected > 0:
+        _LOGGER.error(
+            "audit records are lost: the collector rejected them", extra={"sink": "otlp", "records": rejected}
+        )

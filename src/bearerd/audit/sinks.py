@@ -6,8 +6,11 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import stat
 from typing import TYPE_CHECKING, Final
+
+from bearerd.log import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,27 +21,50 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class StdoutSink:
-    """One line after the other: a lock among the workers keeps those apart that are longer than a pipe takes at once."""
+    """One line after the other: a lock among the workers keeps those apart that are longer than a pipe takes at once.
+
+    In the lock's file stands whose line is half out.  Nobody but its writer can end it; whoever else comes next, because that one
+    was killed, lets it stand and stay apart.
+    """
 
     name = "stdout"
 
     def __init__(self, lock: Path, descriptor: int = 1) -> None:
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
         self._descriptor = descriptor
-        self._left = b""  # of a line whose beginning is out
+        self._mark = secrets.token_bytes(8)
+        self._left = b""  # of lines whose beginning is out
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """A line that was begun is ended, whatever happens: no other comes into it."""
+        """Again after a fault: from where it stopped, or whole where another came between; of equal lines one counts."""
         with locked(self._lock):
-            data = self._left or b"".join(lines)
-            while data:
-                self._left = data = data[os.write(self._descriptor, data) :]
+            half = os.pread(self._lock, len(self._mark), 0)
+            mine = half == self._mark and self._left
+            data, self._left = mine or b"\n" * bool(half) + b"".join(lines), b""
+            self._note(self._mark)
+            whole = not half
+            try:
+                while data:
+                    sent = written(self._descriptor, data)
+                    whole, data = data[sent - 1 : sent] == b"\n", data[sent:]
+            finally:
+                self._left = data
+                if whole:
+                    self._note(b"")
 
     def sync(self) -> None:
         """A pipe keeps nothing."""
 
     def close(self) -> None:
         os.close(self._lock)
+
+    def _note(self, mark: bytes) -> None:
+        """On a full disk it cannot be noted, and lines go out all the same."""
+        with contextlib.suppress(OSError):
+            if mark:
+                os.pwrite(self._lock, mark, 0)
+            else:
+                os.ftruncate(self._lock, 0)
 
 
 class FileSink:
@@ -87,25 +113,44 @@ class FileSink:
 
     def _follow(self) -> int:
         """Have the file of this name open, ending with a whole line; its size."""
+        if not self._current():
+            self._leave()
+            self._file = self._opened()
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            # Whoever wrote last was killed, or lost its machine: what it left stays, and stays apart.
+            size += os.write(self._file, b"\n")
+        return size
+
+    def _current(self) -> bool:
+        """Whether the file that is open is the one of this name."""
         try:
             there = self._path.lstat()
         except FileNotFoundError:
-            there = None
-        mine = os.fstat(self._file) if self._file >= 0 else None
-        if there is None or mine is None or (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
-            if mine is not None:
-                os.fdatasync(self._file)  # what we wrote to the one before
-                os.close(self._file)
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            self._file = os.open(self._path, flags, MODE)
-            mine = os.fstat(self._file)
-            if not stat.S_ISREG(mine.st_mode):
+            return False
+        if self._file < 0:
+            return False
+        mine = os.fstat(self._file)
+        return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+    def _leave(self) -> None:
+        """Close it, and forget its number at once: were the next one not to be opened, the number would soon be another file's."""
+        if self._file >= 0:
+            os.fdatasync(self._file)
+            left, self._file = self._file, -1
+            os.close(left)
+
+    def _opened(self) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(self._path, flags, MODE)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError("not a regular file")
             _sync_folder(self._path.parent)
-            if mine.st_size and os.pread(self._file, 1, mine.st_size - 1) != b"\n":
-                os.write(self._file, b"\n")  # whoever wrote last lost its machine: what it left stays, and stays apart
-            mine = os.fstat(self._file)
-        return mine.st_size
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _rotate(self) -> None:
         os.fdatasync(self._file)

@@ -65,7 +65,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     try:
         code = cli.main(arguments, prog_name="bearerd", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it was closed when we began
+            sys.stdout.flush()
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:

@@ -27,6 +27,7 @@ def command(path: str) -> None:
     from bearerd.serve.errors import NotStarted
     from bearerd.serve.supervisor import Supervisor
 
+    process.hold_standard_streams()
     source = reload.read(Path(path), os.environ)
     if source.config.server.profile == "production":
         process.forbid_dumps()

@@ -16,6 +16,19 @@ _CGROUP_FILE: Final = Path("/proc/self/cgroup")
 _MOUNTS_FILE: Final = Path("/proc/self/mountinfo")
 
 
+def hold_standard_streams() -> None:
+    """Whoever started us may have closed some.  Their numbers must be no socket's, which lines would be written to.
+
+    Writing to them goes on to fail: a sink that takes nothing is told of.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDONLY)  # this one: it is the lowest that is free
+            os.set_inheritable(opened, True)
+
+
 def worker_count(configured: int) -> int:
     """Workers to run: as configured, else the smaller of the CPUs this process may use and its cgroup's quota."""
     if configured:

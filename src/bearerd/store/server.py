@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _LEVEL: Final = re.compile(r"memory|fsync|replicas=([1-9][0-9]?)")
 
+_STRANGE: Final = "what answers there answers as neither Valkey nor Redis does"
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -30,16 +32,19 @@ class Facts:
 async def look(link: Link) -> Facts:
     """Ask the server.  Raises StoreError."""
     info = await told(link)
-    (waitaof,) = await link.call("COMMAND", "INFO", "WAITAOF") or (None,)
+    commands = await link.call("COMMAND", "INFO", "WAITAOF")
+    replicas = info.get("connected_slaves", "0")
+    if not isinstance(commands, list) or not replicas.isdecimal():
+        raise StoreError(_STRANGE)
     product, version = (
         ("Valkey", info["valkey_version"]) if "valkey_version" in info else ("Redis", info.get("redis_version", "?"))
     )
     return Facts(
         role=info.get("role", "unknown"),
-        replicas=int(info.get("connected_slaves", "0")),
+        replicas=int(replicas),
         policy=info.get("maxmemory_policy", "unknown"),
         aof=info.get("aof_enabled") == "1",
-        waitaof=bool(waitaof),
+        waitaof=any(commands),
         run_id=info.get("run_id", ""),
         name=f"{product} {version}",
     )
@@ -48,6 +53,8 @@ async def look(link: Link) -> Facts:
 async def told(link: Link) -> dict[str, str]:
     """All of INFO.  Raises StoreError."""
     info = await link.call("INFO")
+    if not isinstance(info, bytes):
+        raise StoreError(_STRANGE)
     pairs = (line.split(":", 1) for line in info.decode(errors="replace").splitlines() if ":" in line)
     return {name: value.strip() for name, value in pairs}
 
