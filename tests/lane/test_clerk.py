@@ -256,6 +256,20 @@ async def test_the_clerk_looks_who_is_slow(house: House, monkeypatch: pytest.Mon
     assert line.closed
 
 
+async def test_a_turn_that_was_lost_is_made_up_for(house: House) -> None:
+    line = lane_line(house)
+    line.feed(others())
+    await settle(house)
+    line.feed(others() * 40)  # more than is answered at once
+    assert house.clerk._serving is not None
+    house.clerk._serving.cancel()  # as where a fault met it
+    await turns()
+    assert len(statuses(line)) < 41
+    house.clerk._check()
+    await settle(house)
+    assert statuses(line) == [200] * 41
+
+
 async def test_a_prepared_answer_costs_python_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     line = lane_line(house)
     line.feed(others())

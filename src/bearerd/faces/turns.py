@@ -13,7 +13,7 @@ from typing import Final
 from bearerd._native import clock
 
 SLICE: Final = 0.002  # seconds of a turn of the loop in which further ones may begin
-LATE: Final = 1.0  # seconds after which a turn is not waited for any longer, whatever became of it
+LATE: Final = 1.0  # seconds after which a turn comes, whatever became of the one that was due
 WOKEN: Final = 16  # of those that wait, in each turn: who finds the slice over waits on, at the front
 
 
@@ -26,7 +26,7 @@ class Turns:
         self._again: list[asyncio.Future[None]] = []  # woken, and the slice was over: in the next turn before everybody
         self._woken = 0  # of those that the last turn woke: they have not asked again yet
         self._until: float | None = None  # boot time; None: nobody has begun in this turn of the loop
-        self._due: float | None = None  # boot time since which the next turn is due; None: it is not
+        self._due: asyncio.TimerHandle | None = None  # the latest that the next turn comes; None: it is not due
 
     async def turn(self, *, first: bool = False) -> None:
         """Go on at once, or, where others have had their slice of this turn of the loop, in one of the next.
@@ -66,10 +66,10 @@ class Turns:
         return now < self._until
 
     def _schedule(self) -> None:
-        now = clock.boot()
-        if self._due is None or now - self._due > LATE:
-            self._due = now
-            asyncio.get_running_loop().call_soon(self._turned)
+        if self._due is None:
+            loop = asyncio.get_running_loop()
+            self._due = loop.call_later(LATE, self._turned)  # whatever becomes of the other
+            loop.call_soon(self._turned)
 
     def _turned(self) -> None:
         """Another turn of the loop.  It comes after those that the last one woke; whatever goes wrong in it, there is a next one."""
@@ -85,6 +85,8 @@ class Turns:
                     self._woken += 1
                 queue.popleft()
         finally:
-            self._due = None
+            due, self._due = self._due, None
+            if due is not None:
+                due.cancel()
             if self._first or self._waiting:
                 self._schedule()

@@ -182,6 +182,13 @@ class Clerk:
             if self._queue:
                 self.watch()
 
+    def _revive(self) -> None:
+        """From time to time: whatever became of the last turn, there is another."""
+        if self._serving is not None:
+            self._serving.cancel()  # else there would be two from then on
+            self._serving = None
+        self.watch()
+
     # ---- what waited
 
     def _attempt(self, connection: Connection) -> Pending | None:
@@ -271,6 +278,7 @@ class Clerk:
         self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
         boot = clock.boot()
         self._turns.revive()
+        self._revive()
         for connection in list(self.lane.connections):
             connection.check(boot)
         self._write()
