@@ -32,8 +32,8 @@ native: $(VENV)/installed   ## compile native/ in place (a second when nothing c
 demo: native     ## the main job on real programs; DEMO_ONCE=1 runs the tour unattended
 	@$(BIN)/python examples/demo/demo.py
 
-# Many tests wait for real programs most of the time: three for each processor.  Those that share such programs stay together.
-TEST_WORKERS ?= $(shell echo $$((3 * $$($(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)))'))))
+# Many tests wait for real programs most of the time: five for every two processors.  Those that share such programs stay together.
+TEST_WORKERS ?= $(shell echo $$((5 * $$($(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)))') / 2)))
 
 test: native     ## the whole suite, real Valkey and real gateways included
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS)
