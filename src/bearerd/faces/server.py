@@ -47,6 +47,7 @@ class Handler(RequestHandler):
         "_last_payload",
         "_late",
         "_line",
+        "_miscounted",
         "_most_head_bytes",
         "_refused",
         "_stalled",
@@ -63,6 +64,7 @@ class Handler(RequestHandler):
         self._head_bytes = 0  # of a head that is not yet whole
         self._head_timer: asyncio.TimerHandle | None = None
         self._last_payload: Any = EMPTY_PAYLOAD
+        self._miscounted = False  # a body came after its head: see ``_take_rest``
         self._refused = False  # a head was bad or too large: nothing after it is parsed
         self._line: asyncio.Transport | None = None  # until it is lost; aiohttp forgets its own as soon as it closes it
         self._stalled: asyncio.TimerHandle | None = None
@@ -109,7 +111,8 @@ class Handler(RequestHandler):
         """Count the bytes of a head that arrives in pieces; a whole one is measured by ``head_size``."""
         known = self._request_count
         super().data_received(data)
-        self._take_rest()
+        if self._miscounted:
+            self._take_rest()
         if self._request_count != known:
             self._correct(self._request_count - known)
             last, self._last_payload = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
@@ -117,6 +120,7 @@ class Handler(RequestHandler):
             self._end_head()
         elif data and self._last_payload.is_eof():
             self._await_head(len(data))
+        self._miscounted = self._miscounted or not self._last_payload.is_eof()
 
     def _take_rest(self) -> None:
         """Whole requests that came behind what was just read.  Else they would wait for bytes that need never come.

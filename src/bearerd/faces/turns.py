@@ -26,7 +26,8 @@ class Turns:
         self._again: list[asyncio.Future[None]] = []  # woken, and the slice was over: in the next turn before everybody
         self._woken = 0  # of those that the last turn woke: they have not asked again yet
         self._until: float | None = None  # boot time; None: nobody has begun in this turn of the loop
-        self._due: asyncio.TimerHandle | None = None  # the latest that the next turn comes; None: it is not due
+        self._due = False  # the next turn
+        self._late: asyncio.TimerHandle | None = None  # the latest that it comes, where somebody waits for it
 
     async def turn(self, *, first: bool = False) -> None:
         """Go on at once, or, where others have had their slice of this turn of the loop, in one of the next.
@@ -66,10 +67,12 @@ class Turns:
         return now < self._until
 
     def _schedule(self) -> None:
-        if self._due is None:
-            loop = asyncio.get_running_loop()
-            self._due = loop.call_later(LATE, self._turned)  # whatever becomes of the other
+        loop = asyncio.get_running_loop()
+        if self._late is None and (self._first or self._waiting or self._again):
+            self._late = loop.call_later(LATE, self._turned)  # whatever becomes of the other
+        if not self._due:
             loop.call_soon(self._turned)
+            self._due = True
 
     def _turned(self) -> None:
         """Another turn of the loop.  It comes after those that the last one woke; whatever goes wrong in it, there is a next one."""
@@ -85,8 +88,9 @@ class Turns:
                     self._woken += 1
                 queue.popleft()
         finally:
-            due, self._due = self._due, None
-            if due is not None:
-                due.cancel()
+            self._due = False
+            late, self._late = self._late, None
+            if late is not None:
+                late.cancel()
             if self._first or self._waiting:
                 self._schedule()
