@@ -67,3 +67,6 @@ class Revocations:
     def __len__(self) -> int: ...
     def memory(self) -> int:
         """Bytes held."""
+
+    def marks(self) -> int:
+        """How many keys' marks stand, for tests: one for each key, less those that share theirs."""

@@ -24,11 +24,16 @@ cdef extern from *:
 
 cdef enum:
     SEGMENT_BITS = 10
-    SEGMENT = 1 << SEGMENT_BITS  # entries
+    SEGMENT = 1 << SEGMENT_BITS  # slots
+    MARK_BITS = 3  # a home's hashes are told apart by eighths
+
+cdef struct Segment:
+    Entry[SEGMENT] entries
+    unsigned char[SEGMENT] marks  # by home, a bit for each eighth of its hashes: whether there is an entry of them
 
 # One geometry: an entry stands at its home, or behind it with no empty slot between.
 cdef struct Area:
-    Entry** segments  # those not there yet, or no longer, are NULL
+    Segment** segments  # those not there yet, or no longer, are NULL
     size_t reach  # how many segments the directory has room for
     size_t homes
     size_t first  # slots before it are given up: their entries have moved to the next area
@@ -57,19 +62,56 @@ cdef inline uint64_t hash_of(const Slots* slots, const unsigned char* key) noexc
     return (bearerd_high(word[0], word[1]) ^ (word[0] * word[1])) >> 1
 
 
+cdef inline const Area* area_of(const Slots* slots, uint64_t hashed) noexcept nogil:
+    return &slots.next if slots.moving and hashed < slots.frontier else &slots.now
+
+
+cdef inline size_t eighth_of(const Area* area, uint64_t hashed) noexcept nogil:
+    """Of all eighths of all homes: the home's number, and in the last bits which of its own it is."""
+    return <size_t>bearerd_high(hashed << 1, area.homes << MARK_BITS)
+
+
 cdef inline size_t home_of(const Area* area, uint64_t hashed) noexcept nogil:
-    return <size_t>bearerd_high(hashed << 1, area.homes)
+    return eighth_of(area, hashed) >> MARK_BITS
 
 
 cdef inline Entry* slot(const Area* area, size_t i) noexcept nogil:
     """NULL where the slots end; `i` is not before `area.first`."""
-    return area.segments[i >> SEGMENT_BITS] + (i & (SEGMENT - 1)) if i < area.end else NULL
+    return &area.segments[i >> SEGMENT_BITS].entries[i & (SEGMENT - 1)] if i < area.end else NULL
 
 
-cdef inline const Entry* first_read(const Slots* slots, const unsigned char* key) noexcept nogil:
-    """The address that `seek` will read first for this key: prefetched for several, they wait for memory once."""
+cdef inline unsigned char* marks(const Area* area, size_t home) noexcept nogil:
+    """NULL where they are gone (the home is given up), or not there yet (then it has no entry)."""
+    if not area.first <= home < area.end:
+        return NULL
+    return &area.segments[home >> SEGMENT_BITS].marks[home & (SEGMENT - 1)]
+
+
+cdef inline const void* first_marks(const Slots* slots, const unsigned char* key) noexcept nogil:
+    """The address that `may_hold` will read for this key: prefetched for several, they wait for memory once."""
     cdef uint64_t hashed = hash_of(slots, key)
-    cdef const Area* area = &slots.next if slots.moving and hashed < slots.frontier else &slots.now
+    cdef const Area* area = area_of(slots, hashed)
+    return marks(area, home_of(area, hashed))
+
+
+cdef inline bint may_hold(const Slots* slots, const unsigned char* key) noexcept nogil:
+    """False: there is no entry of this key.  Of keys that are not there nine in ten are told so by one bit.
+
+    All marks are a thirty-third of the table: where entries would come from memory, these are in a cache.
+    """
+    cdef uint64_t hashed = hash_of(slots, key)
+    cdef const Area* area = area_of(slots, hashed)
+    cdef size_t eighth = eighth_of(area, hashed)
+    cdef const unsigned char* marked = marks(area, eighth >> MARK_BITS)
+    if marked == NULL:
+        return eighth >> MARK_BITS < area.first
+    return marked[0] >> (eighth & ((1 << MARK_BITS) - 1)) & 1
+
+
+cdef inline const void* first_read(const Slots* slots, const unsigned char* key) noexcept nogil:
+    """The address that `seek` will read first for this key."""
+    cdef uint64_t hashed = hash_of(slots, key)
+    cdef const Area* area = area_of(slots, hashed)
     return slot(area, max(home_of(area, hashed), area.first))
 
 
@@ -88,7 +130,7 @@ cdef inline size_t lower_bound(const Slots* slots, const Area* area, uint64_t ha
 
 cdef inline Cursor seek(Slots* slots, uint64_t hashed) noexcept nogil:
     cdef Cursor cursor
-    cursor.area = &slots.next if slots.moving and hashed < slots.frontier else &slots.now
+    cursor.area = <Area*>area_of(slots, hashed)
     cursor.i = lower_bound(slots, cursor.area, hashed)
     return cursor
 
@@ -112,3 +154,4 @@ cdef Entry* slots_walk(Slots* slots, Cursor* cursor, size_t* budget) noexcept no
 # The hash at which a walk that stopped goes on, whatever happens meanwhile; SLOTS_END at the end.
 cdef uint64_t slots_position(const Slots* slots, const Cursor* cursor) noexcept nogil
 cdef size_t slots_memory(const Slots* slots) noexcept nogil  # bytes
+cdef size_t slots_marks(const Slots* slots) noexcept nogil  # how many stand

@@ -6,6 +6,9 @@ cheap, and entries of one key stand side by side.  Growing (and shrinking) walks
 appends to the new one; each hash lives in exactly one of the two, told by one comparison with the frontier; segments are
 allocated ahead of the walk and freed behind it.  Nothing ever pauses for the size of the table, and growing needs no
 second table's memory.
+
+Beside the entries stand marks, a byte for each home: what is not there, as nearly every key that is asked for, is mostly
+known by one bit of one byte.  They belong to homes, not to slots, so that entries which make room leave them as they are.
 """
 
 from libc.stdint cimport uint64_t
@@ -32,20 +35,20 @@ cdef enum:
 
 
 cdef bint has_segment(Slots* slots, Area* area, size_t segment) noexcept nogil:
-    cdef Entry** directory
+    cdef Segment** directory
     if segment >= area.reach:  # a cluster runs over the last home
-        directory = <Entry**>calloc(segment + 1, sizeof(Entry*))
+        directory = <Segment**>calloc(segment + 1, sizeof(Segment*))
         if directory == NULL:
             return False
-        memcpy(directory, area.segments, area.reach * sizeof(Entry*))
+        memcpy(directory, area.segments, area.reach * sizeof(Segment*))
         free(area.segments)
         area.segments = directory
         area.reach = segment + 1
     if area.segments[segment] == NULL:
-        area.segments[segment] = <Entry*>aligned_alloc(LINE, SEGMENT * sizeof(Entry))
+        area.segments[segment] = <Segment*>aligned_alloc(LINE, sizeof(Segment))
         if area.segments[segment] == NULL:
             return False
-        memset(area.segments[segment], 0, SEGMENT * sizeof(Entry))
+        memset(area.segments[segment], 0, sizeof(Segment))
         slots.held += 1
     return True
 
@@ -68,7 +71,7 @@ cdef bint has_segments(Slots* slots, Area* area, size_t i) noexcept nogil:
 
 cdef bint open_area(Area* area, size_t homes) noexcept nogil:
     area.reach = (homes >> SEGMENT_BITS) + 1
-    area.segments = <Entry**>calloc(area.reach, sizeof(Entry*))
+    area.segments = <Segment**>calloc(area.reach, sizeof(Segment*))
     area.homes = homes
     area.first = area.end = 0
     return area.segments != NULL
@@ -112,6 +115,28 @@ cdef void maybe_resize(Slots* slots) noexcept nogil:
         slots.frontier = 0
 
 
+cdef inline void mark(Area* area, uint64_t hashed) noexcept nogil:
+    """There is an entry of this hash (its slot is real by now)."""
+    cdef size_t eighth = eighth_of(area, hashed)
+    cdef unsigned char* marked = marks(area, eighth >> MARK_BITS)
+    if marked != NULL:
+        marked[0] |= 1 << (eighth & ((1 << MARK_BITS) - 1))
+
+
+cdef inline bint is_of(const Slots* slots, const Area* area, size_t i, size_t eighth) noexcept nogil:
+    cdef const Entry* entry = slot(area, i)
+    return entry != NULL and entry.expiry != 0 and eighth_of(area, hash_of(slots, entry.key)) == eighth
+
+
+cdef void unmark(const Slots* slots, Area* area, size_t i, uint64_t hashed) noexcept nogil:
+    """An entry of this hash stood in slot `i`.  Others of its eighth stood right before it, or have moved up."""
+    cdef size_t eighth = eighth_of(area, hashed)
+    cdef unsigned char* marked = marks(area, eighth >> MARK_BITS)
+    if marked == NULL or is_of(slots, area, i, eighth) or (i > area.first and is_of(slots, area, i - 1, eighth)):
+        return
+    marked[0] &= ~(1 << (eighth & ((1 << MARK_BITS) - 1)))
+
+
 cdef void shift_up(Area* area, size_t i, size_t gap) noexcept nogil:
     """Moves the entries from slot `i` on by one, into the gap."""
     cdef size_t low
@@ -139,6 +164,7 @@ cdef bint slots_insert(Slots* slots, Cursor* where, const Entry* entry) noexcept
         area.end = gap + 1
     shift_up(area, where.i, gap)
     slot(area, where.i)[0] = entry[0]
+    mark(area, hash_of(slots, entry.key))
     slots.count += 1
     slots_move(slots, STEPS)
     return True
@@ -149,6 +175,7 @@ cdef void slots_remove(Slots* slots, Cursor* where) noexcept nogil:
     cdef size_t i = where.i
     cdef Entry* here = slot(area, i)
     cdef Entry* behind
+    cdef uint64_t hashed = hash_of(slots, here.key)
     while True:
         behind = slot(area, i + 1)
         if behind == NULL or behind.expiry == 0 or home_of(area, hash_of(slots, behind.key)) > i:
@@ -157,6 +184,7 @@ cdef void slots_remove(Slots* slots, Cursor* where) noexcept nogil:
         here = behind
         i += 1
     memset(here, 0, sizeof(Entry))
+    unmark(slots, area, where.i, hashed)
     if i + 1 == area.end:  # what is appended next must find no gap before it
         area.end = i
     slots.count -= 1
@@ -210,6 +238,7 @@ cdef void slots_move(Slots* slots, size_t budget) noexcept nogil:
             next.end = i + length
             for j in range(length):
                 slot(next, i + j)[0] = slot(now, now.first + j)[0]
+            mark(next, hashed)
             slots.frontier = hashed + 1
         give_up(slots, now, now.first + length)
         budget -= min(budget, length)
@@ -258,6 +287,21 @@ cdef uint64_t slots_position(const Slots* slots, const Cursor* cursor) noexcept 
 cdef size_t slots_memory(const Slots* slots) noexcept nogil:
     return (
         sizeof(Slots)
-        + slots.held * SEGMENT * sizeof(Entry)
-        + (slots.now.reach + slots.next.reach) * sizeof(Entry*)
+        + slots.held * sizeof(Segment)
+        + (slots.now.reach + slots.next.reach) * sizeof(Segment*)
     )
+
+
+cdef size_t slots_marks(const Slots* slots) noexcept nogil:
+    return marks_of(&slots.now) + marks_of(&slots.next)
+
+
+cdef size_t marks_of(const Area* area) noexcept nogil:
+    cdef size_t home, found = 0
+    cdef unsigned char left
+    for home in range(area.first, min(area.homes, area.end)):
+        left = marks(area, home)[0]
+        while left:
+            left &= left - 1
+            found += 1
+    return found
