@@ -70,6 +70,20 @@ def test_each_episode_is_told_once_on_entering_and_once_on_leaving(watched: Watc
     assert watched.look(31.0) == [("ERROR", GONE.format("strict")), ("WARNING", STALE)]
 
 
+def test_a_lost_store_is_told_of_before_anything_is_refused(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    assert watched.look(math.inf, 50.0, asked=False, problem="not read yet") == []
+    assert watched.look(1.0) == []
+    assert watched.look(9.0, problem="refused") == []  # a connection may be made anew
+    assert watched.look(12.0) == []  # slow, but followed
+    lost = "the store cannot be followed: what is revoked meanwhile is not known here"
+    assert watched.look(10.0, at=10.0, problem="refused") == [("WARNING", lost)]
+    assert (caplog.records[0].store, caplog.records[0].view_age) == ("refused", 10.0)  # type: ignore[attr-defined]
+    assert watched.look(11.0, at=11.0, problem="refused") == []
+    assert watched.look(1.0, at=15.0) == [("INFO", "the store is followed again")]
+    assert caplog.records[0].after == 15.0  # type: ignore[attr-defined]
+    assert watched.look(1.0, at=16.0) == []
+
+
 def test_what_is_told_says_of_which_resources_and_by_what(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     watched.look(math.inf, 50.0)
     strict, available = caplog.records

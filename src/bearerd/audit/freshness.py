@@ -23,6 +23,7 @@ _WORDS: Final = {
         "resources are refused: the view of the revocations is older than they may be served by",
     ),
 }
+_WARNED_AFTER: Final = 1 / 3  # of max_staleness: before anything is refused
 _LOGGER: Final = logging.getLogger("bearerd.freshness")
 
 
@@ -34,6 +35,7 @@ class Freshness:
         self._names: set[str] = set()
         self._before: dict[str, Serving] = {}  # kind -> how its resources were served at the last look
         self._since: dict[str, float] = {}  # kind -> boot time at which they ceased to be served by a fresh view
+        self._lost: float | None = None  # boot time as of which the store was told to be lost
 
     def look(
         self, resources: Mapping[str, Resource], now: Now, state: State, *, asked: bool, problem: str | None = None
@@ -56,9 +58,25 @@ class Freshness:
                 self._metrics.hide("bearerd_resource_serving", name, one)
         self._names = set(resources)
         if asked:
+            self._tell_of_store(now, state, problem)
             for kind, one in found.items():
                 self._tell(kind, one, kinds[kind], now, state, problem)
             self._before = found
+
+    def _tell_of_store(self, now: Now, state: State, problem: str | None) -> None:
+        """A store that was followed and is not: the last chance to mend it before resources are served otherwise."""
+        age = state.view_age(now)
+        if (
+            self._lost is None
+            and problem is not None
+            and _WARNED_AFTER * state.max_staleness <= age < state.max_staleness
+        ):
+            self._lost = now.boot - age
+            told = {"view_age": round(age, 1), "max_staleness": state.max_staleness, "store": problem}
+            _LOGGER.warning("the store cannot be followed: what is revoked meanwhile is not known here", extra=told)
+        elif self._lost is not None and problem is None:
+            _LOGGER.info("the store is followed again", extra={"after": round(now.boot - self._lost, 1)})
+            self._lost = None
 
     def _tell(self, kind: str, one: Serving, names: list[str], now: Now, state: State, problem: str | None) -> None:
         before = self._before.get(kind, Serving.FRESH)
