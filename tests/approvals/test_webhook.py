@@ -17,7 +17,7 @@ from support.approving import PAGE, call
 
 from bearerd.approvals import webhook
 from bearerd.approvals.record import Approval
-from bearerd.approvals.webhook import MOST_QUEUED, Webhook
+from bearerd.approvals.webhook import CARRIERS, MOST_QUEUED, Webhook
 from bearerd.config import model
 from bearerd.metrics import Metrics, gather
 
@@ -64,14 +64,14 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def receiver(tmp_path: Path, *statuses: int) -> AsyncIterator[Receiver]:
+async def receiver(tmp_path: Path, *statuses: int, pause: float = 0.01) -> AsyncIterator[Receiver]:
     file = tmp_path / "secret"
     file.write_bytes(b"whsec_" + base64.b64encode(KEY) + b"\n")
     app = web.Application()
     runner = web.AppRunner(app, access_log=None)
     metrics = Metrics(None, {"files": ()})
     table: Any = None
-    made = Receiver(Webhook(lambda: table, metrics, pause=0.01), metrics, list(statuses))
+    made = Receiver(Webhook(lambda: table, metrics, pause=pause), metrics, list(statuses))
     app.router.add_post("/hook", made.answer)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -115,13 +115,24 @@ async def test_what_failed_is_sent_again_under_the_same_id(tmp_path: Path, statu
     await hears.counts("failed", 2)
 
 
-async def test_one_that_is_refused_for_ever_holds_up_no_other_and_is_given_up(tmp_path: Path) -> None:
+async def test_one_that_is_refused_for_ever_is_given_up(tmp_path: Path) -> None:
     async with receiver(tmp_path) as hears:
         hears.never = b"bbbb"
         hears.hook.put(waiting("b" * 32, ttl=0.3))
+        await hears.counts("given_up", 1)
+
+
+async def test_those_that_are_refused_for_ever_hold_up_no_other(tmp_path: Path) -> None:
+    async with receiver(tmp_path, pause=3600.0) as hears:
+        hears.never = b"bbbb"
+        for number in range(2 * CARRIERS):
+            hears.hook.put(waiting(f"{number:b<32}", ttl=7200.0))
+        await hears.counts("failed", 2 * CARRIERS)
         hears.hook.put(waiting("c" * 32))
         await hears.counts("delivered", 1)
-        await hears.counts("given_up", 1)
+        for _ in range(MOST_QUEUED + 1):  # those that rest are in the queue as much as others
+            hears.hook.put(waiting())
+        await hears.counts("dropped", 2 * CARRIERS + 1)
 
 
 async def test_more_than_the_queue_holds_is_dropped_and_counted(tmp_path: Path) -> None:

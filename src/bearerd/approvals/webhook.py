@@ -46,44 +46,51 @@ class Webhook:
         self._settings = settings
         self._metrics = metrics
         self._pause = pause
-        self._waiting: asyncio.Queue[Approval] = asyncio.Queue(MOST_QUEUED)
+        self._waiting: asyncio.Queue[tuple[Approval, float]] = asyncio.Queue()  # and how long it rests if it fails
+        self._resting = 0  # that failed, and will wait again
 
     def put(self, approval: Approval) -> None:
         """Tell of this one; beyond ``MOST_QUEUED`` the newest is dropped and counted."""
         settings = self._settings()
         if settings is None or settings.webhook is None:
             return
-        try:
-            self._waiting.put_nowait(approval)
-        except asyncio.QueueFull:
+        if self._waiting.qsize() + self._resting < MOST_QUEUED:
+            self._waiting.put_nowait((approval, self._pause))
+        else:
             self._metrics.inc("bearerd_approval_webhooks_total", "dropped")
 
     async def run(self) -> None:
-        """A slow loop: a few at a time, so that one that is refused for ever holds up nobody, and no receiver is flooded."""
+        """A slow loop: a few at a time, so that no receiver is flooded; those that are refused for ever hold up nobody."""
         async with asyncio.TaskGroup() as carriers:
             for _ in range(CARRIERS):
                 carriers.create_task(self._carry())
 
     async def _carry(self) -> None:
         while True:
-            await self._deliver(await self._waiting.get())
+            await self._deliver(*await self._waiting.get())
 
-    async def _deliver(self, approval: Approval) -> None:
-        pause = self._pause
-        while clock.wall() < approval.expires_at:
-            settings = self._settings()
-            if settings is None or settings.webhook is None:
-                return
-            why = await self._tried(approval, settings)
-            if not why:
-                self._metrics.inc("bearerd_approval_webhooks_total", "delivered")
-                return
-            self._metrics.inc("bearerd_approval_webhooks_total", "failed")
-            fields = {"approval": approval.id, "detail": why}
-            log.event(_LOGGER, logging.WARNING, "approval webhook failed", fields)
-            await asyncio.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311 - jitter
-            pause = min(2 * pause, LONGEST_PAUSE)
-        self._metrics.inc("bearerd_approval_webhooks_total", "given_up")
+    async def _deliver(self, approval: Approval, pause: float) -> None:
+        """One attempt.  What failed rests by itself: a few that rest here would be all that is carried."""
+        settings = self._settings()
+        if settings is None or settings.webhook is None:
+            return
+        if clock.wall() >= approval.expires_at:
+            self._metrics.inc("bearerd_approval_webhooks_total", "given_up")
+            return
+        why = await self._tried(approval, settings)
+        if not why:
+            self._metrics.inc("bearerd_approval_webhooks_total", "delivered")
+            return
+        self._metrics.inc("bearerd_approval_webhooks_total", "failed")
+        fields = {"approval": approval.id, "detail": why}
+        log.event(_LOGGER, logging.WARNING, "approval webhook failed", fields)
+        self._resting += 1
+        seconds = random.uniform(0.5, 1.0) * pause  # noqa: S311 - jitter
+        asyncio.get_running_loop().call_later(seconds, self._again, approval, min(2 * pause, LONGEST_PAUSE))
+
+    def _again(self, approval: Approval, pause: float) -> None:
+        self._resting -= 1
+        self._waiting.put_nowait((approval, pause))
 
     async def _tried(self, approval: Approval, settings: Settings) -> str:
         """One attempt: why it failed, if it did.  Nothing that the receiver says is repeated."""
