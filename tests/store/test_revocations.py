@@ -87,6 +87,22 @@ async def test_entries_are_listed_in_pages(shared_server: Valkey, fleet: str) ->
         assert [entry.at for entry in seen] == sorted(entry.at for entry in seen)
 
 
+async def test_what_is_not_of_the_fleet_makes_no_page_shorter(shared_server: Valkey, fleet: str) -> None:
+    """Whoever pages takes one that is not full for the last."""
+    async with worker(shared_server.url, fleet) as one:
+        for number in range(6):
+            await one.writer.revoke(Kind.TOKEN, ISSUER, f"t{number}", ack="stored")
+        log = one.sync.log
+        async with one.sync.client.borrow() as link:
+            (bucket,) = await log.buckets(link)
+            for sequence in (1, 2, 4):
+                member = dict(await log.page(link, bucket, 0, 100))[sequence]
+                await link.call("ZREM", log.names.bucket(bucket), member)
+                await link.call("ZADD", log.names.bucket(bucket), sequence, member + b"of another key")
+        assert [entry.sequence for entry in await one.writer.page(0, 2)] == [3, 5]
+        assert [entry.sequence for entry in await one.writer.page(5, 2)] == [6]
+
+
 async def test_entries_lie_in_hourly_buckets_that_expire_after_them(shared_server: Valkey, fleet: str) -> None:
     names = Names(fleet)
     end = int(time.time()) + 10 * 3600

@@ -118,19 +118,27 @@ class Writer:
         return await self._write(EVERY_KEY, lambda now: lives.reset(), self._limit + RESERVE, ack)
 
     async def page(self, after: int = 0, most: int = 100) -> list[Listed]:
-        """The store's entries after a sequence, oldest first, at most ``most``.  Raises StoreError."""
-        found: list[tuple[int, bytes]] = []
+        """The store's entries after a sequence, oldest first, at most ``most``; fewer: there are no more.  Raises StoreError.
+
+        What is not from the fleet (of before another key, say) makes no page shorter: whoever pages would take it for the last.
+        """
+        listed: list[Listed] = []
         log = self._sync.log
         async with self._sync.client.borrow() as link:
-            for bucket in await log.buckets(link):
-                found += await log.page(link, bucket, after, most)
-        found.sort()
-        listed = []
-        for sequence, member in found[:most]:
-            entry, refused = log.opened([member])
-            if not refused:
-                listed.append(Listed(sequence, *unpack(entry)))
-        return listed
+            buckets = await log.buckets(link)
+            while len(listed) < most:
+                found: list[tuple[int, bytes]] = []
+                for bucket in buckets:
+                    found += await log.page(link, bucket, after, most)
+                if not found:
+                    break
+                found = sorted(found)[:most]
+                after = found[-1][0]
+                for sequence, member in found:
+                    entry, refused = log.opened([member])
+                    if not refused:
+                        listed.append(Listed(sequence, *unpack(entry)))
+        return listed[:most]
 
     def in_force(self, kind: Kind, issuer: str, value: str) -> int:
         """The cut-off in force for a key by this process's view (0: none)."""
