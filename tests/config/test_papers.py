@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 from pathlib import Path
@@ -151,3 +152,57 @@ def test_an_address_that_others_reach_is_warned_of_unless_tls_is_spoken_there(is
     assert [*check_tls.warnings(Server(listen=listen))] == [f"server.listen[{n}]: {told}" for n in (1, 3)]
     assert [*check_tls.warnings(Server(listen=listen, tls=tls(issued)))] == []
     assert [*check_tls.warnings(Server(grpc="10.0.0.1:3"))] == [f"server.grpc: {told}"]
+
+
+def shaken(server: ssl.SSLContext, client: ssl.SSLContext, before: ssl.SSLObject | None) -> tuple[ssl.SSLObject, ...]:
+    """Both sides of a connection that ended well; it went on with the session of the one ``before``, where it could."""
+    there, here = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = None if before is None else before.session
+    ours = server.wrap_bio(there, here, server_side=True)
+    theirs = client.wrap_bio(here, there, server_hostname="bearerd.test", session=session)
+    for step in (theirs.do_handshake, ours.do_handshake) * 2:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            step()
+    ours.write(b"x")
+    theirs.read()  # and the tickets before it
+    for step in (theirs.unwrap, ours.unwrap, theirs.unwrap):
+        with contextlib.suppress(ssl.SSLError):
+            step()
+    return theirs, ours
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_ticket_stands_for_the_certificate_of_a_client(
+    issued: Issued, tmp_path: Path, version: ssl.TLSVersion, mutual: bool
+) -> None:
+    more = {"client_ca_file": authority("clients").write(tmp_path)} if mutual else {}
+    server = papers.context(papers.read(tls(issued, **more), production=True))
+    client = authority().client(authority("clients").issue(tmp_path, "gateway"))
+    client.minimum_version = client.maximum_version = version
+    theirs, _ = shaken(server, client, None)
+    assert theirs.session is not None
+    assert theirs.session.has_ticket is not mutual
+
+
+def test_a_session_ends_with_the_certificate_that_it_began_with(issued: Issued, tmp_path: Path) -> None:
+    clients = authority("clients").write(tmp_path)
+    server = papers.context(papers.read(tls(issued, client_ca_file=clients), production=True))
+    client = authority().client(authority("clients").issue(tmp_path, "gateway", days=2))
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.options |= ssl.OP_NO_TICKET  # resumed by an id
+    first, ours = shaken(server, client, None)
+    papers.look_again(ours, time.time() + 9 * papers.DAY)  # the handshake saw to it
+    _, again = shaken(server, client, first)
+    assert again.session_reused
+    papers.look_again(again, time.time())
+    with pytest.raises(ssl.SSLCertVerificationError):
+        papers.look_again(again, time.time() + 9 * papers.DAY)
+
+
+def test_a_resumed_session_of_nobody_in_particular_goes_on(issued: Issued) -> None:
+    server, client = papers.context(papers.read(tls(issued), production=True)), authority().client()
+    first, _ = shaken(server, client, None)
+    _, again = shaken(server, client, first)
+    assert again.session_reused
+    papers.look_again(again, time.time() + 99 * papers.DAY)

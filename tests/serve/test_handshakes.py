@@ -8,6 +8,7 @@ import errno
 import gc
 import socket
 import ssl
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
@@ -237,6 +238,8 @@ class Clock:
     def boot(self) -> float:
         return self.now
 
+    wall = boot
+
 
 def test_a_crowd_takes_its_steps_in_turn_and_those_that_have_begun_go_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -338,6 +341,40 @@ def test_new_papers_are_shown_to_whoever_comes_next_and_nobody_else_notices(tmp_
             assert await asyncio.wait_for(plain.read(5), 30) == b"plain"
             writer.close()
             other.close()
+
+    under_uvloop(scene)
+
+
+def test_a_session_whose_certificate_has_ended_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = authority().client(authority("clients").issue(tmp_path, "gateway", days=2))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET  # by an id
+
+    def ask(port: int, before: ssl.SSLSession | None) -> tuple[bytes, bool | None, ssl.SSLSession | None]:
+        with (
+            socket.create_connection((HERE, port), timeout=30) as sock,
+            context.wrap_socket(sock, server_hostname=HERE, session=before) as secure,
+        ):
+            resumed, session = secure.session_reused, secure.session
+            secure.sendall(b"hello")
+            said = secure.recv(5)
+            if said:
+                secure.unwrap()  # who says good-bye may come again
+            return said, resumed, session
+
+    async def scene() -> None:
+        async with porch(of(tmp_path, mutual=True)) as here:
+            said, _, session = await asyncio.to_thread(ask, here.port, None)
+            assert said == b"hello"
+            assert (await asyncio.to_thread(ask, here.port, session))[:2] == (b"hello", True)
+            late = Clock()
+            late.now = time.time() + 9 * papers.DAY
+            monkeypatch.setattr(module, "clock", late)
+            with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+                assert (await asyncio.to_thread(ask, here.port, session))[:2] == (b"", True)
+            await here.ended(ok=2, bad_certificate=1)
+            # It is forgotten by then: a client with a new certificate, and the old session, is not kept out.
+            assert (await asyncio.to_thread(ask, here.port, session))[:2] == (b"hello", False)
 
     under_uvloop(scene)
 

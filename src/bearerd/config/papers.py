@@ -100,7 +100,18 @@ def context(papers: Papers) -> ssl.SSLContext:
     if papers.clients:
         made.load_verify_locations(cadata=papers.clients)
         made.verify_mode = ssl.CERT_REQUIRED
+        # OpenSSL takes a ticket without another look at the certificate, and gives a new one with it: whoever has once been
+        # let in could go on for ever.  What it keeps itself (TLS 1.2's session ids) is looked at once it is resumed.
+        made.options |= ssl.OP_NO_TICKET
+        made.num_tickets = 0
     return made
+
+
+def look_again(records: ssl.SSLObject, wall: float) -> None:
+    """After a handshake that may have resumed a session.  Raises where the certificate has ended with which it began."""
+    shown = records.getpeercert() if records.session_reused else None
+    if shown and ssl.cert_time_to_seconds(str(shown["notAfter"])) < wall:
+        raise ssl.SSLCertVerificationError(1, "the certificate of a resumed session has expired")
 
 
 def ending(papers: Papers, wall: float) -> str:

@@ -15,6 +15,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final, cast
 
+from bearerd._native import clock
 from bearerd.config import papers as module
 from bearerd.faces.turns import Turns
 from bearerd.serve.records import RECORDS, Records, Shaken
@@ -66,6 +67,7 @@ class Handshakes:
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 await self._shake(connection, records, arrived, leaving)
+            module.look_again(records, clock.wall())
             await self._hand_over(factory, connection, records)
         except OSError as error:
             self._count(result(error))
