@@ -15,6 +15,7 @@ from bearerd import request as view
 from bearerd.audit.auditor import NOT_KEPT
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Trail
+from bearerd.config.model import WITHOUT_METHODS
 from bearerd.decision import Decision, Pending, Wait
 from bearerd.errors import BearerdError
 from bearerd.issuers.keyset import Miss
@@ -380,7 +381,7 @@ def _selects(rule: Rule) -> str:
         if (patterns := getattr(rule, kind)) is not None:
             shown = ", ".join(patterns[:8]) + (", …" if len(patterns) > 8 else "")
             return f"{kind} {shown}" + (", to be confirmed" if rule.confirm else "")
-    methods = ",".join(rule.methods) if rule.methods else "any method but CONNECT"
+    methods = ",".join(rule.methods) if rule.methods else WITHOUT_METHODS
     return f"{methods} {rule.path or 'any path'}, auth {rule.auth}"
 
 

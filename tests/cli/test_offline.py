@@ -72,7 +72,7 @@ def test_a_valid_configuration_is_printed_as_one(file: str, tmp_path: Path) -> N
     checked = run("check", "--config", file)
     assert checked.returncode == 0
     assert "# open without a token:" in checked.stdout
-    assert "resource.api.rule[0]  any  /open" in checked.stdout
+    assert "resource.api.rule[0]  any method but CONNECT  /open" in checked.stdout
     assert "# warning: server.profile: development" in checked.stdout
     assert tomllib.loads(checked.stdout)["server"]["workers"] == 2  # what it prints is a configuration
     as_json = json.loads(run("check", "--config", file, "-o", "json").stdout)
@@ -88,6 +88,14 @@ def test_secrets_are_masked_and_the_environment_is_looked_at(tmp_path: Path) -> 
     assert checked.returncode == 0
     assert "hunter2" not in checked.stdout + checked.stderr
     assert "workers = 9" in checked.stdout
+
+
+def test_a_file_that_every_local_user_may_write_is_warned_of(file: str) -> None:
+    told = f"# warning: file: every local user may write {file}"
+    Path(file).chmod(0o644)
+    assert told not in run("check", "--config", file).stdout
+    Path(file).chmod(0o666)
+    assert told in run("check", "--config", file).stdout
 
 
 def test_every_problem_is_told_at_once_with_exit_code_1(tmp_path: Path) -> None:

@@ -148,10 +148,10 @@ def test_controls_in_a_string_are_written_as_toml_wants_them() -> None:
 
 def test_every_way_in_without_a_token_is_listed(full: Config) -> None:
     assert [str(opening) for opening in open_paths(full)] == [
-        "resource.api.rule[0]: any /health: no token is looked at",
+        "resource.api.rule[0]: any method but CONNECT /health: no token is looked at",
         "resource.api.rule[1]: OPTIONS /**: CORS preflight",
         "resource.api.rule[3]: GET POST any path: a request without Authorization is anonymous",
-        "resource.old: any any path: the resource is in shadow: nothing is refused to a gateway",
+        "resource.old: any method any path: the resource is in shadow: nothing is refused to a gateway",
     ]
 
 
@@ -201,6 +201,18 @@ def test_a_careful_configuration_is_not_warned_of(tmp_path: Path) -> None:
         audience = "x"
     """
     assert warnings(parsed(text)) == []
+
+
+@pytest.mark.parametrize(("mode", "keys"), [(0o644, []), (0o666, ["file"]), (0o602, ["file"])])
+def test_a_file_that_every_local_user_may_write_is_warned_of(tmp_path: Path, mode: int, keys: list[str]) -> None:
+    written, linked = tmp_path / "bearerd.toml", tmp_path / "linked.toml"
+    written.touch()
+    written.chmod(mode)
+    linked.symlink_to(written)
+    config = parsed("")
+    for path in (written, linked):
+        more = [line for line in warnings(config, path) if line not in warnings(config)]
+        assert [line.partition(": ")[0] for line in more] == keys
 
 
 @pytest.mark.parametrize(("rule", "said"), [("", False), ('[[resource.api.rule]]\npath = "/a"', True)])

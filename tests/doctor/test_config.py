@@ -32,6 +32,15 @@ def test_what_check_warns_of_is_a_warning(tmp_path: Path) -> None:
     assert "warning" in told(found, "warning")
 
 
+def test_a_file_that_every_local_user_may_write_is_a_warning(tmp_path: Path) -> None:
+    made = loaded(tmp_path)
+    file = tmp_path / "bearerd.toml"
+    file.chmod(0o666)
+    assert "warning" in told(config.examine(made, file), "warning")
+    file.chmod(0o644)
+    assert "warning" not in told(config.examine(made, file), "warning")
+
+
 def test_lifetimes_of_an_hour_at_most_are_well(tmp_path: Path) -> None:
     shorter = config.examine(
         loaded(tmp_path, resource='[resource.api]\nidentifier = "https://a.test"\nmax_lifetime = "1h"')

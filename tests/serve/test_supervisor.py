@@ -51,6 +51,14 @@ def test_it_starts_decides_and_ends_with_0(tmp_path: Path) -> None:
     assert {event["status"] for event in bearerd.events("a worker ended")} == {0}
 
 
+def test_a_configuration_that_every_local_user_may_write_is_warned_of_at_the_start(tmp_path: Path) -> None:
+    bearerd = Bearerd(tmp_path, config(workers=1))
+    bearerd.file.chmod(0o666)
+    with bearerd:
+        details = [event["detail"] for event in bearerd.events("configuration")]
+        assert [one for one in details if one.startswith(f"file: every local user may write {bearerd.file}")]
+
+
 async def test_nobody_who_gets_in_at_the_start_is_told_that_it_is_too_early(tmp_path: Path) -> None:
     """Connections are refused until a worker can decide, and from then on each is answered by one that does."""
     bearerd = Bearerd(tmp_path, config(workers=4), until_ready=False)

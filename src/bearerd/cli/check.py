@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -32,7 +33,7 @@ def command(path: str, form: str) -> None:
         "valid": True,
         "file": path,
         "effective": effective.effective(config),
-        "warnings": effective.warnings(config),
+        "warnings": effective.warnings(config, Path(path)),
         "open_paths": [opening._asdict() for opening in effective.open_paths(config)],
     }
     emit(form, found, _show)

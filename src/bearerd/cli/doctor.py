@@ -112,7 +112,7 @@ def _of_config(path: str, config: Config) -> list[Finding]:
         status, answer = ask(address, "GET", "/readyz", seconds=3.0)
     except Unreachable:
         pass
-    return [*of_config.examine(config), *asyncio.run(asked()), *service.examine(address, status, answer)]
+    return [*of_config.examine(config, Path(path)), *asyncio.run(asked()), *service.examine(address, status, answer)]
 
 
 def _visit(url: str, token: str | None, config: Config | None, said: dict[str, Any]) -> Visit:

@@ -26,7 +26,7 @@ from bearerd.config import (
     files,
     store_url,
 )
-from bearerd.config.model import Rule, UnixListener
+from bearerd.config.model import WITHOUT_METHODS, Rule, UnixListener
 from bearerd.config.problems import dotted
 from bearerd.config.problems import key as quoted
 from bearerd.config.units import is_duration, spelled
@@ -53,7 +53,7 @@ class Opening(NamedTuple):
     """One way to an upstream without a token."""
 
     key: str  # dotted
-    methods: str  # "any", or the methods
+    methods: str  # their names, or which in words
     path: str  # the pattern, or "any path"
     why: str
 
@@ -163,7 +163,9 @@ def open_paths(config: Config) -> list[Opening]:
     for name, resource in config.resource.items():
         key = dotted("resource", [name])
         if resource.enforce == "shadow":
-            found.append(Opening(key, "any", "any path", "the resource is in shadow: nothing is refused to a gateway"))
+            found.append(
+                Opening(key, "any method", "any path", "the resource is in shadow: nothing is refused to a gateway")
+            )
         found += _open_rules(key, resource)
     return found
 
@@ -177,7 +179,7 @@ def _open_rules(key: str, resource: Resource) -> Iterator[Opening]:
             yield Opening(place, "OPTIONS", path, "CORS preflight")
         elif rule.auth != "required":
             why = "no token is looked at" if rule.auth == "none" else "a request without Authorization is anonymous"
-            yield Opening(place, " ".join(rule.methods or ("any",)), path, why)
+            yield Opening(place, " ".join(rule.methods or (WITHOUT_METHODS,)), path, why)
 
 
 def clock_hold(config: Config) -> float:
@@ -204,9 +206,13 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     ] + check_approvals.needs_restart(old, new)
 
 
-def warnings(config: Config) -> list[str]:
-    """What is allowed and yet worth a second look: one line each, with its dotted key first; no secrets."""
+def warnings(config: Config, path: Path | None = None) -> list[str]:
+    """What is allowed and yet worth a second look: one line each, with its dotted key first; no secrets.
+
+    ``path``: the file that it was read from.
+    """
     return [
+        *_warn_of_own_file(path),
         *_warn_of_server(config),
         *_warn_of_store(config),
         *check_identity.warnings(config),
@@ -216,6 +222,11 @@ def warnings(config: Config) -> list[str]:
         *check_approvals.warnings(config),
         *_warn_of_resources(config),
     ]
+
+
+def _warn_of_own_file(path: Path | None) -> Iterator[str]:
+    if path is not None and files.world_writable(path):
+        yield f"file: every local user may write {path}, and so say whose tokens are good: chmod o-w {path}"
 
 
 def _warn_of_server(config: Config) -> Iterator[str]:

@@ -90,7 +90,7 @@ def trouble(path: Path) -> tuple[str, str] | None:
         return "not a path", "name a file"
     if not stat.S_ISREG(mode):
         return f"{path} is not a regular file", "name a file"
-    if mode & stat.S_IWOTH:
+    if world_writable(path):
         return f"every local user may write {path}", f"chmod o-w {path}"
     if not os.access(path, os.R_OK):
         return f"{path} cannot be read by this user", f"let user {os.geteuid()} read it"
@@ -108,7 +108,16 @@ def holds_certificates(path: Path) -> bool:
 
 def world_readable(path: Path) -> bool:
     """Whether every local user may read the file."""
+    return _others_may(stat.S_IROTH, path)
+
+
+def world_writable(path: Path) -> bool:
+    """Whether every local user may write the file."""
+    return _others_may(stat.S_IWOTH, path)
+
+
+def _others_may(right: int, path: Path) -> bool:
     try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
+        return bool(path.stat().st_mode & right)
     except (OSError, ValueError):
         return False

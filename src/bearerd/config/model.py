@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     Discriminator,
@@ -179,6 +179,10 @@ class Caller(Table):
     secret_file: Path
     resources: tuple[Name, ...] = Field(min_length=1)
     may: tuple[Literal["introspect", "revoke"], ...] = Field(min_length=1)
+
+
+WITHOUT_METHODS: Final = "any method but CONNECT"
+"""What a rule takes that names none."""
 
 
 class Rule(Table):

@@ -9,16 +9,18 @@ from bearerd.config.units import spelled
 from bearerd.doctor.finding import Finding, Notebook
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bearerd.config.model import Config
 
 _HOUR: Final = 3600.0
 _REMEDY: Final = "see the key in docs/configuration.md"
 
 
-def examine(config: Config) -> list[Finding]:
-    """Findings that need nothing but the file."""
+def examine(config: Config, path: Path | None = None) -> list[Finding]:
+    """Findings that need nothing but the file, and where it is."""
     notes = Notebook("configuration")
-    warnings = effective.warnings(config)
+    warnings = effective.warnings(config, path)
     for warning in warnings:
         if _chosen(warning):
             notes.note("warning", warning, _REMEDY)

@@ -85,7 +85,7 @@ class Supervisor:
         """Everything that can be in somebody's way is taken first; workers come last."""
         config, path = self._config, self._source.path
         server = config.server
-        for warning in effective.warnings(config):
+        for warning in effective.warnings(config, path):
             _LOGGER.warning("configuration", extra={"detail": warning})
         process.raise_file_limit()
         held = Held(load.data_dir(config, path))
