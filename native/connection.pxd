@@ -12,12 +12,14 @@ cdef enum State:
     CLOSING
     GONE
 
-cdef enum:
+cpdef enum:  # aiohttp's side goes by the same
     HEAD_SECONDS = 10  # from a head's first byte to its last
     IDLE_SECONDS = 3630  # longer than any gateway keeps an idle connection: it must be the one to close
     STALLED_SECONDS = 60  # for which nothing of what we wrote was read
+    LARGE = 4 * 1024  # bytes that are read at once, whatever others have come: more than nearly every head has
+
+cdef enum:
     AT_ONCE = 32  # answers to one connection before others get theirs
-    LARGE = 4 * 1024  # bytes: more than nearly every head has
 
 
 @cython.final

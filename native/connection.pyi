@@ -1,10 +1,16 @@
 """One connection: bytes to heads, heads to answers, and the door to aiohttp, which opens one way."""
 
 import asyncio
-from typing import Protocol, TypeAlias, final
+from typing import Final, Protocol, TypeAlias, final
 
 from bearerd._native.lane import Lane
 from bearerd._native.route import Route
+
+# aiohttp's side goes by the same.
+HEAD_SECONDS: Final = 10  # from a head's first byte to its last
+IDLE_SECONDS: Final = 3630  # longer than any gateway keeps an idle connection: it must be the one to close
+STALLED_SECONDS: Final = 60  # for which nothing of what we wrote was read
+LARGE: Final = 4096  # bytes that are read at once, whatever others have come: more than nearly every head has
 
 Question: TypeAlias = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
 """Is it Envoy's, resource, method, target, header fields, Host, peer, is the peer trusted, is the method HEAD."""

@@ -9,9 +9,8 @@ from support.bay import OK, Bay, Behind, ask
 from support.line import Line
 
 from bearerd._native import clock
-from bearerd._native.connection import Connection
+from bearerd._native.connection import HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS, Connection
 
-HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS = 10, 3630, 60
 AT_ONCE = 32
 PASSES = ask(b"stranger")  # it has to wait
 ELSEWHERE = b"GET /metadata HTTP/1.1\r\nHost: a\r\n\r\n"

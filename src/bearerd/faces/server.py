@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from bearerd._native.connection import HEAD_SECONDS, IDLE_SECONDS, LARGE, STALLED_SECONDS
 from bearerd.faces.answer import SOFTWARE, unread
 from bearerd.faces.turns import Turns
 from bearerd.log import silence_quotes
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
     from bearerd.limits import Limits
 
-HEAD_SECONDS: Final = 10.0  # from a head's first byte to its last
-IDLE_SECONDS: Final = 3630.0  # longer than any gateway keeps an idle connection: it must be the one to close
-STALLED_SECONDS: Final = 60.0  # for which nothing of what we wrote was read
-LARGE: Final = 4 * 1024  # bytes that are read at once, whatever others have come: more than nearly every head has
 APP_IDLE_SECONDS: Final = 75.0  # of a connection to an application of ours, which takes a few hundred
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 import grpc.aio
 
+from bearerd._native.connection import HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS
 from bearerd.faces.grpc import authorization, health
-from bearerd.faces.server import HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS
 from bearerd.serve.departure import CUT, LINGER
 
 if TYPE_CHECKING:
