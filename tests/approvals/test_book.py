@@ -247,7 +247,7 @@ async def test_a_store_that_does_not_answer_is_told_and_not_an_empty_list(
             raise StoreError("no answer")
         return await real(link, *command, **more)
 
-    async def none(link: clients.Link, *_: Any) -> Any:
+    async def none(link: clients.Link, *_: Any, **more: Any) -> Any:
         raise StoreError("no answer")
 
     monkeypatch.setattr(clients.Link, "call", lost)

@@ -12,7 +12,7 @@ from bearerd.store import address
 
 
 async def test_a_plain_url_names_host_port_database_and_login() -> None:
-    connection = await address.parse("redis://me:p%40ss@db.example:6380/3").connection("k", 1.5)
+    connection, _ = await address.parse("redis://me:p%40ss@db.example:6380/3").connection("k", 1.5)
     assert isinstance(connection, Connection)
     assert (connection.host, connection.port, connection.db) == ("db.example", 6380, 3)
     assert (connection.username, connection.password) == ("me", "p@ss")
@@ -20,7 +20,7 @@ async def test_a_plain_url_names_host_port_database_and_login() -> None:
 
 
 async def test_a_tls_url_verifies_the_certificate_and_the_host_name() -> None:
-    connection = await address.parse("rediss://db.example").connection("k", 1)
+    connection, _ = await address.parse("rediss://db.example").connection("k", 1)
     assert isinstance(connection, SSLConnection)
     context = connection.ssl_context.get()
     assert context.check_hostname
@@ -33,17 +33,17 @@ async def test_a_private_authority_is_believed_instead_of_the_systems(tmp_path: 
     ca = authority().write(tmp_path)
     url = "rediss://db.example" + (f"?ssl_ca_certs={ca}" if by == "option" else "")
     where = address.parse(url, ca if by == "file" else None)
-    first = await where.connection("k", 1)
+    first, _ = await where.connection("k", 1)
     assert isinstance(first, SSLConnection)
     context = first.ssl_context.get()
     assert [dict(pair for (pair,) in found["subject"]) for found in context.get_ca_certs()] == [
         {"commonName": "test root"}
     ]
-    again = await where.connection("k", 1)
+    again, _ = await where.connection("k", 1)
     assert isinstance(again, SSLConnection)
     assert again.ssl_context.get() is context  # not read from the disk anew for each connection
     authority("another").write(tmp_path)
-    renewed = await where.connection("k", 1)
+    renewed, _ = await where.connection("k", 1)
     assert isinstance(renewed, SSLConnection)
     assert "another" in str(renewed.ssl_context.get().get_ca_certs())
 
@@ -55,7 +55,7 @@ async def test_an_authority_that_cannot_be_read_is_a_store_error_without_its_pat
 
 
 async def test_a_unix_url_names_a_socket() -> None:
-    connection = await address.parse("unix:///run/valkey/v.sock?db=2").connection("k", 1)
+    connection, _ = await address.parse("unix:///run/valkey/v.sock?db=2").connection("k", 1)
     assert isinstance(connection, UnixDomainSocketConnection)
     assert (connection.path, connection.db) == ("/run/valkey/v.sock", 2)
 

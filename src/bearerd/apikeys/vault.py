@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE: Final = 100  # records that one script reads
 KEPT: Final = 24 * 3600  # seconds for which a record stays after its key's end, for whoever wonders
 _MOST_BYTES: Final = 64 * 1024  # of a record
+_MOST_IDS: Final = 32 << 20  # bytes: a million ids, which is what limits.max_apikeys may be, take 19,000,000
 _TRIES: Final = 8
 
 _LOGGER: Final = logging.getLogger("bearerd.apikey")
@@ -60,7 +61,8 @@ class Vault:
     async def read(self, ids: Sequence[str]) -> Found:
         """These keys' records, at most ``MOST_AT_ONCE``."""
         names = self._client.names
-        active, rows = await self._client.run(script.APIKEY_READ, (*self._indices, *map(names.api_key, ids)), ())
+        keys = (*self._indices, *map(names.api_key, ids))
+        active, rows = await self._client.run(script.APIKEY_READ, keys, (), most=MOST_AT_ONCE * 2 * _MOST_BYTES)
         found: dict[str, Stored | None] = {}
         forged = 0
         for key_id, row in zip(ids, rows, strict=True):
@@ -74,7 +76,7 @@ class Vault:
 
     async def ids(self) -> list[str]:
         """Of all keys that have not expired, in their order as text."""
-        reply = await self._client.call("ZRANGE", self._client.names.api_keys, 0, -1)
+        reply = await self._client.call("ZRANGE", self._client.names.api_keys, 0, -1, most=_MOST_IDS)
         return sorted(key_id.decode("ascii", "replace") for key_id in reply)
 
     async def create(self, record: Record, most: int) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bearerd.approvals.record import Approval, Call, State, Unreadable, Verdict
 from bearerd.errors import StoreError
-from bearerd.store import script
+from bearerd.store import replies, script
 from bearerd.store.server import Durability
 
 if TYPE_CHECKING:
@@ -115,7 +115,9 @@ class Book:
         at, had = 0, _PIECE
         while had == _PIECE and len(found) < PAGE:
             args = (at, _PIECE, names.approval_hashes)
-            had, *fields = await self._client.run(script.APPROVAL_LIST, (names.approvals,), args)
+            had, *fields = await self._client.run(
+                script.APPROVAL_LIST, (names.approvals,), args, most=_PIECE * replies.MOST
+            )
             found += self._readable(fields)
             at += had
         return found[:PAGE]

@@ -23,7 +23,9 @@ MOST_WAITING: Final = 10_000  # while the store is away; the oldest go, for the 
 BATCH: Final = 200  # records in one script
 RETRY_SECONDS: Final = 1.0
 STORE_SECONDS: Final = 10.0
-_PAGE: Final = 1_000
+_HEADS: Final = 1_000  # in one reply
+_RECORDS: Final = 50  # of max_arguments and a little more each, which may be a megabyte
+_MOST: Final = 64 << 20  # bytes of such a reply
 
 _LOGGER: Final = logging.getLogger("bearerd.audit")
 
@@ -109,7 +111,7 @@ class StoreSink:
 async def noted(client: Client) -> list[tuple[Head, str]]:
     """Every head in the store with the host that it is of, the oldest first.  Raises StoreError."""
     found: list[tuple[Head, str]] = []
-    async for fields in _entries(client, client.names.audit_heads):
+    async for fields in _entries(client, client.names.audit_heads, _HEADS):
         try:
             head = Head(
                 fields[b"process"].decode(),
@@ -128,13 +130,13 @@ async def noted(client: Client) -> list[tuple[Head, str]]:
 
 async def records(client: Client) -> list[bytes]:
     """Every record in the store's stream, the oldest first.  Raises StoreError."""
-    return [fields.get(b"record", b"") async for fields in _entries(client, client.names.audit_records)]
+    return [fields.get(b"record", b"") async for fields in _entries(client, client.names.audit_records, _RECORDS)]
 
 
-async def _entries(client: Client, stream: str) -> AsyncIterator[dict[bytes, bytes]]:
+async def _entries(client: Client, stream: str, count: int) -> AsyncIterator[dict[bytes, bytes]]:
     after: bytes | str = "0"
     while True:
-        reply = await client.call("XREAD", "COUNT", _PAGE, "STREAMS", stream, after)
+        reply = await client.call("XREAD", "COUNT", count, "STREAMS", stream, after, most=_MOST)
         if not reply:
             return
         pages = reply.values() if isinstance(reply, dict) else [page for _, page in reply]

@@ -9,7 +9,7 @@ import asyncio
 import random
 import ssl
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +22,10 @@ from redis.asyncio.connection import (
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from bearerd._native.replies import Meter
 from bearerd.config import store_url
 from bearerd.errors import ConfigError, StoreError
+from bearerd.store import replies
 
 if TYPE_CHECKING:
     from bearerd.config.store_url import StoreUrl
@@ -78,8 +80,11 @@ class Address:
         """Whether this topology promises a replica, so that a heartbeat without one must not count."""
         return self.kind == "sentinel"
 
-    async def connection(self, slot_of: str, seconds: float) -> AbstractConnection:
-        """A fresh connection, with ``seconds`` to open.  ``slot_of`` is any key of the fleet.  Raises StoreError if no server can be named."""
+    async def connection(self, slot_of: str, seconds: float) -> tuple[AbstractConnection, Meter]:
+        """A fresh connection, with ``seconds`` to open, and what measures its replies.
+
+        ``slot_of`` is any key of the fleet.  Raises StoreError if no server can be named.
+        """
         if self.kind == "single":
             return await self._make(self.options, seconds)
         ask = _master_of if self.kind == "sentinel" else _owner_of
@@ -87,7 +92,7 @@ class Address:
         reasons = []
         # In any order: of several, the one that answers first may be cut off and name a primary of the past for ever.
         for host, port in random.sample(self.hosts, len(self.hosts)):
-            lookup = await self._make({**self.lookup, "host": host, "port": port}, seconds)
+            lookup, _ = await self._make({**self.lookup, "host": host, "port": port}, seconds)
             try:
                 async with asyncio.timeout(2 * seconds):
                     found = await ask(lookup, what)
@@ -101,16 +106,19 @@ class Address:
             reasons.append(f"{host}:{port}: knows no {'master ' + self.master if self.master else 'owner of the slot'}")
         raise StoreError(f"no {self.kind} node named the server to write to: {'; '.join(reasons)}")
 
-    async def _make(self, options: dict[str, Any], seconds: float) -> AbstractConnection:
+    async def _make(self, options: dict[str, Any], seconds: float) -> tuple[AbstractConnection, Meter]:
+        meter = Meter()
+        meter.begin(replies.MOST)  # for the login, and for whoever is only asked the way
         common: dict[str, Any] = {"protocol": 2, "socket_timeout": None, "socket_connect_timeout": seconds}
+        common["parser_class"] = partial(replies.Parser, meter)
         if "path" in options:
-            return UnixDomainSocketConnection(**options, **common)
+            return UnixDomainSocketConnection(**options, **common), meter
         if self.tls is None:
-            return Connection(**options, **common)
+            return Connection(**options, **common), meter
         secured = SSLConnection(**options, **common)
         # redis-py would add our authorities to the system's, and read them all anew, in the loop, for each connection.
         secured.ssl_context.context = await self.tls.context()
-        return secured
+        return secured, meter
 
 
 async def _master_of(sentinel: AbstractConnection, master: str) -> tuple[str, int] | None:

@@ -30,6 +30,7 @@ from redis.exceptions import (
 from bearerd.errors import ConfigError, StoreError, StoreRight
 from bearerd.store import address, seal
 from bearerd.store.names import DEFAULT_FLEET, Names
+from bearerd.store.replies import MOST, Unbounded
 from bearerd.store.script import Script
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import AbstractConnection
 
+    from bearerd._native.replies import Meter
     from bearerd.config import model
 
 Argument = bytes | str | int
@@ -47,9 +49,12 @@ _ELSEWHERE: Final = (ReadOnlyError, ClusterDownError, AskError)  # this server i
 class Link:
     """One connection.  It never reconnects: what was true of its server was true of this connection only."""
 
-    def __init__(self, connection: AbstractConnection, timeout: float, owner: asyncio.Task[Any] | None = None) -> None:
+    def __init__(
+        self, connection: AbstractConnection, meter: Meter, timeout: float, owner: asyncio.Task[Any] | None = None
+    ) -> None:
         """``owner``: the task that it is for; others may ask on it, too."""
         self._connection = connection
+        self._meter = meter
         self._owner = owner
         self._timeout = timeout  # seconds for one exchange
         self._lock = asyncio.Lock()
@@ -66,22 +71,22 @@ class Link:
         """An exchange is under way (its caller may have gone)."""
         return bool(self._tasks)
 
-    async def call(self, *command: Argument, blocks: float = 0.0) -> Any:
+    async def call(self, *command: Argument, blocks: float = 0.0, most: int = MOST) -> Any:
         """One command.  ``blocks``: seconds that the server may take beyond the time-out (WAIT, XREAD BLOCK).
 
-        Raises StoreError; also when the outcome is unknown.
+        ``most``: bytes of the reply.  Raises StoreError; also when the outcome is unknown.
         """
-        return await self._ask(command, blocks)
+        return await self._ask(command, most, blocks)
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument], *, most: int = MOST) -> Any:
         """One script by its digest; sent whole where the server does not know it (restarted, failed over, flushed)."""
         try:
-            return await self._ask(("EVALSHA", script.sha, len(keys), *keys, *args))
+            return await self._ask(("EVALSHA", script.sha, len(keys), *keys, *args), most)
         except NoScriptError:
-            return await self._ask(("EVAL", script.text, len(keys), *keys, *args))
+            return await self._ask(("EVAL", script.text, len(keys), *keys, *args), most)
 
-    async def _ask(self, command: tuple[Argument, ...], blocks: float = 0.0) -> Any:
-        exchange = self._exchange(command, self._timeout + blocks)
+    async def _ask(self, command: tuple[Argument, ...], most: int, blocks: float = 0.0) -> Any:
+        exchange = self._exchange(command, most, self._timeout + blocks)
         return await (exchange if asyncio.current_task() is self._owner else self._shielded(exchange))
 
     async def _shielded(self, exchange: Coroutine[Any, Any, Any]) -> Any:
@@ -101,11 +106,12 @@ class Link:
         if not task.cancelled():
             task.exception()  # its caller may be gone; nobody else will ask
 
-    async def _exchange(self, command: tuple[Argument, ...], seconds: float) -> Any:
+    async def _exchange(self, command: tuple[Argument, ...], most: int, seconds: float) -> Any:
         async with self._lock:
             if self._closed:
                 raise StoreError(f"the connection is closed: {self._closed}")
             reason = "cancelled"
+            self._meter.begin(most)
             try:
                 async with asyncio.timeout(seconds):
                     await self._connection.send_command(*command, check_health=False)
@@ -126,7 +132,7 @@ class Link:
                 raise StoreError(f"the store gave {reason}") from None
             except (RedisError, OSError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                raise StoreError(f"the store is unreachable: {reason}") from None
+                raise _lost(error) from None
             finally:
                 if reason or self._closed:
                     await self._close(reason)
@@ -156,6 +162,13 @@ class Link:
         await self._close("closed")
 
 
+def _lost(error: Exception) -> StoreError:
+    """Why a connection is given up."""
+    if isinstance(error, Unbounded):
+        return StoreError(f"the store answered what it must not: {error}")
+    return StoreError(f"the store is unreachable: {type(error).__name__}: {error}")
+
+
 def _answered(error: ResponseError) -> StoreError:
     """A server's error in words for whoever is on call."""
     text = str(error)
@@ -182,10 +195,10 @@ class Client:
         return await self._connected(asyncio.current_task())
 
     async def _connected(self, owner: asyncio.Task[Any] | None) -> Link:
-        connection: Any = await self.where.connection(self.names.prefix, self.timeout)
+        connection, meter = await self.where.connection(self.names.prefix, self.timeout)
         try:
             async with asyncio.timeout(2 * self.timeout):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException as error:
             with contextlib.suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
@@ -193,9 +206,9 @@ class Client:
                 # Not in its words: a server that has no AUTH quotes its arguments.
                 raise StoreError(f"the store refused the login: {type(error).__name__}") from None
             if isinstance(error, RedisError | OSError | TimeoutError):
-                raise StoreError(f"the store is unreachable: {type(error).__name__}: {error}") from None
+                raise _lost(error) from None
             raise
-        link = Link(connection, self.timeout, owner)
+        link = Link(connection, meter, self.timeout, owner)
         self._links = {other for other in self._links if other.usable} | {link}
         return link
 
@@ -222,15 +235,15 @@ class Client:
             await link.close()
         return await self._connected(None)
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument], *, most: int = MOST) -> Any:
         """One script, on any connection.  Raises StoreError."""
         async with self.borrow() as link:
-            return await link.run(script, keys, args)
+            return await link.run(script, keys, args, most=most)
 
-    async def call(self, *command: Argument) -> Any:
+    async def call(self, *command: Argument, most: int = MOST) -> Any:
         """One command, on any connection.  Raises StoreError."""
         async with self.borrow() as link:
-            return await link.call(*command)
+            return await link.call(*command, most=most)
 
     async def renew(self) -> None:
         """Close the idle connections: the server that takes writes may be another now."""

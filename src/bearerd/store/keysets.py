@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bearerd.errors import StoreError
-from bearerd.store import script
+from bearerd.store import replies, script
 
 if TYPE_CHECKING:
     from bearerd.store.client import Client
@@ -42,7 +42,8 @@ class Shared:
 
     async def load(self, issuer: str) -> SharedSet | None:
         """The shared set of an issuer, None if there is none.  One that does not hold its seal is a StoreError."""
-        reply = await self._client.call("HMGET", self._client.names.key_set(issuer), *_FIELDS, "mac")
+        most = self._max_bytes + replies.MOST
+        reply = await self._client.call("HMGET", self._client.names.key_set(issuer), *_FIELDS, "mac", most=most)
         if all(value is None for value in reply):
             return None
         if any(value is None for value in reply) or len(reply[0]) > self._max_bytes:

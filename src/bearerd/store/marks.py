@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIFE: Final = 90 * 24 * 3600 * 1000  # milliseconds from the last change that was seen
 MOST: Final = 4096  # marks that are read of one review
+_EACH: Final = 4096  # bytes of one, on average: beyond that nothing is read
 
 
 class Marks:
@@ -32,7 +33,7 @@ class Marks:
 
     async def known(self, review: str) -> dict[str, str]:
         """All of a review.  What nobody of ours can have written is passed over."""
-        reply = await self._client.call("HGETALL", self._client.names.marks(review))
+        reply = await self._client.call("HGETALL", self._client.names.marks(review), most=MOST * _EACH)
         found = {}
         for name, digest in list(zip(reply[::2], reply[1::2], strict=True))[:MOST]:
             try:
