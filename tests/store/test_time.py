@@ -58,3 +58,18 @@ async def test_a_store_that_was_flushed_meanwhile_gets_back_what_a_worker_with_t
         await until(lambda: one.view.position is not None)
         async with worker(server.url) as fresh:
             assert fresh.revoked("soon")
+
+
+async def test_a_store_whose_clock_is_behind_makes_no_revocation_weaker(server: Valkey) -> None:
+    dial = Dial()
+    dial.step(30 * HOUR)  # what the store says is so far behind
+    async with worker(server.url) as one, worker(server.url) as other:
+        for each in (one, other):
+            each.view.time = dial.keeper()
+        written = await one.writer.revoke(Kind.TOKEN, ISSUER, "t")
+        assert written.acknowledged == "enforced"
+        await one.writer.revoke(Kind.SUBJECT, ISSUER, "alice")
+        now = int(time.time() + 30 * HOUR)
+        for each in (one, other):
+            for kind, value in ((Kind.TOKEN, "t"), (Kind.SUBJECT, "alice")):
+                assert each.view.table.revoked(entries.key(kind, ISSUER, value), now, now) >= 0, value

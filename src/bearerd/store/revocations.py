@@ -172,7 +172,8 @@ class Writer:
         self, link: Link, key: bytes, terms: Callable[[float], lives.Terms], limit: int, deadline: float
     ) -> tuple[bytes, Wrote]:
         """Propose an ``at``, seal, write; again with a later one when somebody else was quicker."""
-        sync, at, now = self._sync, 0, clock.wall()
+        sync, at = self._sync, 0
+        now = ours = sync.view.time.now().latest
         for _ in range(_TRIES):
             cut, last = terms(now)
             member = sync.log.sealed(pack(key, cut, last, at))
@@ -183,7 +184,8 @@ class Writer:
                 raise StoreFull("the store holds max_revocations entries: nothing more is acknowledged")
             if wrote.answer == "lost":
                 await self._positioned(deadline)
-            now = wrote.now / 1e6
+            # A clock that is behind would have revoked what was issued until hours ago, or until an end that is over.
+            now = max(ours, wrote.now / 1e6)
             at = max(wrote.now, wrote.latest_at + 1, sync.view.table.latest_at() + 1)
         raise StoreError("too many writers at once")
 
