@@ -172,6 +172,17 @@ async def test_a_store_that_is_away_refuses_a_first_sight_and_is_not_asked_by_ea
     assert scene.watched.results["failed"] == 2
 
 
+async def test_who_waits_behind_others_while_the_store_is_away_does_not_wait_for_a_time_out_of_his_own() -> None:
+    scene = Scene(waiting=250)
+    scene.vault.fault = StoreError("away")
+    crowd = [asyncio.create_task(scene.learn(form.new_id())) for _ in range(250)]
+    found = await asyncio.gather(*crowd, return_exceptions=True)
+    assert {type(one) for one in found} == {StoreError}
+    assert len(scene.vault.reads) == 1
+    scene.vault.fault = None
+    await scene.learn(scene.vault.make())
+
+
 @pytest.mark.parametrize("fault", [ValueError("odd"), RuntimeError("odder")])
 async def test_whatever_goes_wrong_nobody_waits_for_ever(fault: Exception) -> None:
     scene = Scene()

@@ -185,6 +185,8 @@ class Ring:
         while self._asked:
             batch = dict(islice(self._asked.items(), MOST_AT_ONCE))
             fault = await self._read(list(batch))
+            if fault is not None:  # nor could the others be read: none of them waits for a time-out of its own
+                batch = dict(self._asked)
             for key_id, waiter in batch.items():
                 del self._asked[key_id]
                 if not waiter.done():
