@@ -17,7 +17,7 @@ from support.wire import Wire, request
 
 from bearerd import log, metrics
 from bearerd.faces.app import Faces
-from bearerd.faces.turns import Turns
+from bearerd.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

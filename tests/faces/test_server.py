@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from support.line import Line
 
-from bearerd.faces import server, turns
+from bearerd import turns
+from bearerd.faces import server
 from bearerd.limits import Limits
 
 if TYPE_CHECKING:

@@ -20,10 +20,9 @@ import uvloop
 from support.certificates import authority
 from support.tls13 import Client
 
-from bearerd import metrics
+from bearerd import metrics, turns
 from bearerd.config import papers
 from bearerd.config.model import Tls
-from bearerd.faces import turns
 from bearerd.serve import handshakes as module
 from bearerd.serve.doors import Doors
 from bearerd.serve.handshakes import Handshakes, result

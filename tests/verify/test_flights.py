@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bearerd import turns
 from bearerd.decision import Pending, Wait
 from bearerd.errors import IssuerFault
 from bearerd.refusals import Code
@@ -54,6 +55,34 @@ async def test_other_keys_and_issuers_fly_alone() -> None:
     assert work.asked == [A, B, other]
     work.go.set()
     await asyncio.gather(*waiters)
+
+
+async def test_a_crowd_that_waited_for_one_key_does_not_have_a_turn_of_the_loop_to_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Clock:
+        now = 0.0
+
+        def boot(self) -> float:
+            return self.now
+
+    clock, work = Clock(), Work()
+    monkeypatch.setattr(turns, "clock", clock)
+    flights, rounds = Flights(work, 100), [0]
+
+    async def one() -> None:
+        await flights.wait(A)
+        rounds[-1] += 1
+        clock.now += turns.SLICE  # what the answer takes
+
+    waiters = asyncio.gather(*(one() for _ in range(100)))
+    await settle()
+    work.go.set()
+    while not waiters.done():
+        await asyncio.sleep(0)
+        rounds.append(0)
+    assert (sum(rounds), max(rounds)) == (100, 1)
+    assert flights.waiting == 0
 
 
 async def test_a_later_wait_is_a_new_flight() -> None:

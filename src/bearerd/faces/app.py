@@ -25,11 +25,11 @@ from bearerd.faces.asked import Seen
 from bearerd.faces.clients import Clients
 from bearerd.faces.mcp import proxy
 from bearerd.faces.reply import reply
-from bearerd.faces.turns import Turns
 from bearerd.flow import Flow
 from bearerd.metrics import NO_FACE
 from bearerd.policy import decide
 from bearerd.refusals import Code, Refusal
+from bearerd.turns import Turns
 
 if TYPE_CHECKING:
     import asyncio

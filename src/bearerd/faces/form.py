@@ -40,7 +40,7 @@ async def read(request: web.BaseRequest, most: int, turn: Callable[[], Awaitable
 async def body(request: web.BaseRequest, most: int, turn: Callable[[], Awaitable[None]]) -> bytes:
     """The body, whole, of at most ``most`` bytes.  Raises BadForm.
 
-    ``turn``: waited for before anybody looks into it (``faces.turns``): whoever sent it has not shown yet that he may ask.
+    ``turn``: waited for before anybody looks into it (``bearerd.turns``): whoever sent it has not shown yet that he may ask.
     """
     length = request.content_length
     if length is not None and length > most:

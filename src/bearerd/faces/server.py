@@ -19,9 +19,9 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from bearerd._native.connection import HEAD_SECONDS, IDLE_SECONDS, LARGE, STALLED_SECONDS
 from bearerd.faces.answer import SOFTWARE, unread
-from bearerd.faces.turns import Turns
 from bearerd.log import silence_quotes
 from bearerd.refusals import Code
+from bearerd.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

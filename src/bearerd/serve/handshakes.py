@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from bearerd._native import clock
 from bearerd.config import papers as module
-from bearerd.faces.turns import Turns
 from bearerd.serve.records import RECORDS, Records, Shaken
+from bearerd.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bearerd.errors import BearerdError
 from bearerd.refusals import Code, Refusal
+from bearerd.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ class Flights:
         self._resolve = resolve
         self._max_waiting = max_waiting
         self._under_way: dict[Pending, asyncio.Task[Refusal | None]] = {}
+        self._turns = Turns()  # of those whose wait is over: all who waited for one key are woken at once
         self.waiting = 0  # requests, in all
 
     async def wait(self, pending: Pending) -> Refusal | None:
@@ -39,7 +41,9 @@ class Flights:
         flight = self._flight(pending)
         self.waiting += 1
         try:
-            return await asyncio.shield(flight)
+            refusal = await asyncio.shield(flight)
+            await self._turns.turn()
+            return refusal
         except asyncio.CancelledError:
             if flight.cancelled() and not _cancelled_itself():
                 return Refusal(Code.OVERLOADED, "closing", retry_after=RETRY_AFTER)

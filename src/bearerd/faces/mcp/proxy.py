@@ -100,7 +100,7 @@ class Proxy:
     """Of one process."""
 
     def __init__(self, service: Service, flow: Flow, turn: Callable[[], Awaitable[None]]) -> None:
-        """``turn``: waited for before a body is looked into (``faces.turns``)."""
+        """``turn``: waited for before a body is looked into (``bearerd.turns``)."""
         self._service = service
         self._flow = flow
         self._turn = turn

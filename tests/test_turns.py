@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bearerd.faces import turns as module
-from bearerd.faces.turns import SLICE, WOKEN, Turns
+from bearerd import turns as module
+from bearerd.turns import SLICE, WOKEN, Turns
 
 
 class Clock:
