@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from bearerd.store.entries import Kind
 
 if TYPE_CHECKING:
     from support.valkey import Valkey
+
+    from bearerd.store.view import View
 
 
 def revoked(one: Worker, value: str) -> bool:
@@ -73,3 +76,22 @@ async def test_a_store_whose_clock_is_behind_makes_no_revocation_weaker(server: 
         for each in (one, other):
             for kind, value in ((Kind.TOKEN, "t"), (Kind.SUBJECT, "alice")):
                 assert each.view.table.revoked(entries.key(kind, ISSUER, value), now, now) >= 0, value
+
+
+async def test_who_comes_anew_does_not_believe_a_store_whose_clock_is_far_ahead(server: Valkey) -> None:
+    """It has dropped what ends within those hours, and only who knew it before can tell."""
+    dial = Dial()
+    dial.step(-2 * HOUR)
+
+    async def before(view: View) -> None:
+        view.time = dial.keeper()
+
+    async with worker(server.url) as known:
+        known.view.time = dial.keeper()
+        async with worker(server.url, ours=False, joined=False, before=before) as one:
+            await until(lambda: "ahead of ours" in (one.view.problem or ""))
+            assert math.isinf(one.view.counted)
+            await known.sync.caught_up()
+            dial.step(2 * HOUR)
+            await one.sync.caught_up()
+            assert one.view.problem is None

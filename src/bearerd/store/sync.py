@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from bearerd._native import clock
 from bearerd._native.revocations import Full
 from bearerd.errors import StoreError
-from bearerd.store import reconcile, server
+from bearerd.store import lives, reconcile, server
 from bearerd.store.breath import Breath
 from bearerd.store.doorbell import Doorbell
 from bearerd.store.protocol import Beat, Log, Position
@@ -243,6 +243,8 @@ class Sync:
             sent, more = await self._settle(link, leased=True)
             if joining and (self._breaks, self._returned) != stirred:
                 continue  # begun anew at each break, and while the others are not done
+            if joining and not math.isfinite(self.view.counted):
+                self._check_clock()
             if not joining and not self._trusted and self._lapsed():
                 continue  # it took so long that the lease has run out
             break
@@ -321,6 +323,12 @@ class Sync:
             _log.warning("the store's clock jumped by about %.1f s", low - previous[0])
             return False
         return True
+
+    def _check_clock(self) -> None:
+        """Whoever comes anew knows what the store still holds, and one whose clock is far ahead drops entries before their end."""
+        ahead = self._last_beat / 1e6 - self.view.time.now().latest
+        if ahead > lives.HOUR:  # for so long it keeps what has ended
+            raise StoreError(f"the store's clock is {ahead:.0f} s ahead of ours: what is revoked may be gone from it")
 
     async def _confirmed(self, link: Link, seconds: float) -> int:
         """How many replicas hold everything written on this connection so far."""
