@@ -218,6 +218,19 @@ async def test_nobody_is_ready_by_a_snapshot_before_the_store_was_asked(tmp_path
             await service.close()
 
 
+async def test_nobody_is_ready_by_a_snapshot_while_it_joins_those_that_follow_the_store(tmp_path: Path) -> None:
+    """A worker that replaces another would refuse on strict resources what the other still allowed."""
+    with running(tmp_path / "valkey") as server:
+        made = config(tmp_path, resource=MIXED, store={"url": server.url, "fleet": "f"})
+        await stopped(Service(made, data_dir=tmp_path, store_is_ours=True))
+        service = Service(made, data_dir=tmp_path)
+        await service.start()
+        assert await service.ready(20)
+        assert (await ask(service, token(aud="https://strict.example/"), name="strict")).allowed
+        assert service.health()["serving"] == {"api": "fresh", "strict": "fresh"}
+        await service.close()
+
+
 async def test_a_store_that_hangs_is_gone_and_every_sign_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -410,10 +423,11 @@ def test_labels_are_the_faces_that_a_resource_answers(tmp_path: Path) -> None:
             "c": {"identifier": "https://c.example"},
         },
     )
-    resources, issuers, reasons = labels(made)
+    resources, issuers, reasons, algorithms = labels(made)
     assert resources == {"a": ("forward_auth", "ext_authz", "introspect"), "b": ("forward_auth",), "c": ()}
     assert issuers == ("test",)
     assert "dns" in reasons
+    assert algorithms == made.issuer[0].algorithms
 
 
 def test_what_is_sampled_is_what_the_tables_count(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Freshness:
     ) -> None:
         """Bring the metrics up to date, and tell what has changed.
 
-        ``asked``: the store answered or failed to since the start.  Before that nobody knows anything, and that is no news.
+        ``asked``: a heartbeat counted since the start, or the store failed.  Before that nobody knows anything, and that is no news.
         ``problem``: why it does not answer, which is why a view grows old.
         """
         kinds: dict[str, list[str]] = {}

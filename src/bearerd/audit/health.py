@@ -33,7 +33,8 @@ def health(current: Current, archive: Archive | None, waiting: int, now: Now) ->
     Ready: some resource is served by what is known of the revocations, and one key set was ever loaded.  One issuer's outage
     is shown and makes nobody unready; so is a view that is too old for strict resources, where others are served by it.
     Tried: some resource is served, and of every key set it is known what it is or why there is none; what is answered then
-    is no worse for being answered now.  Neither before the store was asked: what a snapshot knows is only for when it is away.
+    is no worse for being answered now.  Neither before the store was asked, or while a worker joins those that follow it: what a
+    snapshot knows is only for when it is away, and whoever gives way to us serves strict resources until then.
     """
     view, issuers = current.view, [issuer.status(now) for issuer in current.issuers]
     age, known = view.age(now), view.known_age(now)

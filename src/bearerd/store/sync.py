@@ -242,6 +242,7 @@ class Sync:
                 await asyncio.sleep(self.pace.round)
             sent, more = await self._settle(link, leased=True)
             if joining and (self._breaks, self._returned) != stirred:
+                self.view.asked = True  # nobody can say how long this goes on
                 continue  # begun anew at each break, and while the others are not done
             if joining and not math.isfinite(self.view.counted):
                 self._check_clock()
@@ -279,7 +280,7 @@ class Sync:
                 if self.view.time.forgot_too_much:
                     await reconcile.again(link, self.log, self.view)
                 self._report(beat, before, sent)
-                self._settled, self.view.asked = sent, True
+                self._settled = sent
                 self._progress.set()
                 return sent, news
             await self._mend(link, beat)

@@ -33,7 +33,8 @@ class View:
         self.position: Position | None = None
         self.problem: str | None = "the store was not read yet"
         self.refused = 0  # members of the store without the fleet's seal: each is somebody else's
-        self.asked = False  # the store was asked since the start, and answered or failed to
+        # The store was asked since the start: a heartbeat counted, or none will soon.  While a round is waited for one will.
+        self.asked = False
         self._counted = -math.inf  # boot time at which the last counted heartbeat was *sent*
         self._inherited = -math.inf, -math.inf  # (wall, boot) time of the last one that the snapshot knew of
 
