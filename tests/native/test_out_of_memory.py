@@ -38,7 +38,12 @@ static int unlucky(void) {
 void *aligned_alloc(size_t alignment, size_t n) {
     static void *(*real)(size_t, size_t);
     if (!real) real = dlsym(RTLD_NEXT, "aligned_alloc");
-    return n == 1024 * 32 && share && unlucky() ? 0 : real(alignment, n);
+    return n == 1024 * 33 && share && unlucky() ? 0 : real(alignment, n);
+}
+
+void *calloc(size_t many, size_t each) {  /* a directory of segments */
+    extern void *__libc_calloc(size_t, size_t);  /* dlsym itself may ask */
+    return each == sizeof(void *) && share && unlucky() ? 0 : __libc_calloc(many, each);
 }
 
 void *realloc(void *held, size_t n) {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bearerd._native.revocations import FOREVER, Revocations, pack, unpack
+from bearerd._native.revocations import FOREVER, Full, Revocations, pack, unpack
 
 SEGMENT = 1024 * 33  # bytes: entries, and a mark for each home
 SLACK = 4 * SEGMENT  # a segment begun in each area, directories
@@ -153,3 +155,98 @@ def test_the_place_of_an_entry_is_a_secret_of_its_table() -> None:
     one, other = (table.page(0, 0, 1 << 20)[0] for table in tables)
     assert one != other
     assert tables[0].export(0) == tables[1].export(0)
+
+
+class Told(NamedTuple):
+    """An entry without its key."""
+
+    cutoff: int
+    expiry: int
+    at: int
+
+    def covers(self, other: Told) -> bool:
+        """Whether the other one makes no difference beside it."""
+        if self.expiry < other.expiry or self.at < other.at:
+            return False
+        return self.cutoff == 0 or 0 < other.cutoff <= self.cutoff
+
+
+class Model:
+    """What a table must hold, and what it must say: a plain dictionary of lists."""
+
+    def __init__(self, seed: int, most: int, keys: int) -> None:
+        self.random = random.Random(seed)
+        self.table = Revocations(most)
+        self.keys = [self.random.randbytes(16) for _ in range(keys)]
+        self.held: dict[bytes, list[Told]] = {}
+        self.now, self.at, self.full = 10, 1, 0
+
+    def told(self, hot: int) -> tuple[bytes, Told]:
+        """Of one key of the first ``hot``: a revocation, a tombstone or a dated cut-off, late or early."""
+        draw = self.random
+        self.at += draw.random() < 0.9
+        at = self.at if draw.random() < 0.8 else draw.randrange(1, self.at + 1)
+        expiry = FOREVER if draw.random() < 0.02 else self.now + draw.randrange(40)
+        cutoff = draw.choice((FOREVER, FOREVER, 0, 100_000 - self.at % 90_000))
+        return self.keys[draw.randrange(hot)], Told(cutoff, expiry, at)
+
+    def apply(self, told: list[tuple[bytes, Told]]) -> None:
+        before = self.table.export(self.now)
+        try:
+            self.table.apply(b"".join(pack(key, *one) for key, one in told), self.now)
+        except Full:
+            self.full += 1
+            assert self.table.export(self.now) == before
+            return
+        for key, one in told:
+            mine = self.held.setdefault(key, [])
+            if one.expiry > self.now and not any(other.covers(one) for other in mine):
+                mine[:] = [*(other for other in mine if not one.covers(other)), one]
+
+    def in_force(self, key: bytes) -> int:
+        live = [one for one in self.held.get(key, ()) if one.expiry > self.now]
+        lifted = max((one.at for one in live if one.cutoff == 0), default=-1)
+        return max((one.cutoff for one in live if one.at > lifted), default=0)
+
+    def check(self, keys: list[bytes]) -> None:
+        for key in keys:
+            cutoff = self.in_force(key)
+            assert self.table.cutoff(key, self.now) == cutoff
+            assert self.table.revoked(key, cutoff, self.now) == (0 if cutoff else -1)  # by the marks
+        revoked = [i for i, key in enumerate(keys) if self.in_force(key)]
+        assert self.table.revoked(b"".join(keys), 0, self.now) == (revoked[0] if revoked else -1)
+
+    def check_all(self) -> None:
+        told, position, more = [], 0, True
+        while more:
+            page, position = self.table.page(self.now, position, 500)
+            told += [page[i : i + 32] for i in range(0, len(page), 32)]
+            more = position != 0
+        live = [pack(key, *one) for key, mine in self.held.items() for one in mine if one.expiry > self.now]
+        assert sorted(told) == sorted(live)
+        assert self.table.marks() <= len(self.table)
+        self.check(self.keys)
+
+
+@pytest.mark.parametrize(
+    ("most", "keys", "hot"),
+    [(30, 90, 90), (1800, 3000, 3000), (1 << 20, 9000, 9000), (1 << 20, 40, 6)],
+    ids=["tiny", "full", "large", "long runs"],
+)
+def test_a_table_says_what_a_dictionary_says(most: int, keys: int, hot: int) -> None:
+    """Entries that come, lapse, are lifted and taken back, in any order and while the table grows and shrinks."""
+    model = Model(most + keys, most, keys)
+    draw = model.random
+    for step in range(400):
+        if step % 50 < 30:
+            told = [model.told(hot) for _ in range(draw.choice((1, 3, 20, 300)))]
+            model.apply(told)
+            model.check([key for key, _ in told[-40:]])
+        else:
+            model.now += draw.randrange(3)
+            model.table.expire(model.now, draw.choice((0, 7, 100, 1000)))
+        model.check(draw.sample(model.keys, 20))
+        if step % 40 == 0:
+            model.check_all()
+    model.check_all()
+    assert (model.full > 0) == (most < keys)
