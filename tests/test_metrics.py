@@ -16,6 +16,7 @@ from bearerd.refusals import Code
 RESOURCES = {"api": ("forward_auth", "introspect"), "web": ("ext_authz",)}
 ISSUERS = ("dev", "prod")
 REASONS = ("dns", "tls")
+ALGORITHMS = ("RS256", "EdDSA")
 
 CONTRACT = """bearerd_decisions_total{resource,face,outcome,code} bearerd_decision_duration_seconds{face}
 bearerd_would_refuse_total{resource,code} bearerd_token_cache_hits_total bearerd_token_cache_misses_total
@@ -29,7 +30,7 @@ bearerd_certificate_expiry_timestamp_seconds bearerd_worker_restarts_total beare
 
 
 def made(**more: Any) -> metrics.Metrics:
-    return metrics.Metrics(None, RESOURCES, ISSUERS, REASONS, **more)
+    return metrics.Metrics(None, RESOURCES, ISSUERS, REASONS, ALGORITHMS, **more)
 
 
 def samples(*pages: metrics.Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -76,15 +77,37 @@ def test_every_series_of_a_closed_set_is_there_at_zero() -> None:
     assert at(found, "bearerd_would_refuse_total", resource="web", code="missing_token") == 0
     assert at(found, "bearerd_unknown_kid_total", issuer="prod") == 0
     assert at(found, "bearerd_key_set_fetch_failures_total", issuer="dev", reason="tls") == 0
+    assert at(found, "bearerd_verifications_total", alg="EdDSA", result="ok") == 0
+    assert at(found, "bearerd_verifications_total", alg="EdDSA", result="bad_signature") == 0
     assert at(found, "bearerd_decision_duration_seconds_bucket", face="python", le="+Inf") == 0
+    assert at(found, "bearerd_decision_duration_seconds_bucket", face="-", le="+Inf") == 0
     assert at(found, "bearerd_store_up") == 0
     assert ("bearerd_certificate_expiry_timestamp_seconds", frozenset()) not in found
 
 
+@pytest.mark.parametrize(
+    ("face", "outcome", "code"),
+    [
+        ("forward_auth", "forbid", "unknown_resource"),
+        ("ext_authz", "forbid", "unknown_resource"),
+        ("-", "forbid", "head_too_large"),
+        ("-", "forbid", "bad_request"),
+        ("grpc", "forbid", "head_too_large"),
+        ("introspect", "challenge", "invalid_client"),
+        ("revoke", "unavailable", "stale_state"),
+    ],
+)
+def test_what_is_refused_before_there_is_a_resource_is_there_at_zero(face: str, outcome: str, code: str) -> None:
+    assert at(samples(made()), "bearerd_decisions_total", resource="-", face=face, outcome=outcome, code=code) == 0
+
+
 def test_what_no_request_can_meet_yet_has_no_series() -> None:
-    codes = {dict(labels).get("code") for name, labels in samples(made()) if name == "bearerd_decisions_total"}
-    assert {"bad_proof", "replayed", "unknown_resource", "invalid_client"}.isdisjoint(codes)
+    decisions = [dict(labels) for name, labels in samples(made()) if name == "bearerd_decisions_total"]
+    codes = {labels["code"] for labels in decisions}
+    assert {"bad_proof", "replayed"}.isdisjoint(codes)
     assert "expired" in codes
+    named = {labels["code"] for labels in decisions if labels["resource"] != "-"}
+    assert {"unknown_resource", "head_too_large", "invalid_client"}.isdisjoint(named)
 
 
 def test_counters_add_up_and_gauges_fold_as_the_table_says() -> None:

@@ -14,7 +14,7 @@ import orjson
 from bearerd._native import counters
 from bearerd.refusals import TABLE as REFUSALS
 from bearerd.refusals import Code, Outcome
-from bearerd.series import FAST, SLOW, Fold, Series
+from bearerd.series import APPROVAL_EVENTS, APPROVAL_WEBHOOKS, FAST, HANDSHAKES, SLOW, Fold, Series
 from bearerd.series import counter as _counter
 from bearerd.series import gauge as _gauge
 
@@ -39,29 +39,6 @@ SNAPSHOT_REASONS: Final = (
 
 SERVING: Final = ("fresh", "stale", "refused")
 """How a resource is served (``policy.staleness.Serving``)."""
-
-HANDSHAKES: Final = (
-    "ok",
-    "plain_http",  # the client speaks HTTP without TLS
-    "version",  # it speaks no version that is taken
-    "refused",  # it does not believe our certificate, or breaks off for another reason that it names
-    "no_certificate",  # it shows none, and must
-    "bad_certificate",  # it shows one that no client_ca_file vouches for, or an expired one
-    "timeout",
-    "hung_up",
-    "failed",  # anything else
-)
-"""How a TLS handshake ended (``serve.handshakes``)."""
-
-APPROVAL_EVENTS: Final = (
-    *("opened", "approved", "denied", "used", "expired"),
-    "repeated",  # passed once more, by the id of the gateway's retry
-    "limited",  # not opened: too many are
-)
-"""What becomes of an approval (``approvals.events``)."""
-
-APPROVAL_WEBHOOKS: Final = ("delivered", "failed", "given_up", "dropped")
-"""How telling of one went (``approvals.webhook``)."""
 
 _ROWS: Final = (
     _counter(
@@ -165,10 +142,28 @@ _ALONE: Final = frozenset(  # written only where there is such a thing
 # Before a resource is known, or by a caller, or not at all yet: never counted under a resource's name.
 _ELSEWHERE: Final = {Code.UNKNOWN_RESOURCE, Code.HEAD_TOO_LARGE, Code.INVALID_CLIENT}
 _CODES: Final = tuple(code for code, row in REFUSALS.items() if row.introduced_by is None and code not in _ELSEWHERE)
+# And what may be counted under none, where a resource, a caller, or nobody yet was asked for.
+_OURS: Final = (Code.BAD_REQUEST, Code.OVERLOADED, Code.INTERNAL_ERROR)
+_NAMELESS: Final = (Code.UNKNOWN_RESOURCE, Code.HEAD_TOO_LARGE, Code.UNTRUSTED_PEER, Code.AMBIGUOUS_PATH, *_OURS)
+_CALLING: Final = (Code.INVALID_CLIENT, Code.NOT_YET_VALID, Code.STALE_STATE, Code.ISSUER_UNAVAILABLE, *_OURS)
+
+_ONE_LABEL: Final[dict[str, tuple[str, ...]]] = {
+    "bearerd_decision_duration_seconds": (*FACES, NO_FACE),
+    "bearerd_revocation_requests_total": ("enforced", "stored", "none", "full"),
+    "bearerd_apikey_lookups_total": ("found", "unknown", "forged", "failed"),
+    "bearerd_snapshot_writes_total": ("ok", "failed"),
+    "bearerd_snapshot_refused_total": SNAPSHOT_REASONS,
+    "bearerd_audit_records_total": ("queued", "dropped", "refused"),
+    "bearerd_tls_handshakes_total": HANDSHAKES,
+    "bearerd_approval_webhooks_total": APPROVAL_WEBHOOKS,
+}
 
 
 def closed(
-    resources: Mapping[str, Collection[str]], issuers: Collection[str], reasons: Collection[str] = ()
+    resources: Mapping[str, Collection[str]],
+    issuers: Collection[str],
+    reasons: Collection[str] = (),
+    algorithms: Collection[str] = (),
 ) -> Iterator[tuple[str, ...]]:
     """(name, label values…) of every series that is created at zero.
 
@@ -177,22 +172,15 @@ def closed(
     for row in _ROWS:
         if not row.labels and row.name not in _ALONE:
             yield (row.name,)
-    for face in FACES:
-        yield "bearerd_decision_duration_seconds", face
-    for result in ("enforced", "stored", "none", "full"):
-        yield "bearerd_revocation_requests_total", result
-    for result in ("found", "unknown", "forged", "failed"):
-        yield "bearerd_apikey_lookups_total", result
-    for result in ("ok", "failed"):
-        yield "bearerd_snapshot_writes_total", result
-    for result in ("queued", "dropped", "refused"):
-        yield "bearerd_audit_records_total", result
-    for result in HANDSHAKES:
-        yield "bearerd_tls_handshakes_total", result
-    for result in APPROVAL_WEBHOOKS:
-        yield "bearerd_approval_webhooks_total", result
-    for reason in SNAPSHOT_REASONS:
-        yield "bearerd_snapshot_refused_total", reason
+    for name, values in _ONE_LABEL.items():
+        for value in values:
+            yield name, value
+    for face in (*FACES, NO_FACE):
+        for code in _CALLING if face in {"introspect", "revoke"} else _NAMELESS:
+            yield "bearerd_decisions_total", NO_RESOURCE, face, REFUSALS[code].outcome, code
+    for algorithm in algorithms:
+        for result in ("ok", Code.BAD_SIGNATURE):
+            yield "bearerd_verifications_total", algorithm, result
     for resource, faces in resources.items():
         for state in SERVING:
             yield "bearerd_resource_serving", resource, state
@@ -213,10 +201,15 @@ def closed(
             yield "bearerd_key_set_fetch_failures_total", issuer, reason
 
 
-def page_size(resources: Mapping[str, Collection[str]], issuers: Collection[str], reasons: Collection[str] = ()) -> int:
+def page_size(
+    resources: Mapping[str, Collection[str]],
+    issuers: Collection[str],
+    reasons: Collection[str] = (),
+    algorithms: Collection[str] = (),
+) -> int:
     """Bytes for a page: the closed series, as much again for a reload that adds some, and room for the open ones."""
     total = 0
-    for series in closed(resources, issuers, reasons):
+    for series in closed(resources, issuers, reasons, algorithms):
         bounds = TABLE[series[0]].bounds
         total += 64 + len(_key(series)) + 16 * (len(bounds) + 2)
     return (2 * total + (1 << 17) + 4095) & ~4095
@@ -235,21 +228,27 @@ class Metrics:
         resources: Mapping[str, Collection[str]] | None = None,
         issuers: Collection[str] = (),
         reasons: Collection[str] = (),
+        algorithms: Collection[str] = (),
     ) -> None:
         """``page``: shared memory of ``page_size`` bytes; None: memory of this process alone."""
         resources = resources or {}
-        self.buffer: Buffer = bytearray(page_size(resources, issuers, reasons)) if page is None else page
+        size = 0 if page is not None else page_size(resources, issuers, reasons, algorithms)
+        self.buffer: Buffer = bytearray(size) if page is None else page
         self.page = counters.Page(self.buffer)
         self._cells: dict[tuple[str, ...], int | None] = {}
         self._seen: dict[tuple[str, ...], float] = {}
         self._dropped = self.page.series(_key((_DROPPED,)), counters.COUNTER)
-        self.create(resources, issuers, reasons)
+        self.create(resources, issuers, reasons, algorithms)
 
     def create(
-        self, resources: Mapping[str, Collection[str]], issuers: Collection[str], reasons: Collection[str] = ()
+        self,
+        resources: Mapping[str, Collection[str]],
+        issuers: Collection[str],
+        reasons: Collection[str] = (),
+        algorithms: Collection[str] = (),
     ) -> None:
         """Create the closed series at zero (those that exist keep their values)."""
-        for series in closed(resources, issuers, reasons):
+        for series in closed(resources, issuers, reasons, algorithms):
             self.cell(*series)
 
     def cell(self, *series: str) -> int | None:

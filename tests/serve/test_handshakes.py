@@ -20,7 +20,7 @@ import uvloop
 from support.certificates import authority
 from support.tls13 import Client
 
-from bearerd import metrics, turns
+from bearerd import metrics, series, turns
 from bearerd.config import papers
 from bearerd.config.model import Tls
 from bearerd.serve import handshakes as module
@@ -417,4 +417,4 @@ def test_a_handshake_under_way_is_waited_for_and_then_turned_away(tmp_path: Path
 )
 def test_each_end_has_its_name(error: OSError, how: str) -> None:
     assert result(error) == how
-    assert how in metrics.HANDSHAKES
+    assert how in series.HANDSHAKES

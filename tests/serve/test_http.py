@@ -92,6 +92,14 @@ async def test_every_answer_says_who_answers_and_that_it_is_not_to_be_kept() -> 
             assert reply["X-Content-Type-Options"] == "nosniff"
 
 
+async def test_every_probe_says_who_answers_and_not_by_what_it_is_made() -> None:
+    async with listening(probes.app) as wire:
+        for path in ("/livez", "/readyz", "/metrics", "/nowhere"):
+            reply = await wire.ask(path)
+            assert (reply["Server"], reply["Cache-Control"]) == ("bearerd", "no-store")
+            assert reply["X-Content-Type-Options"] == "nosniff"
+
+
 async def test_probes_answer_without_a_token_and_say_no_more_than_they_must() -> None:
     async with listening(probes.app) as wire:
         assert (await wire.ask("/livez")).json() == {"live": True}

@@ -192,6 +192,13 @@ async def test_a_replica_is_not_the_server_to_write_to(server: Valkey) -> None:
         assert not link.usable
 
 
+async def test_a_store_that_takes_connections_and_says_nothing_is_told_of_in_whole_words(shared_server: Valkey) -> None:
+    async with Proxy(shared_server.port) as proxy, connected(proxy.url, timeout=0.2) as client:
+        proxy.hold()
+        with pytest.raises(StoreError, match=r"unreachable: TimeoutError$"):
+            await client.link()
+
+
 async def test_an_unreachable_store_is_a_store_error() -> None:
     async with connected("redis://127.0.0.1:1") as client:
         with pytest.raises(StoreError, match="unreachable"):

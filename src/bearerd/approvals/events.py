@@ -25,7 +25,7 @@ class Events:
         self.subject = subject
 
     def tell(self, act: str, approval: Approval, **more: Any) -> None:
-        """One act (``metrics.APPROVAL_EVENTS``).  Never raises: what was done is done."""
+        """One act (``series.APPROVAL_EVENTS``).  Never raises: what was done is done."""
         call = approval.call
         self.metrics.inc("bearerd_approvals_total", call.resource, act)
         fields: dict[str, Any] = {

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from bearerd.config.model import Config
 
 
-def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], tuple[str, ...]]:
-    """The label values that a configuration gives the metrics: faces of each resource, issuers, reasons of failure."""
+def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The label values that a configuration gives the metrics: faces of each resource, issuers, reasons of failure, algorithms."""
     asked = {name for caller in config.caller if "introspect" in caller.may for name in caller.resources}
     resources = {}
     for name, resource in config.resource.items():
@@ -21,4 +21,5 @@ def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...],
         faces += ["mcp"] if resource.upstream is not None else []
         faces += ["introspect"] if name in asked else []
         resources[name] = tuple(faces)
-    return resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason)
+    algorithms = dict.fromkeys(name for issuer in config.issuer for name in issuer.algorithms)
+    return resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason), tuple(algorithms)

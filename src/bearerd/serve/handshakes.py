@@ -122,7 +122,7 @@ class Handshakes:
 
 
 def result(error: OSError) -> str:
-    """Why a handshake failed (``metrics.HANDSHAKES``)."""
+    """Why a handshake failed (``series.HANDSHAKES``)."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return "bad_certificate"
     if isinstance(error, ssl.SSLError):

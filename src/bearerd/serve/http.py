@@ -24,16 +24,21 @@ MAX_CONNECTIONS: Final = 256  # to each of them
 _LOGGER: Final = logging.getLogger("bearerd.supervisor")
 
 
-def json_answer(value: Any, status: int = 200, **headers: str) -> web.Response:
-    """A JSON document that nobody stores.  ``headers``: ``WWW_Authenticate="…"``."""
+def document(body: bytes, content_type: str, status: int = 200, **headers: str) -> web.Response:
+    """What nobody stores, or takes for another kind of document.  ``headers``: ``WWW_Authenticate="…"``."""
     fields = {
-        "Content-Type": "application/json",
+        "Content-Type": content_type,
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         "Server": answer.SOFTWARE,
     }
     fields |= {name.replace("_", "-"): text for name, text in headers.items()}
-    return web.Response(status=status, body=orjson.dumps(value) + b"\n", headers=fields)
+    return web.Response(status=status, body=body, headers=fields)
+
+
+def json_answer(value: Any, status: int = 200, **headers: str) -> web.Response:
+    """A JSON document.  ``headers``: as ``document``."""
+    return document(orjson.dumps(value) + b"\n", "application/json", status, **headers)
 
 
 @web.middleware

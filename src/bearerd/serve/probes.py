@@ -13,7 +13,7 @@ from aiohttp import web
 from bearerd import metrics
 from bearerd._native import clock
 from bearerd.serve.desk import readiness
-from bearerd.serve.http import json_answer, problems_as_json
+from bearerd.serve.http import document, json_answer, problems_as_json
 
 if TYPE_CHECKING:
     from bearerd.serve.desk import Desk
@@ -31,11 +31,11 @@ class _Probes:
     async def ready(self, request: web.Request) -> web.Response:
         """Whether to be asked."""
         desk = self._desk
-        able, document = readiness(desk)
+        able, components = readiness(desk)
         desk.readiness_asked = clock.boot()
         if desk.draining:
             desk.unreadiness_seen.set()
-        return json_answer(document, 200 if able else 503)
+        return json_answer(components, 200 if able else 503)
 
     async def scrape(self, request: web.Request) -> web.Response:
         """All metrics of all workers, those of the dead included.
@@ -45,7 +45,7 @@ class _Probes:
         if self._scrape is None or self._scrape.done():
             self._scrape = asyncio.create_task(asyncio.to_thread(metrics.render, self._desk.pages.copies()))
         found = await asyncio.shield(self._scrape)
-        return web.Response(body=found, headers={"Content-Type": metrics.CONTENT_TYPE})
+        return document(found, metrics.CONTENT_TYPE)
 
 
 def app(desk: Desk) -> web.Application:

@@ -131,7 +131,7 @@ class Link:
                 reason = f"no answer within {seconds:g} s"
                 raise StoreError(f"the store gave {reason}") from None
             except (RedisError, OSError) as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = _named(error)
                 raise _lost(error) from None
             finally:
                 if reason or self._closed:
@@ -166,7 +166,12 @@ def _lost(error: Exception) -> StoreError:
     """Why a connection is given up."""
     if isinstance(error, Unbounded):
         return StoreError(f"the store answered what it must not: {error}")
-    return StoreError(f"the store is unreachable: {type(error).__name__}: {error}")
+    return StoreError(f"the store is unreachable: {_named(error)}")
+
+
+def _named(error: Exception) -> str:
+    """By its type, and its words if it has any: a time-out has none."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def _answered(error: ResponseError) -> StoreError:
