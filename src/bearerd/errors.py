@@ -25,6 +25,10 @@ class ConfigError(BearerdError):
         self.problems = problems
 
 
+class UnreadableConfig(ConfigError):
+    """There is no such file, or it may not be read: nothing was judged."""
+
+
 class JwsError(BearerdError):
     """A token that is refused for what it is."""
 

@@ -121,6 +121,13 @@ def check_store(store: Store, server: Server, problems: Problems) -> None:
             f'"{store.durability}" is not a durability',
             'write "memory", "fsync" or "replicas=1" (to 99)',
         )
+    elif store.durability is not None and store.durability.startswith("replicas") and not remote:
+        problems.add(
+            "store.durability",
+            "without a store.url the store is an embedded one, which has no replicas: nothing would ever be served",
+            'set store.url, or write "fsync"',
+            given=("store.url", "store.url_file"),
+        )
 
 
 def check_sealing_keys(store: Store, data_dir: Path, problems: Problems) -> None:

@@ -9,9 +9,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final, get_origin
 
 import orjson
+from pydantic import Strict
 
 from bearerd.config.model import Server, Store, Trust
-from bearerd.config.problems import Problems, nearest
+from bearerd.config.problems import Problems, dotted, nearest
 from bearerd.limits import Limits
 
 if TYPE_CHECKING:
@@ -43,8 +44,13 @@ def apply(tree: dict[str, Any], environ: Mapping[str, str], problems: Problems) 
         table = tree.setdefault(section.lower(), {})
         if isinstance(table, dict):
             name = key.lower()
-            problems.variables[f"{section.lower()}.{name}"] = variable
-            table[name] = _value(environ[variable], fields.get(name), variable, problems)
+            path = dotted(section.lower(), [name])
+            problems.variables[path] = variable
+            try:
+                table[name] = _value(environ[variable], fields.get(name))
+            except ValueError as error:
+                problems.add(path, *error.args)
+                table.pop(name, None)
 
 
 def _is_text(value: str) -> bool:
@@ -59,25 +65,33 @@ def _which_section(section: str, key: str) -> str:
     return "only server, store, trust and limits can be set here; the other tables only in the file"
 
 
-def _value(text: str, field: FieldInfo | None, variable: str, problems: Problems) -> Any:
-    """The text as the field's TOML type; what does not fit stays text, and validation says so."""
-    if field is None:
-        return text
-    kind = field.annotation
+def _value(text: str, field: FieldInfo | None) -> Any:
+    """The text as the field's TOML type.  Raises ValueError with what is wrong and the remedy.
+
+    Not the value: whoever mixes up two variables may have put a secret there.
+    """
+    kind = None if field is None else field.annotation
     if get_origin(kind) is tuple:
-        return _list(text, variable, problems)
+        return _list(text)
     if kind is bool:
-        return {"true": True, "false": False}.get(text, text)
-    if kind is int and re.fullmatch(r"-?[0-9]{1,18}", text):
+        if text not in ("true", "false"):
+            raise ValueError("must be true or false", "write it so, in small letters")
+        return text == "true"
+    if kind is int:
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise ValueError("must be a whole number", "write digits, like 4")
         return int(text)
+    if field is not None and kind is float and any(isinstance(mark, Strict) for mark in field.metadata):  # no duration
+        if not re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
+            raise ValueError("must be a number", "write it like 0.5")
+        return float(text)
     return text
 
 
-def _list(text: str, variable: str, problems: Problems) -> Any:
+def _list(text: str) -> Any:
     if not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
     try:
         return orjson.loads(text)
     except ValueError as error:
-        problems.add(variable, f"not a JSON list: {error}", "write a JSON list, or items with commas between them")
-        return []
+        raise ValueError(f"not a JSON list: {error}", "write a JSON list, or items with commas between them") from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bearerd.config.table import Flag, Name, Table
+from bearerd.config.table import Flag, Name, Share, Table
 from bearerd.config.units import Duration
 
 
@@ -38,7 +38,7 @@ class Audit(Table):
     queue: int = Field(default=10_000, ge=100, le=10_000_000, strict=True)  # records per worker
     sync: Literal["always", "interval"] = "interval"
     interval: Annotated[Duration, Field(ge=0.01, le=60.0)] = 1.0
-    share: float = Field(default=0.0, ge=0.0, le=1.0)  # of the allows of resources that do not say
+    share: Share = 0.0  # of the allows of resources that do not say
     max_arguments: int = Field(default=8192, ge=0, le=1 << 20, strict=True)  # bytes of them in a record
     stream_length: int = Field(default=100_000, ge=1000, le=100_000_000, strict=True)  # of the sink "store"
     otlp_endpoint: str | None = None  # of the sink "otlp"; None: as OTEL_EXPORTER_OTLP_ENDPOINT says

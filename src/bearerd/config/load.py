@@ -53,7 +53,7 @@ from bearerd.config.model import (
     with_names,
 )
 from bearerd.config.problems import Problems, dotted, meant
-from bearerd.errors import ConfigError
+from bearerd.errors import ConfigError, UnreadableConfig
 from bearerd.limits import Limits
 
 if TYPE_CHECKING:
@@ -107,9 +107,8 @@ def parse(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigError(
-            str(path), [("file", os.strerror(error.errno or 0), "name a file that can be read")]
-        ) from None
+        wrong = os.strerror(error.errno or 0)
+        raise UnreadableConfig(str(path), [("file", wrong, "name a file that can be read")]) from None
     if len(text) > MAX_FILE_BYTES:
         raise ConfigError(str(path), [("file", f"longer than {MAX_FILE_BYTES} bytes", "is this the right file?")])
     try:

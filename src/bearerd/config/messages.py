@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bearerd.config.guard import Approvers
 from bearerd.config.model import Rate, Sensitive, TcpListener, Tls, UnixListener
 from bearerd.config.problems import meant
 from bearerd.config.units import is_duration, spelled
@@ -52,7 +53,13 @@ _REMEDIES: Final = {
     "tuple_type": "write it in brackets: [ … ]",
     "dict_type": "write { key = value }, or a table of its own",
 }
-_INNER: Final[Mapping[str, type[BaseModel]]] = {"tls": Tls, "sensitive": Sensitive, "rate": Rate}
+_INNER: Final[Mapping[str, type[BaseModel]]] = {
+    "tls": Tls,
+    "grpc": UnixListener,
+    "sensitive": Sensitive,
+    "rate": Rate,
+    "approvers": Approvers,
+}
 _BOUNDS: Final = {
     "greater_than_equal": ("ge", "at least"),
     "less_than_equal": ("le", "at most"),
@@ -149,11 +156,14 @@ def _keys(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseMo
 
 
 def _not_one_of(details: ErrorDetails, path: tuple[str | int, ...], expected: str) -> Fault:
-    words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    words = [word.strip("' ").replace("True", "true") for word in expected.replace(" or ", ", ").split(",")]
     given = details["input"]
-    shown = ", ".join("true" if word == "True" else f'"{word}"' for word in words)
+    shown = ", ".join("true" if word == "true" else f'"{word}"' for word in words)
+    if given == "true" in words:
+        return Fault(path, "must be true, not a string", "write it without quotes")
     if not isinstance(given, str):
-        return Fault(path, f"must be one of {shown}, not {_kind_of(given)}", "choose one of them")
+        wrong = "false" if given is False else _kind_of(given)
+        return Fault(path, f"must be one of {shown}, not {wrong}", "choose one of them")
     return Fault(path, f'"{given[:40]}" is not one of {shown}', meant(given, words, all_of="choose from"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
+    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -21,7 +22,7 @@ from bearerd.config.guard import Budget
 from bearerd.config.guard import Pattern as Pattern
 from bearerd.config.guard import Rate as Rate
 from bearerd.config.guard import Sensitive as Sensitive
-from bearerd.config.table import Flag, Name, Names
+from bearerd.config.table import Flag, Name, Names, Share
 from bearerd.config.table import Table as Table
 from bearerd.config.units import Duration, Span
 from bearerd.limits import Limits
@@ -84,6 +85,16 @@ class Tls(Table):
     min_version: Literal["1.2", "1.3"] = "1.2"
 
 
+def _folder(given: Any) -> Any:
+    """An empty text would be the file's own folder: mostly it is a variable that nobody has set."""
+    if given == "":
+        raise ValueError('names no folder; the one of this file is "."')
+    return given
+
+
+Folder = Annotated[Path, BeforeValidator(_folder)]
+
+
 class Server(Table):
     """``[server]``"""
 
@@ -93,10 +104,10 @@ class Server(Table):
     grpc: str | UnixListener | None = None  # Envoy's gRPC ext_authz; only TCP, and ``check_grpc`` says why
     profile: Literal["production", "development"] = "production"
     workers: int = Field(default=0, ge=0, le=256, strict=True)  # 0: the smaller of CPU affinity and cgroup quota
-    data_dir: Path | None = None  # production: /var/lib/bearerd; development: .bearerd beside the file
+    data_dir: Folder | None = None  # production: /var/lib/bearerd; development: .bearerd beside the file
     reveal_reason: Flag = False
     drain_timeout: Duration = 20.0
-    log_allows: float = Field(default=0.0, ge=0.0, le=1.0)  # the share of allows that get a decision line
+    log_allows: Share = 0.0  # the share of allows that get a decision line
     hash_subjects: Flag = False  # log a keyed digest instead of sub
     tls: Tls | None = None  # None: plain HTTP
 
@@ -259,7 +270,7 @@ class Resource(Table):
     forward_identity: Literal["headers", "jwt", "both"] = "headers"
     identity_audience: str | None = None  # of the jwt; None: the identifier
     sensitive: Sensitive | None = None  # what is looked for in arguments, under every rule
-    audit: Annotated[float, Field(ge=0.0, le=1.0, strict=True)] | Literal["all", "refusals", "none"] | None = None
+    audit: Share | Literal["all", "refusals", "none"] | None = None
     rule: tuple[Rule, ...] = ()
 
     @model_validator(mode="before")

@@ -17,6 +17,7 @@ _ORDER = (
     "trust",
     "limits",
     "identity",
+    "apikeys",
     "audit",
     "issuer",
     "caller",
@@ -44,7 +45,7 @@ class Problems:
         self._faulty.add(key)
 
     def _label(self, key: str) -> str:
-        variable = self.variables.get(".".join(key.replace("[", ".").split(".")[:2]))
+        variable = self.variables.get(key) or self.variables.get(".".join(key.replace("[", ".").split(".")[:2]))
         return f"{key} (from {variable})" if variable else key
 
     def sorted(self) -> list[Problem]:

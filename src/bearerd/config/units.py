@@ -17,18 +17,23 @@ FROM_FILE = {"from_file": True}
 """The validation context of ``load``: there a duration is a string with a unit, and nothing else."""
 
 
-def seconds(value: Any, info: ValidationInfo | None = None) -> float:
-    """A duration string as seconds.  Raises ValueError.
-
-    A number is taken as seconds only where Python code builds a model: in a file its unit would be a guess, and ``nan``
-    (which TOML has) would make every comparison of an age false, that is: every view fresh.
-    """
-    if isinstance(value, float) and math.isfinite(value) and not (info and info.context):
-        return value
+def seconds(value: Any) -> float:
+    """A duration string as seconds.  Raises ValueError."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError('a duration is a whole number and a unit, such as "30s", "500ms", "90m", "26h" or "3d"')
     return int(match[1]) * _UNITS[match[2]]
+
+
+def _seconds(value: Any, info: ValidationInfo) -> float:
+    """The same for a key.  Raises ValueError.
+
+    A number is taken as seconds only where Python code builds a model: in a file its unit would be a guess, and ``nan``
+    (which TOML has) would make every comparison of an age false, that is: every view fresh.
+    """
+    if isinstance(value, float) and math.isfinite(value) and not info.context:
+        return value
+    return seconds(value)
 
 
 def spelled(value: float) -> str:
@@ -50,8 +55,8 @@ def is_duration(name: str, value: Any) -> bool:
     return isinstance(value, float) and name not in _SHARES
 
 
-Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=_LONGEST)]
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=_LONGEST)]
 """A positive span of time (seconds)."""
 
-Span = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=_LONGEST)]
+Span = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=_LONGEST)]
 """A span of time that may be zero (seconds)."""
