@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,7 @@ import pytest
 from support import house
 from support.bearerd import RESOURCE, config, environment, run
 
-from bearerd.cli import COMMANDS
+from bearerd.cli import COMMANDS, health
 
 
 @pytest.fixture
@@ -59,10 +60,53 @@ def test_the_version_is_the_package_s() -> None:
     assert bearerd.__version__ in run("--version").stdout
 
 
-def test_a_reader_that_has_read_enough_is_no_fault(file: str) -> None:
-    command = f"{sys.executable} -m bearerd check --config {file} | head -1"
-    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=environment())
-    assert (ended.returncode, ended.stderr) == (0, "")
+@pytest.mark.parametrize(("path", "code"), [("/open", 0), ("/closed", 1)])
+def test_a_reader_that_has_read_enough_changes_no_answer(file: str, path: str, code: int) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        command = [sys.executable, "-m", "bearerd", "explain", "-c", file, "-r", "api", "--path", path, "--no-token"]
+        ended = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, check=False, env=environment())
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (code, False)
+
+
+def test_records_are_shown_as_they_come(tmp_path: Path) -> None:
+    written = tmp_path / "audit.jsonl"
+    written.write_text('{"decision":"deny","resource":"first"}\n')
+    command = [sys.executable, "-m", "bearerd", "audit", "tail", "--follow", "-o", "json", str(written)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as following:
+        assert following.stdout is not None
+        try:
+            assert json.loads(following.stdout.readline())["resource"] == "first"
+            with written.open("a") as more:
+                more.write('{"decision":"deny","resource":"second"}\n')
+            assert json.loads(following.stdout.readline())["resource"] == "second"
+        finally:
+            following.kill()
+
+
+def test_who_follows_for_nobody_ends(tmp_path: Path) -> None:
+    written = tmp_path / "audit.jsonl"
+    written.write_text('{"decision":"deny"}\n')
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        command = [sys.executable, "-m", "bearerd", "audit", "tail", "--follow", str(written)]
+        ended = subprocess.run(command, stdout=nobody, check=False, env=environment(), timeout=60)
+    assert ended.returncode == 0
+
+
+def test_what_cannot_be_written_is_told_in_words(file: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "bearerd", "check", "-c", file]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, env=environment())
+    assert (ended.returncode, ended.stderr) == (2, b"bearerd: standard output: No space left on device\n")
+
+
+def test_a_time_that_is_no_number_is_usage() -> None:
+    for seconds in ("nan", "0", "-1"):
+        ended = run("health", "--timeout", seconds)
+        assert (ended.returncode, "--timeout" in ended.stderr) == (2, True)
 
 
 # ---- check
@@ -72,6 +116,7 @@ def test_a_valid_configuration_is_printed_as_one(file: str, tmp_path: Path) -> N
     checked = run("check", "--config", file)
     assert checked.returncode == 0
     assert "# open without a token:" in checked.stdout
+    assert f'data_dir = "{tmp_path / ".bearerd"}"' in checked.stdout  # where it is by default, too
     assert "resource.api.rule[0]  any method but CONNECT  /open" in checked.stdout
     assert "# warning: server.profile: development" in checked.stdout
     assert tomllib.loads(checked.stdout)["server"]["workers"] == 2  # what it prints is a configuration
@@ -107,7 +152,11 @@ def test_every_problem_is_told_at_once_with_exit_code_1(tmp_path: Path) -> None:
     assert "resource.other" in checked.stderr
     problems = json.loads(run("check", "--config", str(written), "-o", "json").stdout)["problems"]
     assert {"server.worker"} < {problem["key"] for problem in problems}
-    assert run("check", "--config", str(tmp_path / "missing.toml")).returncode == 1
+
+
+def test_a_file_that_cannot_be_read_was_not_judged(tmp_path: Path) -> None:
+    missing = run("check", "--config", str(tmp_path / "missing.toml"), "-o", "json")
+    assert (missing.returncode, json.loads(missing.stdout)["valid"]) == (2, False)
 
 
 def test_serve_tells_every_problem_too_and_does_not_start(tmp_path: Path) -> None:
@@ -216,6 +265,29 @@ def test_a_bearerd_that_does_not_run_is_unreachable(file: str, arguments: list[s
     assert "Traceback" not in ended.stderr
 
 
+def test_a_request_id_that_cannot_be_one_is_usage(file: str) -> None:
+    ended = run("explain", "--config", file, "--request", "zz")
+    assert (ended.returncode, "32 hexadecimal digits" in ended.stderr) == (2, True)
+
+
+def test_health_shows_each_resource_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    health._show(
+        {"ready": True, "components": {"store": "ok", "resources": {"api": "stale_state"}, "issuers": {"a": "ok"}}}
+    )
+    assert capsys.readouterr().out.split() == [
+        "ready",
+        "yes",
+        "store",
+        "ok",
+        "resource",
+        "api",
+        "stale_state",
+        "issuer",
+        "a",
+        "ok",
+    ]
+
+
 def test_health_finds_the_address_without_a_file() -> None:
     ended = run("health", BEARERD_SERVER__PROBES="127.0.0.1:1")
     assert (ended.returncode, ended.stderr) == (2, "bearerd: nobody listens on 127.0.0.1:1: is bearerd running?\n")
@@ -231,6 +303,11 @@ def test_a_file_that_names_no_place_is_told_in_words(tmp_path: Path, text: str) 
 
 
 # ---- revoke, usage
+
+
+def test_a_reset_whose_fleet_nobody_types_is_none(file: str) -> None:
+    ended = run("revoke", "--config", file, "--reset")
+    assert (ended.returncode, "nothing was reset" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

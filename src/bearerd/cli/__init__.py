@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import sys
 from typing import Final, NoReturn
 
 import click
 
 from bearerd import __version__
+from bearerd.cli import output
 from bearerd.cli.output import Failure
 from bearerd.errors import BearerdError, ConfigError
 
@@ -63,6 +63,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
+    output.outlive_readers()
     try:
         code = cli.main(arguments, prog_name="bearerd", standalone_mode=False)
         if sys.stdout is not None:  # it was closed when we began
@@ -80,9 +81,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _say(str(error), 2)
     except BearerdError as error:
         code = _say(str(error), 2)
-    except BrokenPipeError:  # whoever read us has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     gc.freeze()  # else all that was imported is looked through for garbage as the process ends
     sys.exit(code or 0)
 

@@ -6,12 +6,13 @@ import asyncio
 import os
 import time
 from collections import deque
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
-from bearerd.cli.output import Failure, emit, format_option, plain, table
+from bearerd.cli.output import Failure, emit, format_option, plain, reader_left, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -144,27 +145,33 @@ def tail(
     **said: str | None,
 ) -> None:
     """Show the last records.  With -o json --follow each is a line of its own."""
-    from bearerd.audit.reading import records
+    from bearerd.audit.reading import lines_of, records
 
     wanted, config = _wanted(said), _loaded(path)
+    if follow and from_store:
+        raise click.UsageError("--follow reads files")
     last: deque[dict[str, Any]] = deque(maxlen=lines)
-    for _, source in _sources(config, path, files, from_store=from_store):
-        last.extend(records(source, wanted))
     if not follow:
+        for _, source in _sources(config, path, files, from_store=from_store):
+            last.extend(records(source, wanted))
         emit(form, list(last), _show)
         return
-    if from_store:
-        raise click.UsageError("--follow reads files")
-    for record in (*last, *_coming(_paths(config, files)[-1], wanted)):
-        emit(form, record, lambda one: _show([one], head=False)) if form == "table" else click.echo(_json(record))
+    *older, newest = _paths(config, files)
+    try:
+        with newest.open("rb") as opened:
+            last.extend(records(chain(lines_of(older), opened), wanted))
+            for record in chain(last, _coming(newest, opened, wanted)):  # the second has no end
+                click.echo(_json(record)) if form == "json" else _show([record], head=False)
+                if reader_left():
+                    return
+    except OSError as error:
+        raise Failure(f"{error.filename}: {error.strerror}") from None
 
 
-def _coming(file: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
-    """What is appended from now on; a rotated file is read to its end first."""
+def _coming(file: Path, with_end: BinaryIO, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """What is appended to what was read so far; a rotated file is read to its end first."""
     from bearerd.audit.reading import records
 
-    with_end = file.open("rb")
-    with_end.seek(0, os.SEEK_END)
     rest = b""
     while True:
         data = with_end.read(1 << 16)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bearerd.cli import crowd, place, secure, tokens, usage
-from bearerd.cli.output import Failure, Unreachable, config_option, emit, format_option, plain, table
+from bearerd.cli.output import Between, Failure, Unreachable, config_option, emit, format_option, plain, table
 
 if TYPE_CHECKING:
     from bearerd.config.model import Config, Resource
@@ -27,9 +27,7 @@ BUSY: Final = 0.9  # of a core: from there on the client measures itself
 @click.option(
     "--connections", "-n", type=click.IntRange(1, 1000), default=16, show_default=True, help="Kept-alive connections."
 )
-@click.option(
-    "--seconds", "-s", type=click.FloatRange(0.1, 60), default=5.0, show_default=True, help="How long it is asked."
-)
+@click.option("--seconds", "-s", type=Between(0.1, 60), default=5.0, show_default=True, help="How long it is asked.")
 @click.option("--cert", type=click.Path(dir_okay=False), metavar="FILE", help="mTLS: the certificate to show.")
 @click.option("--key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key, if it is in another file.")
 @format_option

@@ -14,13 +14,13 @@ from bearerd.cli.output import config_option, emit, format_option, plain, table
 @config_option
 @format_option
 def command(path: str, form: str) -> None:
-    """Validate a configuration: exit code 0 valid, 1 not.
+    """Validate a configuration: exit code 0 valid, 1 not, 2 it cannot be read.
 
     Prints the effective configuration (secrets masked, environment included), what deserves a second look, and every rule
     that opens a path without a token.
     """
     from bearerd.config import effective, load
-    from bearerd.errors import ConfigError
+    from bearerd.errors import ConfigError, UnreadableConfig
 
     try:
         config = load.load(path)
@@ -28,11 +28,12 @@ def command(path: str, form: str) -> None:
         problems = [{"key": key, "problem": wrong, "remedy": remedy} for key, wrong, remedy in error.problems]
         text = str(error)
         emit(form, {"valid": False, "file": path, "problems": problems}, lambda _: click.echo(text, err=True))
-        raise click.exceptions.Exit(1) from None
+        raise click.exceptions.Exit(2 if isinstance(error, UnreadableConfig) else 1) from None
+    server = config.server.model_copy(update={"data_dir": load.data_dir(config, path)})
     found = {
         "valid": True,
         "file": path,
-        "effective": effective.effective(config),
+        "effective": effective.effective(config.model_copy(update={"server": server})),
         "warnings": effective.warnings(config, Path(path)),
         "open_paths": [opening._asdict() for opening in effective.open_paths(config)],
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bearerd.cli import place, tokens
-from bearerd.cli.output import Failure, Unreachable, emit, format_option, plain
+from bearerd.cli.output import Between, Failure, Unreachable, emit, format_option, plain
 
 if TYPE_CHECKING:
     from bearerd.config.model import Config
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Send tricks with other methods and broken framing, too.")
 @click.option("--unreachable", is_flag=True, help="bearerd is stopped: ask URL, and nothing else; nothing may pass.")
 @click.option(
-    "--rate", type=click.FloatRange(0.1, 1000), default=20.0, show_default=True, metavar="N", help="Requests a second."
+    "--rate", type=Between(0.1, 1000), default=20.0, show_default=True, metavar="N", help="Requests a second."
 )
 @format_option
 def command(

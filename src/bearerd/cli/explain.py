@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import click
 
 from bearerd.cli import place, tokens
 from bearerd.cli.ask import admin, expect
-from bearerd.cli.output import Failure, Unreachable, config_option, emit, format_option, plain, table
+from bearerd.cli.output import Unreachable, config_option, emit, format_option, plain, table
 
 READY_SECONDS = 10.0
 _ITEMS = {"tool": "tools/call", "uri": "resources/read", "prompt": "prompts/get"}
@@ -124,14 +125,15 @@ async def _judge(config: Any, data_dir: Any, question: dict[str, Any]) -> dict[s
 
 def _told(path: str, request_id: str, form: str) -> None:
     """A refusal that a worker remembers."""
-    status, answer = admin(place.find(path), "GET", f"/v1/decisions/{_safe(request_id)}")
+    known = _safe(request_id)
+    status, answer = admin(place.find(path), "GET", f"/v1/decisions/{known}")
     emit(form, expect(status, answer, 200), _show_decision)
 
 
 def _safe(request_id: str) -> str:
-    if not request_id.isalnum() or not request_id.isascii():
-        raise Failure("a request id has 32 hexadecimal digits")
-    return request_id
+    if not re.fullmatch(r"[0-9a-f]{32}", request_id.lower()):
+        raise click.UsageError("--request: a request id has 32 hexadecimal digits")
+    return request_id.lower()
 
 
 _MARKS = {True: "ok", False: "NO", None: "-"}

@@ -8,12 +8,14 @@ import click
 
 from bearerd.cli import place
 from bearerd.cli.ask import ask
-from bearerd.cli.output import Failure, emit, format_option, table
+from bearerd.cli.output import Between, Failure, emit, format_option, table
 
 
 @click.command()
 @click.option("--config", "-c", "path", type=click.Path(dir_okay=False), metavar="FILE", help="The configuration.")
-@click.option("--timeout", default=2.0, show_default=True, metavar="SECONDS", help="For the answer.")
+@click.option(
+    "--timeout", type=Between(0.01, 600), default=2.0, show_default=True, metavar="SECONDS", help="For the answer."
+)
 @format_option
 def command(path: str | None, timeout: float, form: str) -> None:
     """Ask the probes listener whether bearerd is ready: exit code 0 yes, 1 no, 2 nobody answers.
@@ -29,9 +31,9 @@ def command(path: str | None, timeout: float, form: str) -> None:
 
 def _show(answer: dict[str, Any]) -> None:
     parts = dict(answer["components"])
-    issuers = parts.pop("issuers", {})
+    groups = {one: parts.pop(f"{one}s", {}) for one in ("resource", "issuer")}
     rows = [("ready", answer.get("ready")), *parts.items()]
-    rows += [(f"issuer {name}", state) for name, state in issuers.items()]
+    rows += [(f"{one} {name}", state) for one, group in groups.items() for name, state in group.items()]
     table(rows + [("warning", warning) for warning in answer.get("warnings", ())])
     if parts.get("configuration") == "not_reloaded":
         click.echo(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -33,12 +37,58 @@ format_option: Final = click.option(
 )
 
 
+class Between(click.FloatRange):
+    """A number within bounds, and ``nan`` is within none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return found
+
+
 class Failure(Exception):
     """Ends the command with this text on standard error.  Code 2: it could not be tried; 1: it was refused."""
 
     def __init__(self, problem: str, code: int = 2) -> None:
         super().__init__(problem)
         self.code = code
+
+
+class _Patient(io.FileIO):
+    """Standard output.  Its reader may leave (``| head -1``): the command ends as ever, for its exit code is an answer, too."""
+
+    left = False  # the reader has
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            self.left = True
+            return len(data)
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # what is still held must not fail anew at exit
+            raise Failure(f"standard output: {error.strerror}") from None
+
+
+def outlive_readers() -> None:
+    """Let no reader that leaves, or disk that is full, end a command with an exit code that says something else."""
+    stream = sys.__stdout__
+    if stream is None or stream is not sys.stdout or stream.isatty():
+        return
+    stream.flush()
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_Patient(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+    )
+
+
+def reader_left() -> bool:
+    """Whether nobody reads any more: for commands that would go on for ever."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return isinstance(raw, _Patient) and raw.left
 
 
 class Unreachable(Failure):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -86,7 +87,12 @@ def _subject(kind: str | None, said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reset() -> dict[str, Any]:
-    return {"fleet": click.prompt("This undoes every revocation of the fleet. Type its name", err=True)}
+    try:
+        return {"fleet": click.prompt("This undoes every revocation of the fleet. Type its name", err=True)}
+    except click.Abort:
+        if sys.stdin.isatty():  # it was interrupted
+            raise
+        raise Failure("nothing was reset: the fleet's name was not typed") from None
 
 
 def _terms(said: dict[str, Any]) -> dict[str, Any]:
