@@ -37,7 +37,11 @@ class Limits(BaseModel):
     )
     max_waiting: int = _limit(1_000, "requests per worker", "more that wait for a key: overloaded")
     max_body_bytes: int = _limit(
-        64 * 1024, "bytes", "a longer form or JSON body is bad_request", least=1024, most=1 << 24
+        64 * 1024,
+        "bytes",
+        "a longer form is bad_request, a longer body for the admin API 413",
+        least=1024,
+        most=1 << 24,
     )
     max_mcp_body_bytes: int = _limit(
         1024 * 1024, "bytes", "a longer message to an MCP server is bad_request", least=1024, most=1 << 24

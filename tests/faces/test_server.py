@@ -146,6 +146,11 @@ async def test_a_head_beyond_a_limit_is_431(wire: Wire, lines: list[bytes]) -> N
     assert not wire.seen
 
 
+async def test_a_head_is_measured_to_its_last_byte(wire: Wire) -> None:
+    whole = head(b"A: b", b"Connection: close")
+    assert (await wire.ask(whole)).endswith(b"\r\n\r\n%d" % len(whole))
+
+
 async def test_a_head_that_comes_in_pieces_is_stopped_at_its_limit(wire: Wire) -> None:
     pieces = [b"X-%d: " % number + b"x" * 900 + b"\r\n" for number in range(5)]
     answer = await wire.ask(b"GET / HTTP/1.1\r\nHost: x\r\n", *pieces)

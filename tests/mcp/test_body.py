@@ -156,6 +156,13 @@ def test_what_is_not_one_message_is_refused(sent: bytes | None) -> None:
     assert refused(sent, OLD) == INVALID
 
 
+def test_a_body_that_is_too_long_is_not_told_as_one_that_was_not_sent() -> None:
+    """Faces read no more than the limit of one, and hand on none."""
+    lost, empty = (read(sent, OLD).refusal.detail for sent in (None, b""))
+    assert f"more than {LIMITS.max_mcp_body_bytes} bytes" in lost
+    assert empty == "no body arrived: the gateway must send it along"
+
+
 @pytest.mark.parametrize(
     "number", ["18446744073709551616", "-9223372036854775809", "1" + "0" * 40, "-" + "9" * 300, "9" * 5000]
 )

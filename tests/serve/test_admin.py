@@ -135,6 +135,13 @@ def test_what_is_not_json_is_400(bearerd: Bearerd) -> None:
     assert (answer.status, answer.json()) == (400, {"error": "the body is not JSON"})
 
 
+def test_a_member_that_is_said_twice_is_400(bearerd: Bearerd) -> None:
+    fields = {"Authorization": f"Bearer {bearerd.token()}", "Content-Type": "application/json"}
+    body = json.dumps(SUBJECT).encode().replace(b'{"kind"', b'{"kind": "issuer", "kind"', 1)
+    answer = request(bearerd.addresses()["admin"], "POST", "/v1/revocations", fields, body)
+    assert (answer.status, "two members of one name" in answer.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "after=-1", "limit=1e3", "after=²"])
 def test_a_page_that_makes_no_sense_is_400(bearerd: Bearerd, query: str) -> None:
     from urllib.parse import quote

@@ -108,6 +108,7 @@ async def test_probes_answer_without_a_token_and_say_no_more_than_they_must() ->
         assert set(ready.json()) == {"ready", "components"}
         scraped = await wire.ask("/metrics")
         assert scraped["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert scraped["Server"] == ready["Server"] == "bearerd"  # no versions of what it is made of
         assert b"bearerd_worker_restarts_total 0.0" in scraped.body
         unknown = await wire.ask("/v1/health", SHOWN)
         assert (unknown.status, unknown.json()) == (404, {"error": "not found"})

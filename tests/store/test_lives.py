@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -49,8 +50,8 @@ def test_a_before_that_is_no_time_is_refused(before: Any) -> None:
         lives.cutoff(Kind.SUBJECT, NOW, before, 2.0)
 
 
-def expiry(kind: Kind, cut: int, issuer: str = ISSUER, **more: Any) -> int:
-    return lives.expiry(kind, issuer, NOW, cut, retention=DAY, **more)
+def expiry(kind: Kind, cut: int, issuer: str = ISSUER, *, now: float = NOW, **more: Any) -> int:
+    return lives.expiry(kind, issuer, now, cut, retention=DAY, **more)
 
 
 def test_a_token_whose_end_is_known_is_kept_until_then() -> None:
@@ -102,6 +103,15 @@ def test_expires_in_lengthens() -> None:
 def test_expires_in_never_shortens(kind: Kind, cut: int, more: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="never shorten"):
         expiry(kind, cut, **more)
+
+
+@pytest.mark.parametrize("now", [NOW, math.floor(NOW), NOW + 0.7])
+def test_the_shortest_that_a_refusal_names_is_taken(now: float) -> None:
+    with pytest.raises(ValueError, match="at least") as refused:
+        expiry(Kind.TOKEN, FOREVER, now=now, expires_in=60)
+    named = re.search(r"at least ([0-9]+) seconds", str(refused.value))
+    assert named is not None
+    assert expiry(Kind.TOKEN, FOREVER, now=now, expires_in=int(named[1])) == expiry(Kind.TOKEN, FOREVER, now=now)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ def test_no_more_than_a_few_issuers_are_named() -> None:
     assert len(many.to("https://auth.example/realms/other")) == 3
 
 
+def test_what_expired_long_ago_is_told_in_days() -> None:
+    assert hints.late(59, 30) == ("expired 59 s ago: perhaps clock skew (leeway is 30 s)",)
+    assert hints.late(86_400.0 * 20_000, 30) == ("expired 20000 days ago",)
+
+
 def test_a_quote_is_cut_short_and_escaped() -> None:
     assert len(hints.quoted("x" * 10_000)) < 200
     assert "\n" not in hints.quoted("a\nb")

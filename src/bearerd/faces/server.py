@@ -308,9 +308,9 @@ def settings(limits: Limits) -> dict[str, Any]:
 
 
 def head_size(request: web.BaseRequest) -> int:
-    """Bytes of the request's head, within a few."""
+    """Bytes of the request's head with the empty line at its end; more where fields came without a space after the colon."""
     message = request._message  # noqa: SLF001 - aiohttp offers the raw target nowhere else
-    return len(message.method) + len(message.path) + 12 + sum(len(n) + len(v) + 4 for n, v in message.raw_headers)
+    return len(message.method) + len(message.path) + 14 + sum(len(n) + len(v) + 4 for n, v in message.raw_headers)
 
 
 def raw_target(request: web.BaseRequest) -> bytes:

@@ -75,6 +75,9 @@ def _parsed(sent: Sequence[tuple[bytes, bytes]], body: bytes | None, limits: Lim
     if any(name.lower() == PARTIAL and value.strip().lower() != b"false" for name, value in sent):
         raise _Bad("the gateway shows only a part of the body")
     _check_type(sent)
+    if body is None:
+        most = limits.max_mcp_body_bytes
+        raise _Bad(f"no body arrived, or not all of it, or more than {most} bytes: a gateway must send it along")
     if not body:
         raise _Bad("no body arrived: the gateway must send it along")
     if len(body) > limits.max_mcp_body_bytes:

@@ -18,6 +18,7 @@ import orjson
 from aiohttp import web
 
 from bearerd import log
+from bearerd._native import jws
 from bearerd.faces.form import BODY_SECONDS
 from bearerd.serve import bodies
 from bearerd.serve.channel import ChannelClosed, NotDone
@@ -37,6 +38,8 @@ PATIENCE: Final = 15.0  # seconds for a worker's answer: longer than a key set's
 PAGE: Final = 100  # revocations in one answer, unless told otherwise
 MOST_PAGE: Final = 1000
 
+_MOST_DEPTH: Final = 16
+_MOST_MEMBERS: Final = 512
 _REQUEST_ID: Final = re.compile(r"[0-9a-f]{32}")
 _PORT: Final = re.compile(r"(.*?)(?::[0-9]{1,5})?", re.DOTALL)
 _LOGGER: Final = logging.getLogger("bearerd.admin")
@@ -214,6 +217,11 @@ async def _json(request: web.Request) -> Any:
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     try:
-        return orjson.loads(body)
+        found = orjson.loads(body)
+        if isinstance(found, dict):  # of two members of one name orjson takes the last, and another reader the first
+            jws.scan(body, _MOST_DEPTH, _MOST_MEMBERS)
+    except jws.Malformed as error:
+        raise bodies.BadBody(f"the body: {error}") from None
     except ValueError:
         raise bodies.BadBody("the body is not JSON") from None
+    return found

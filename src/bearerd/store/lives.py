@@ -62,7 +62,7 @@ def expiry(
         return least
     asked = math.ceil(now + expires_in)
     if not asked >= least:
-        shortest = "it lasts until lifted" if least == FOREVER else f"at least {math.ceil(least - now)} seconds"
+        shortest = "it lasts until lifted" if least == FOREVER else f"at least {math.floor(least - now)} seconds"
         raise ValueError(f"expires_in: may lengthen a revocation, never shorten it ({shortest})")
     if asked >= FOREVER or (_brief(kind, issuer) and asked > now + _TOKEN_LIVES * retention + 1):
         raise ValueError("expires_in: longer than such a revocation can live")

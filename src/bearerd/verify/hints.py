@@ -29,7 +29,7 @@ def quoted(value: object) -> str:
 
 def seconds(span: float) -> str:
     """A span of time as text, short whatever a token claims."""
-    return f"{span:.7g} s"
+    return f"{span:.7g} s" if span < 1e6 else f"{span / 86400.0:.7g} days"
 
 
 def late(by: float, leeway: float) -> tuple[str, ...]:

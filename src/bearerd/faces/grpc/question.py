@@ -23,7 +23,6 @@ FACE: Final = "grpc"
 RESOURCE: Final = "resource"  # of context_extensions
 _STAND_IN: Final = "!"
 _HOST: Final = re.compile(rb"[\x22-\x2b\x2d-\x7e]*")  # no comma, and no stand-in
-_PSEUDO: Final = 4  # :method, :path, :authority, :scheme
 
 Raw = dict[bytes, bytes]  # the pseudo-header fields, as they came
 
@@ -78,10 +77,11 @@ def _fields(http: Any) -> tuple[Headers, bool, Raw]:
 
 def _too_large(fields: Headers, limits: Limits) -> Refusal | None:
     """The bounds of a request head, as every face has them; the pseudo-header fields are its first line."""
-    sizes = [len(name) + len(value) + 4 for name, value in fields]
-    if len(fields) > limits.max_headers + _PSEUDO:
+    longest = max((len(part) for field in fields for part in field), default=0)  # a name or a value, as over HTTP
+    if sum(not name.startswith(b":") for name, _ in fields) > limits.max_headers:
         return Refusal(Code.HEAD_TOO_LARGE, f"more than {limits.max_headers} header fields")
-    if max(sizes, default=0) > limits.max_header_bytes or sum(sizes) > limits.max_head_bytes:
+    whole = sum(len(name) + len(value) + 4 for name, value in fields)
+    if longest > limits.max_header_bytes or whole > limits.max_head_bytes:
         return Refusal(Code.HEAD_TOO_LARGE, "a header field, or all of them, are too large")
     return None
 

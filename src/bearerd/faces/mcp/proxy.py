@@ -199,7 +199,7 @@ class Proxy:
                 sent = await form.body(request, limits.max_mcp_body_bytes, self._turn)
         finally:
             self._waited -= waits
-        found = body.read(request.method, asked.headers, sent or None, limits)
+        found = body.read(request.method, asked.headers, sent, limits)
         asked = asked._replace(misread=found) if isinstance(found, Misread) else asked._replace(operation=found)
         # Of another method nobody has read the body: none goes on.
         return asked, sent if request.method == "POST" else b""
