@@ -169,7 +169,7 @@ def test_info_that_is_no_longer_true_and_gauges_of_what_is_gone_disappear() -> N
 
 
 def test_a_full_page_costs_series_and_never_a_request() -> None:
-    page = metrics.Metrics(bytearray(6144), {}, ())
+    page = metrics.Metrics(bytearray(16384), {}, ())
     for number in range(200):
         page.inc("bearerd_unknown_kid_total", f"issuer-{number}")
         page.observe(1.0, "bearerd_decision_duration_seconds", f"face-{number}")

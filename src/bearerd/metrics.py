@@ -103,6 +103,10 @@ _ROWS: Final = (
         "bearerd_clock_behind_seconds", "How far the wall clock lies behind what it said before; exp is judged by that."
     ),
     _gauge("bearerd_store_up", "1 while every worker reaches the store.", fold=Fold.SMALLEST),
+    _counter(
+        "bearerd_store_entries_refused_total",
+        "Revocations read that are not from the fleet: forged, or of another key.",
+    ),
     _gauge("bearerd_config_last_reload_successful", "1 while the configuration on disk is in use.", fold=Fold.SMALLEST),
     _gauge("bearerd_config_last_reload_timestamp_seconds", "When a configuration was last taken into use."),
     _gauge("bearerd_certificate_expiry_timestamp_seconds", "notAfter of the server's certificate.", fold=Fold.SMALLEST),

@@ -223,6 +223,7 @@ class Service:
         to.follow(cache.evictions, "bearerd_token_cache_evictions_total")
         to.follow(self.refused.hits, "bearerd_refused_token_hits_total")
         to.follow(log.dropped(), "bearerd_log_lines_dropped_total")
+        to.follow(self.view.refused, "bearerd_store_entries_refused_total")
         to.set(cache.entries, "bearerd_token_cache_entries")
         to.set(cache.bytes, "bearerd_token_cache_bytes")
         to.set(len(self.view.table), "bearerd_revocations_active")

@@ -220,7 +220,7 @@ async def test_a_writer_waits_for_its_first_position(shared_server: Valkey, flee
 
 
 async def test_with_a_fleet_key_entries_are_sealed_and_foreign_ones_refused(
-    server: Valkey, tmp_path_factory: pytest.TempPathFactory
+    server: Valkey, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = tmp_path_factory.mktemp("key") / "key"
     key.write_bytes(b"k" * 32)
@@ -241,6 +241,8 @@ async def test_with_a_fleet_key_entries_are_sealed_and_foreign_ones_refused(
         assert not other.revoked("plain", Kind.SESSION)
         assert other.revoked("s", Kind.SESSION)
         assert [entry.sequence for entry in await one.writer.page()] == [1]
+    told = [record.getMessage() for record in caplog.records if "not from the fleet" in record.getMessage()]
+    assert len(told) == 2  # once by each of the two
 
 
 async def test_a_process_with_another_fleet_key_or_none_stops_at_the_door(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from bearerd._native.revocations import ENTRY_SIZE, Revocations, unpack
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 1_000  # members of one reply: a millisecond or two of everybody's time
 _SLOTS: Final = 1_000  # slots of the table looked at before others get the loop: no more members in one put-back
+_LOGGER: Final = logging.getLogger("bearerd.store")
 
 
 async def catch_up(link: Link, log: Log, view: View, beat: Beat) -> None:
@@ -97,5 +99,7 @@ async def _pages(link: Link, log: Log, view: View, after: int, also: Revocations
 
 def _opened(log: Log, view: View, members: list[bytes]) -> bytes:
     entries, refused = log.opened(members)
+    if refused and not view.refused:  # once a process: the count goes on in the metrics
+        _LOGGER.error("entries of the store that are not from the fleet count for nothing", extra={"entries": refused})
     view.refused += refused
     return entries
