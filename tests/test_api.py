@@ -81,6 +81,11 @@ async def test_a_token_is_decided_as_behind_a_gateway(tmp_path: Path, valkey: Va
             refused = await verifier.verify(credential, **asked)
             assert (refused.allowed, refused.code) == (False, code)
             assert refused.challenge is not None
+        for path in ("/orders/\ud800", "/orders/\udcff", "/orders/%ff"):
+            refused = await verifier.verify(token(), resource="api", method="GET", path=path)
+            assert (refused.allowed, refused.code) == (False, Code.AMBIGUOUS_PATH)
+        assert not (await verifier.verify(token(), resource="api", method="G\ud800", path="/orders/1")).allowed
+        assert (await verifier.verify(token(), host="\ud800", **asked)).allowed  # it is compared with nothing
         assert (await verifier.verify(token(), resource="api")).code is Code.UNTRUSTED_PEER
         assert (await verifier.verify(token(), resource="no", method="GET", path="/")).code is Code.UNKNOWN_RESOURCE
 

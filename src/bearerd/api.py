@@ -233,6 +233,16 @@ def _request(
     if token is not None:
         credential = token.encode("utf-8", "surrogatepass") if isinstance(token, str) else bytes(token)
         headers = ((b"Authorization", b"Bearer " + credential),)
-    target = None if path is None else path.encode("utf-8", "surrogateescape")
-    asked = view.of(method, target, host, headers, trusted=True, peer=FACE)
+    asked = view.of(method, None if path is None else _octets(path), host, headers, trusted=True, peer=FACE)
     return asked if operation is None else asked._replace(operation=operation)
+
+
+def _octets(path: str) -> bytes:
+    """A target as it came: bytes that are no UTF-8 stand in text as ``surrogateescape`` has them.
+
+    What no bytes are decoded to becomes some that no path may have.
+    """
+    try:
+        return path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogatepass")
