@@ -62,6 +62,9 @@ async def wire() -> AsyncIterator[Wire]:
             await begun.prepare(request)
             await begun.write(b"half")
             raise ValueError(CANARY)
+        if server.raw_target(request) == b"/slow":
+            await request.read()
+            await asyncio.sleep(4 * server.HEAD_SECONDS)
         if server.raw_target(request) == b"/late":
             raise TimeoutError(CANARY)
         return web.Response(text=str(server.head_size(request)))
@@ -176,6 +179,34 @@ async def test_bodies_do_not_count_as_heads(wire: Wire) -> None:
     request = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
     answer = await wire.ask(request, *(body[at : at + 1000] for at in range(0, 9000, 1000)))
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_the_last_piece_of_a_body_is_no_head_however_long_it_is(wire: Wire) -> None:
+    body = b"x" * 9000
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answer = await wire.ask(request, body[:100], body[100:], head(b"Connection: close"))
+    assert re.findall(rb"HTTP/1.1 ([0-9]+)", answer) == [b"200", b"200"]
+
+
+CHUNKED = b"Transfer-Encoding: chunked", b"4\r\nabcd\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("field", "body"), [(b"Content-Length: 4", b"abcd"), CHUNKED])
+async def test_an_answer_may_take_its_time_also_where_the_body_came_behind_its_head(
+    wire: Wire, field: bytes, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    request = b"POST /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n\r\n" % field
+    assert (await wire.ask(request, body[:2], body[2:])).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_head_whose_beginning_came_with_the_end_of_a_body_is_not_waited_for(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+    answer = await wire.ask(request, b"ab", b"cdGET / HTTP/1.1\r\nHost:")
+    assert answer.count(b"HTTP/1.1 200 OK") == 1
 
 
 async def test_requests_behind_one_another_are_answered_in_order(wire: Wire) -> None:

@@ -39,6 +39,7 @@ class Handler(RequestHandler):
     """One connection."""
 
     __slots__ = (
+        "_ends",
         "_head_bytes",
         "_head_timer",
         "_last_payload",
@@ -61,6 +62,7 @@ class Handler(RequestHandler):
         self._head_bytes = 0  # of a head that is not yet whole
         self._head_timer: asyncio.TimerHandle | None = None
         self._last_payload: Any = EMPTY_PAYLOAD
+        self._ends = False  # nothing is read behind its last request, such as a chunked one
         self._miscounted = False  # a body came after its head: see ``_take_rest``
         self._refused = False  # a head was bad or too large: nothing after it is parsed
         self._line: asyncio.Transport | None = None  # until it is lost; aiohttp forgets its own as soon as it closes it
@@ -106,7 +108,7 @@ class Handler(RequestHandler):
 
     def _take(self, data: bytes) -> None:
         """Count the bytes of a head that arrives in pieces; a whole one is measured by ``head_size``."""
-        known = self._request_count
+        known, before = self._request_count, self._last_payload.total_bytes
         super().data_received(data)
         if self._miscounted:
             self._take_rest()
@@ -114,9 +116,13 @@ class Handler(RequestHandler):
             self._correct(self._request_count - known)
             last, self._last_payload = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
             self._refused = isinstance(last, _ErrInfo)
+            self._ends = not (last is None or isinstance(last, _ErrInfo)) and last.should_close
             self._end_head()
-        elif data and self._last_payload.is_eof():
-            self._await_head(len(data))
+        elif self._last_payload.is_eof() and not self._ends:
+            # What ended a body is no head: an answer that takes its time would be cut off for a head that nobody sent.
+            behind = len(data) - (self._last_payload.total_bytes - before)
+            if behind > 0:
+                self._await_head(behind)
         self._miscounted = self._miscounted or not self._last_payload.is_eof()
 
     def _take_rest(self) -> None:
