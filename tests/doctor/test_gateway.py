@@ -72,6 +72,21 @@ async def test_a_gateway_that_passes_identity_on_is_found_with_and_without_a_tok
     assert any(hole.startswith("with your token: identity/underscore") for hole in holes)
 
 
+async def test_a_method_that_the_token_may_not_and_an_override_brings_is_found_with_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "methods/override-x-http-method-get"
+    monkeypatch.setattr(trials, "chosen", lambda everything: [trick for trick in TRICKS if trick.name == name])
+
+    def passing_overrides_on(seen: Seen) -> Reply:
+        return Reply(403) if seen.method == "DELETE" else as_it_should_be(seen)
+
+    found, _ = await look(passing_overrides_on, token=TOKEN, open="/health", everything=True)
+    assert any(f"with your token: {name} got through" in one.found for one in found if one.severity == "error")
+    _, seen = await look(passing_overrides_on, token=TOKEN, open="/health")
+    assert "DELETE" not in {one.method for one in seen}
+
+
 async def test_an_open_path_is_told_once_and_not_climbed_from() -> None:
     found, _ = await look(lambda _: Reply(200, body=b"secret"))
     assert told(found, "closed")[0] == "error"

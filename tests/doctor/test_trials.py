@@ -52,6 +52,20 @@ def test_who_gets_what_is_open_has_got_nothing() -> None:
     assert outcome(SPOOF, OPEN) is Outcome.UNSEEN  # whether the header arrived nobody saw
 
 
+def test_a_head_of_what_is_open_is_answered_without_a_body_and_got_nothing() -> None:
+    first = "HEAD {open} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    behind = Trick("connections/x", "It tries.", raw=first + "GET {secret} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+    bare, refused = Answer(200, (), b""), Answer(401, (), b"")
+    assert outcome(behind, bare, refused) is Outcome.HARMLESS
+    assert outcome(behind, bare) is Outcome.HARMLESS
+    assert outcome(behind, bare, ALLOWED) is Outcome.REACHED
+    assert outcome(behind, bare, Answer(200, (), b"what is this")) is Outcome.UNSEEN
+    assert outcome(behind, bare, Answer(200, (), b"")) is Outcome.UNSEEN  # the second is not of the HEAD
+    assert outcome(behind, Answer(206, (), b"")) is Outcome.UNSEEN
+    assert outcome(Trick("identity/y", "It tries.", raw=first), bare) is Outcome.UNSEEN
+    assert outcome(PLAIN, bare) is Outcome.UNSEEN  # of what is closed
+
+
 def test_any_other_success_is_suspicious() -> None:
     assert outcome(PLAIN, Answer(200, (), b"what is this")) is Outcome.UNSEEN
     assert outcome(PLAIN, ALLOWED, known=Known(OPEN, None)) is Outcome.UNSEEN

@@ -54,6 +54,8 @@ USUAL = (
     "identity/plain",
     "identity/underscore",
     "identity/every",
+    "connections/pipelined-head",  # of --all: a HEAD of what is open is answered without a body
+    "framing/head-body",
 )
 
 

@@ -73,3 +73,11 @@ async def test_what_is_not_there_is_an_error() -> None:
 )
 def test_answers_are_read_one_after_the_other(data: bytes, statuses: list[int]) -> None:
     assert [answer.status for answer in wire.answers(data)] == statuses
+
+
+def test_what_follows_the_answer_to_a_head_is_the_next_answer() -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"
+    assert [answer.body for answer in wire.answers(data, to_head=True)] == [b"", b"secret"]
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    assert [answer.body for answer in wire.answers(hint + data, to_head=True)] == [b"", b"secret"]
+    assert [answer.body for answer in wire.answers(data)] == [b"HTTP/1.1 "]  # of a GET it is a body

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bearerd.tricks import Answer, Trick
 
 METADATA: Final = "/.well-known/oauth-protected-resource"
+_OTHER: Final = "DELETE"  # which --all sends anyway; where it is refused, no override may bring it to the upstream
 _NOWHERE: Final = "/bearerd-doctor/nobody-has-a-rule-for-this"
 
 
@@ -50,6 +51,8 @@ async def examine(visit: Visit) -> list[Finding]:
         found = f"it stopped answering at the {way.sent}th request: {gone}"
         notes.error("sent", found, "look at its log: a request took it down, or it bars this client")
         return notes.findings
+    remedy = "stop bearerd, then ask again with --unreachable: every answer must be 5xx or 403"
+    notes.note("unreachable", "not tried: what it serves while bearerd cannot be asked", remedy)
     notes.note(
         "sent",
         f"{way.sent} requests{'' if visit.everything else ', GET, HEAD and OPTIONS only; --all tries the others'}",
@@ -112,12 +115,14 @@ async def _try_as_holder(
     path, answer = visit.gateway.path, granted
     if visit.echo is not None:
         path, answer = visit.echo, await way.ask(visit.echo, token=token)
+    refused = visit.everything and (await way.ask(path, method=_OTHER, token=token)).status in (403, 405)
     target = Target(
         secret=_plain(secret),
         open=_plain(path),
         host=visit.gateway.host,
         token=token,
         identity=visit.identity,
+        forbidden=_OTHER if refused else "",
         holder=_holder(answer, visit.identity),
     )
     await trials.run(way, target, trials.Known(answer, None), tricks, notes, "with your token")

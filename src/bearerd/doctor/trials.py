@@ -113,9 +113,17 @@ def judged(trick: Trick, target: Target, answers: Sequence[Answer], known: Known
         return Verdict(Outcome.FORGED, "the forged value came back in the answer")
     if any(answer.body and known.tells(answer) for answer in passed):
         return Verdict(Outcome.REACHED, "answered as to a good token")
-    if known.open is not None and all(_same(answer, known.open) for answer in passed):
+    bare = _bare(trick, target, answers, known)
+    if known.open is not None and all(answer is bare or _same(answer, known.open) for answer in passed):
         return Verdict(Outcome.UNSEEN, "open") if trick.group == "identity" else Verdict(Outcome.HARMLESS)
     return verdict
+
+
+def _bare(trick: Trick, target: Target, answers: Sequence[Answer], known: Known) -> Answer | None:
+    """The answer to a HEAD of the stepping stone: as open as its GET, and without the body by which that would be seen."""
+    asked = trick.request(target).startswith(f"HEAD {target.open} ".encode("latin-1"))
+    bare = asked and known.open is not None and (answers[0].status, answers[0].body) == (known.open.status, b"")
+    return answers[0] if bare else None
 
 
 def _same(one: Answer, other: Answer) -> bool:

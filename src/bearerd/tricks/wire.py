@@ -31,13 +31,14 @@ async def send(
         asyncio.open_connection(host, port, ssl=tls, server_hostname=name if tls else None), CONNECT_SECONDS
     )
     got = bytearray()
+    to_head = data.startswith(b"HEAD ")
     try:
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(seconds):
-                await asyncio.gather(_write(writer, data), _read(reader, got, most))
+                await asyncio.gather(_write(writer, data), _read(reader, got, most, to_head))
     finally:
         writer.transport.abort()
-    return answers(bytes(got))
+    return answers(bytes(got), to_head=to_head)
 
 
 async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -46,25 +47,28 @@ async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
         await writer.drain()
 
 
-async def _read(reader: asyncio.StreamReader, got: bytearray, most: int) -> None:
+async def _read(reader: asyncio.StreamReader, got: bytearray, most: int, to_head: bool) -> None:
     while len(got) < most and (piece := await reader.read(65536)):
         got += piece
-        if _is_last(bytes(got)):
+        if _is_last(bytes(got), to_head=to_head):
             return  # some gateways leave the connection open for a second then
 
 
-def _is_last(data: bytes) -> bool:
+def _is_last(data: bytes, *, to_head: bool) -> bool:
     """Whether all of an answer is here that says that no other follows."""
-    found, rest, whole = _parse(data)
+    found, rest, whole = _parse(data, to_head=to_head)
     return bool(found) and whole and not rest and "close" in found[-1].get("connection").lower()
 
 
-def answers(data: bytes) -> list[Answer]:
-    """Read what came back, also where it ends too early; interim answers (1xx) are left out."""
-    return _parse(data)[0]
+def answers(data: bytes, *, to_head: bool = False) -> list[Answer]:
+    """Read what came back, also where it ends too early; interim answers (1xx) are left out.
+
+    ``to_head``: the first is to a HEAD, so that its length is of no body, and what follows is the next answer.
+    """
+    return _parse(data, to_head=to_head)[0]
 
 
-def _parse(data: bytes) -> tuple[list[Answer], bytes, bool]:
+def _parse(data: bytes, *, to_head: bool) -> tuple[list[Answer], bytes, bool]:
     """The answers, what is behind them, and whether the last is all there."""
     found: list[Answer] = []
     whole = True
@@ -77,7 +81,10 @@ def _parse(data: bytes) -> tuple[list[Answer], bytes, bool]:
         fields = tuple(
             (name.strip().lower(), value.strip()) for name, _, value in (x.partition(":") for x in lines[1:])
         )
-        body, data, whole = _body(int(status[0]), dict(fields), data)
+        if to_head and not found and int(status[0]) >= 200:
+            body, whole = b"", True
+        else:
+            body, data, whole = _body(int(status[0]), dict(fields), data)
         if int(status[0]) >= 200:
             found.append(Answer(int(status[0]), fields, body))
     return found, data, whole
