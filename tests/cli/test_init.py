@@ -41,6 +41,20 @@ def test_a_value_that_cannot_be_is_2_and_named(option: str, value: str) -> None:
     assert value in ended.stderr
 
 
+def test_two_at_one_address_are_2_and_named() -> None:
+    ended = run("init", "nginx", "--public", "127.0.0.1:9181")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "the gateway and bearerd's admin would both be at 127.0.0.1:9181" in ended.stderr
+
+
+@pytest.mark.parametrize(("public", "reached"), [("0.0.0.0:8088", "127.0.0.1:8088"), ("[::]:8088", "[::1]:8088")])
+def test_a_gateway_that_listens_everywhere_is_called_where_it_answers(public: str, reached: str) -> None:
+    shown = run("init", "nginx", "--public", public)
+    assert f"listen {public};" in shown.stdout
+    assert f'identifier = "http://{reached}/"' in shown.stdout
+    assert f"http://{reached}/orders/7" in shown.stderr
+
+
 def test_what_check_would_refuse_is_not_handed_out() -> None:
     ended = run("init", "nginx", "--issuer", "https://auth.example.com", "--identifier", "http://[::1]/#x")
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -54,6 +54,15 @@ def test_a_token_that_does_not_verify_is_not_revoked(bearerd: Bearerd) -> None:
     assert forged.split(".")[2] not in done.stderr
 
 
+def test_an_issuer_that_the_file_does_not_know_is_warned_of_and_taken_all_the_same(bearerd: Bearerd) -> None:
+    done = bearerd.cli("revoke", "--kind", "subject", "--issuer", f"{house.ISS}/", "--value", "heidi")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"revoked: subject {house.ISS}/ heidi")
+    assert f"is {house.ISS}/: is it misspelt? There are: {house.ISS}\n" in done.stderr
+    assert bearerd.cli("revoke", *ALICE, "nobody").stderr == ""
+    keys = bearerd.cli("revoke", "--kind", "subject", "--issuer", "urn:bearerd:apikey", "--value", "nobody")
+    assert (keys.returncode, keys.stderr) == (0, "")
+
+
 def test_a_subject_is_revoked_until_a_moment_and_lifted(bearerd: Bearerd) -> None:
     token = house.token(sub="heidi", jti="h1")
     early = bearerd.cli("revoke", *ALICE, "heidi", "--before", "2020-01-01T00:00:00Z", "--expires-in", "48h")

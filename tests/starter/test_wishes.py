@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bearerd.starter import wishes
-from bearerd.starter.wishes import BadWish, Endpoint
+from bearerd.starter.wishes import BEARERD, ISSUER, UPSTREAM, BadWish, Endpoint, Wishes
 
 HARMLESS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-")
 
@@ -52,6 +52,39 @@ def test_an_endpoint_never_holds_what_a_file_would_have_to_quote(text: str, befo
 def test_bearerd_begins_on_loopback_with_two_ports_behind_it(text: str) -> None:
     with pytest.raises(BadWish):
         wishes.loopback(text)
+
+
+GATEWAY = Endpoint("127.0.0.1", 8080)
+
+
+@pytest.mark.parametrize(
+    ("public", "bearerd", "upstream", "who"),
+    [
+        (BEARERD.behind(1), BEARERD, UPSTREAM, "the gateway and bearerd's admin"),
+        (Endpoint("0.0.0.0", 9182), BEARERD, UPSTREAM, "the gateway and bearerd's probes"),
+        (Endpoint("::", 7000), Endpoint("::1", 7000), UPSTREAM, "the gateway and bearerd would both be at [::1]:7000"),
+        (GATEWAY, BEARERD, Endpoint("localhost", 8080), "the gateway and the upstream"),
+        (GATEWAY, Endpoint("127.0.0.1", 9188), UPSTREAM, "bearerd's probes and the development issuer"),
+        (GATEWAY, Endpoint("127.0.0.1", 8997), UPSTREAM, "the upstream and bearerd's gRPC"),
+    ],
+)
+def test_two_at_one_address_are_told(public: Endpoint, bearerd: Endpoint, upstream: Endpoint, who: str) -> None:
+    told = Wishes(ISSUER, "http://x/", public, bearerd, upstream).clash(grpc=True)
+    assert told is not None
+    assert who in told
+
+
+@pytest.mark.parametrize("upstream", [UPSTREAM, Endpoint("10.0.0.7", 8080), Endpoint("app.internal", 8080)])
+def test_those_that_only_share_a_port_are_no_clash(upstream: Endpoint) -> None:
+    assert Wishes(ISSUER, "http://x/", Endpoint("0.0.0.0", 8080), BEARERD, upstream).clash(grpc=True) is None
+    later = Endpoint("127.0.0.1", 8997)  # the gRPC port would be the upstream's, and there is none
+    assert Wishes("https://x", "http://x/", GATEWAY, later, upstream).clash(grpc=False) is None
+
+
+def test_whoever_listens_everywhere_is_called_on_loopback() -> None:
+    assert str(Endpoint("0.0.0.0", 80).reached) == "127.0.0.1:80"
+    assert str(Endpoint("::", 80).reached) == "[::1]:80"
+    assert str(Endpoint("10.0.0.7", 80).reached) == "10.0.0.7:80"
 
 
 def test_a_url_stays_as_it_came() -> None:

@@ -64,13 +64,16 @@ def _wishes(gateway: str, said: dict[str, str | None]) -> Wishes:
             raise click.UsageError(f"--{name} {text!r} {wrong}") from None
 
     public = read("public", wishes.listener, gateways.GATEWAYS[gateway].listens)
-    return wishes.Wishes(
+    found = wishes.Wishes(
         issuer=read("issuer", wishes.url, wishes.ISSUER),
-        identifier=read("identifier", wishes.url, f"http://{public}/"),
+        identifier=read("identifier", wishes.url, f"http://{public.reached}/"),
         public=public,
         bearerd=read("listen", wishes.loopback, wishes.BEARERD),
         upstream=read("upstream", wishes.upstream, wishes.UPSTREAM),
     )
+    if (clash := found.clash(grpc=gateway == "envoy-grpc")) is not None:
+        raise click.UsageError(f"{clash}: move one of them, by --public, --listen or --upstream")
+    return found
 
 
 def _checked(text: str) -> None:
@@ -109,12 +112,11 @@ def _tell_next(gateway: str, wishes: Wishes, *, aside: bool) -> None:
     from bearerd.starter.service import FILE
     from bearerd.starter.wishes import ISSUER
 
-    host = "127.0.0.1" if wishes.public.host in ("0.0.0.0", "::") else wishes.public.bracketed
     steps = ["bearerd issuer serve"] if wishes.issuer == ISSUER else []
     steps += [
         f"bearerd serve --config {FILE}",
         gateways.GATEWAYS[gateway].run,
-        f"bearerd doctor --config {FILE} http://{host}:{wishes.public.port}/orders/7",
+        f"bearerd doctor --config {FILE} http://{wishes.public.reached}/orders/7",
     ]
     told = ["next, each in a terminal of its own:", *(f"  {step}" for step in steps)]
     if wishes.issuer.startswith("https:"):  # the production profile

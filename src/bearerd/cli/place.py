@@ -47,19 +47,30 @@ def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Place:
     )
 
 
+def issuers(path: str | None) -> list[str]:
+    """Whose tokens this configuration takes, as far as it can be read.  Raises Failure where there is no file."""
+    found = _read(path).get("issuer", [])
+    tables = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [name for one in tables if isinstance(name := one.get("issuer"), str)]
+
+
 def _server(path: str | None) -> dict[str, Any]:
+    found = _read(path).get("server", {})
+    if not isinstance(found, dict):
+        raise Failure(f"{path}: server: must be a table")
+    return found
+
+
+def _read(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
         with Path(path).open("rb") as file:
-            found = tomllib.load(file).get("server", {})
+            return tomllib.load(file)
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from None
     except ValueError as error:  # not TOML, or not UTF-8
         raise Failure(f"{path}: {error}") from None
-    if not isinstance(found, dict):
-        raise Failure(f"{path}: server: must be a table")
-    return found
 
 
 def _default_data_dir(server: dict[str, Any]) -> str:

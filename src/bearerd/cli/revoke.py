@@ -48,7 +48,7 @@ def command(path: str, kind: str | None, form: str, lift: bool, reset: bool, lis
 
     Without --kind, the token on standard input (or of --token-file) is revoked: that one, and no other.  With --kind,
     whatever --issuer and --value name; they are taken as they are, so a misspelt one
-    revokes nobody.  Exit code 0: done.
+    revokes nobody.  An issuer that FILE does not know is warned of.  Exit code 0: done.
 
     \b
     bearerd revoke -c FILE < token.jwt
@@ -63,8 +63,20 @@ def command(path: str, kind: str | None, form: str, lift: bool, reset: bool, lis
     status, answer = admin(place.find(path), *way, body)
     found = expect(status, answer, 201, 202)
     emit(form, found, lambda done: _show("reset" if reset else "lifted" if lift else "revoked", done))
+    if kind is not None:
+        _warn_of_strangers(path, said["issuer"])
     if found.get("acknowledged") is None:
         raise Failure("written, but neither its durability nor its enforcement is certain: repeat it", 1)
+
+
+def _warn_of_strangers(path: str, issuer: str) -> None:
+    """A final slash too much, and nobody is revoked: told, and done all the same, since other hosts may know the name."""
+    from bearerd.store.entries import API_KEYS
+
+    known = place.issuers(path)
+    if known and issuer not in (*known, API_KEYS):
+        named = ", ".join(plain(name) for name in known)
+        click.echo(f"warning: no [[issuer]] of {path} is {plain(issuer)}: is it misspelt? There are: {named}", err=True)
 
 
 def _check_usage(kind: str | None, said: dict[str, Any], *, lift: bool, alone: bool) -> None:

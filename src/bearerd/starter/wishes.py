@@ -7,6 +7,7 @@ gateway's file is a number, an IP address or a host's name, and URLs go into TOM
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -51,6 +52,16 @@ class Endpoint:
         """Where bearerd is asked by gRPC, if it is: behind its own, admin's and the probes' port."""
         return self.behind(3)
 
+    @property
+    def reached(self) -> Endpoint:
+        """Where a client on this machine finds who listens here: nobody can call 0.0.0.0 or [::]."""
+        return self if not _everywhere(self.host) else Endpoint("::1" if ":" in self.host else "127.0.0.1", self.port)
+
+    def meets(self, other: Endpoint) -> bool:
+        """Whether both are one place, as far as addresses tell: "everywhere" is this machine's loopback, too."""
+        here, there = ("127.0.0.1" if host == "localhost" else host for host in (self.reached.host, other.reached.host))
+        return (here, self.port) == (there, other.port)
+
     def behind(self, steps: int) -> Endpoint:
         """The same host, some ports on."""
         return Endpoint(self.host, self.port + steps)
@@ -69,6 +80,18 @@ class Wishes:
     public: Endpoint  # where the gateway listens
     bearerd: Endpoint  # where bearerd listens; admin and probes (and gRPC) are the ports behind
     upstream: Endpoint
+
+    def clash(self, *, grpc: bool) -> str | None:
+        """Two that would be at one address: one would not start, or a gateway would be its own upstream."""
+        ours = ("bearerd", "bearerd's admin", "bearerd's probes", "bearerd's gRPC")[: 4 if grpc else 3]
+        places = [("the gateway", self.public), ("the upstream", self.upstream)]
+        places += [(name, self.bearerd.behind(steps)) for steps, name in enumerate(ours)]
+        if self.issuer == ISSUER:
+            places.append(("the development issuer", upstream(ISSUER)))
+        for (one, here), (other, there) in itertools.combinations(places, 2):
+            if here.meets(there):
+                return f"{one} and {other} would both be at {there}"
+        return None
 
 
 def url(text: str) -> str:
@@ -128,6 +151,10 @@ def _literal(host: str) -> bool:
         return "%" not in host and bool(ipaddress.ip_address(host))
     except ValueError:
         return False
+
+
+def _everywhere(host: str) -> bool:
+    return _literal(host) and ipaddress.ip_address(host).is_unspecified
 
 
 def _port(text: str) -> bool:
