@@ -116,7 +116,7 @@ def bad_tokens() -> dict[str, str]:
 async def test_anything_else_is_inactive_word_for_word(tmp_path: Path, name: str) -> None:
     async with made(tmp_path) as house:
         reply = await house.post("/introspect", token=bad_tokens()[name], token_type_hint="refresh_token")
-        assert (reply.status, reply.body) == (200, b'{"active":false}\n')
+        assert (reply.status, reply.body) == (200, b'{"active":false}')
         assert [header for header, _ in reply.headers if header != "Date"] == [
             "Server",
             "Cache-Control",

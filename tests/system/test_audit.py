@@ -69,3 +69,13 @@ def test_what_was_answered_before_a_kill_is_on_the_record_and_a_cut_shows(tmp_pa
         assert code == 1
         assert any("truncated" in finding["what"] for finding in said["findings"])
         assert any("missing: all of the process" in finding["what"] for finding in said["findings"])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "audit.key").write_bytes(KEY)
+    file = tmp_path / "bearerd.toml"
+    key = '[audit]\nsink = "file"\nfile = "audit.jsonl"\nkey_file = "audit.key"\n'
+    file.write_text(f'[server]\nprofile = "development"\n{key}')
+    told = run("audit", "verify", "-c", str(file), "--offline")
+    assert told.returncode == 2
+    assert f"there is no {tmp_path}/audit.jsonl" in told.stderr

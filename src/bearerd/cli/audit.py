@@ -208,10 +208,10 @@ def _paths(config: Config | None, files: tuple[str, ...]) -> list[Path]:
         found = [Path(file) for file in files]
     elif config is not None and config.audit.file is not None:
         found = files_of(config.audit.file)
+        if not found:
+            raise Failure(f"there is no {config.audit.file}: no record was written yet, or somebody removed it")
     else:
         raise click.UsageError("name FILES, or a configuration (-c) with audit.file")
-    if not found:
-        raise Failure("there are no records yet")
     return found
 
 

@@ -159,7 +159,7 @@ def unread(code: Code, request_id: str) -> Answer:
 def json_answer(value: object, *headers: tuple[str, str], status: int = 200) -> Answer:
     """A JSON document for a caller or client; never stored on the way unless a header says so."""
     store = () if any(name == "Cache-Control" for name, _ in headers) else (_NO_STORE,)
-    return Answer(status, (_SERVER, *store, _JSON, *headers), orjson.dumps(value) + b"\n")
+    return Answer(status, (_SERVER, *store, _JSON, *headers), orjson.dumps(value))
 
 
 def document(body: bytes, media_type: str, *headers: tuple[str, str]) -> Answer:
