@@ -87,6 +87,11 @@ cdef inline unsigned char* marks(const Area* area, size_t home) noexcept nogil:
     return &area.segments[home >> SEGMENT_BITS].marks[home & (SEGMENT - 1)]
 
 
+cdef inline unsigned char bit_of(size_t eighth) noexcept nogil:
+    """Among the marks of its home."""
+    return 1 << (eighth & ((1 << MARK_BITS) - 1))
+
+
 cdef inline const void* first_marks(const Slots* slots, const unsigned char* key) noexcept nogil:
     """The address that `may_hold` will read for this key: prefetched for several, they wait for memory once."""
     cdef uint64_t hashed = hash_of(slots, key)
@@ -105,7 +110,7 @@ cdef inline bint may_hold(const Slots* slots, const unsigned char* key) noexcept
     cdef const unsigned char* marked = marks(area, eighth >> MARK_BITS)
     if marked == NULL:
         return eighth >> MARK_BITS < area.first
-    return marked[0] >> (eighth & ((1 << MARK_BITS) - 1)) & 1
+    return marked[0] & bit_of(eighth) != 0
 
 
 cdef inline const void* first_read(const Slots* slots, const unsigned char* key) noexcept nogil:

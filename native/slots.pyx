@@ -120,7 +120,7 @@ cdef inline void mark(Area* area, uint64_t hashed) noexcept nogil:
     cdef size_t eighth = eighth_of(area, hashed)
     cdef unsigned char* marked = marks(area, eighth >> MARK_BITS)
     if marked != NULL:
-        marked[0] |= 1 << (eighth & ((1 << MARK_BITS) - 1))
+        marked[0] |= bit_of(eighth)
 
 
 cdef inline bint is_of(const Slots* slots, const Area* area, size_t i, size_t eighth) noexcept nogil:
@@ -134,7 +134,7 @@ cdef void unmark(const Slots* slots, Area* area, size_t i, uint64_t hashed) noex
     cdef unsigned char* marked = marks(area, eighth >> MARK_BITS)
     if marked == NULL or is_of(slots, area, i, eighth) or (i > area.first and is_of(slots, area, i - 1, eighth)):
         return
-    marked[0] &= ~(1 << (eighth & ((1 << MARK_BITS) - 1)))
+    marked[0] &= ~bit_of(eighth)
 
 
 cdef void shift_up(Area* area, size_t i, size_t gap) noexcept nogil:

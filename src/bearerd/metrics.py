@@ -236,8 +236,7 @@ class Metrics:
     ) -> None:
         """``page``: shared memory of ``page_size`` bytes; None: memory of this process alone."""
         resources = resources or {}
-        size = 0 if page is not None else page_size(resources, issuers, reasons, algorithms)
-        self.buffer: Buffer = bytearray(size) if page is None else page
+        self.buffer: Buffer = bytearray(page_size(resources, issuers, reasons, algorithms)) if page is None else page
         self.page = counters.Page(self.buffer)
         self._cells: dict[tuple[str, ...], int | None] = {}
         self._seen: dict[tuple[str, ...], float] = {}

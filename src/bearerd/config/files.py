@@ -90,7 +90,7 @@ def trouble(path: Path) -> tuple[str, str] | None:
         return "not a path", "name a file"
     if not stat.S_ISREG(mode):
         return f"{path} is not a regular file", "name a file"
-    if world_writable(path):
+    if mode & stat.S_IWOTH:
         return f"every local user may write {path}", f"chmod o-w {path}"
     if not os.access(path, os.R_OK):
         return f"{path} cannot be read by this user", f"let user {os.geteuid()} read it"
