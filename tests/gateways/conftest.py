@@ -95,9 +95,21 @@ class Watched:
     witness: Witness | GrpcWitness
 
 
+# Five seconds of patience with bearerd are enough, unless a whole busy machine stands still: a minute where it is to answer.
+PATIENT = {
+    "nginx": {"proxy_read_timeout    5s": "proxy_read_timeout 60s"},
+    "envoy": {"cluster: bearerd, timeout: 5s": "cluster: bearerd, timeout: 60s"},
+    "envoy-grpc": {"timeout: 5s": "timeout: 60s"},
+    "caddy": {"response_header_timeout 5s": "response_header_timeout 60s"},
+    "haproxy": {"PATIENCE = 5000": "PATIENCE = 60000"},
+}
+
+
 @contextlib.contextmanager
 def watching(name: str, stage: Stage, *, silent: bool = False) -> Iterator[Watched]:
     """A gateway before an upstream that runs already."""
+    if not silent:
+        stage.changes |= PATIENT.get(name, {})
     made = (
         GrpcWitness(stage.ports["grpc"], silent=silent)
         if name == "envoy-grpc"

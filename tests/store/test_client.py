@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from support.fleet import until
 from support.proxy import Proxy
 from support.valkey import Valkey
 
+import bearerd
 from bearerd.config import model
 from bearerd.errors import ConfigError, StoreError
 from bearerd.store import client as clients
@@ -41,6 +43,18 @@ async def test_a_connection_is_used_again(shared_server: Valkey) -> None:
         for _ in range(5):
             await client.call("PING")
         assert proxy.connections == 1
+
+
+async def test_a_connection_says_whose_it_is_and_looks_no_package_up_for_that(
+    shared_server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_up(name: str) -> str:
+        raise AssertionError(f"the metadata of {name} were read")
+
+    monkeypatch.setattr(importlib.metadata, "version", looked_up)
+    async with connected(shared_server.url) as client:
+        told = await client.call("CLIENT", "INFO")
+    assert f"lib-name=bearerd lib-ver={bearerd.__version__}".encode() in told
 
 
 async def test_a_script_that_the_server_forgot_is_sent_again(server: Valkey, fleet: str) -> None:

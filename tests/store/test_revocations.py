@@ -235,7 +235,7 @@ async def test_with_a_fleet_key_entries_are_sealed_and_foreign_ones_refused(
         server.call("ZADD", names.bucket("forever"), 2, entries.key(Kind.SESSION, ISSUER, "forged") + member[16:])
         server.call("ZADD", names.bucket("forever"), 3, entries.key(Kind.SESSION, ISSUER, "plain") + member[16:32])
         server.call("HSET", names.prefix + "state", "sequence", 3, "head", "f" * 40)
-        await until(lambda: other.view.refused >= 2)
+        await until(lambda: min(one.view.refused, other.view.refused) >= 2)
         await other.sync.caught_up()
         assert not other.revoked("forged", Kind.SESSION)
         assert not other.revoked("plain", Kind.SESSION)

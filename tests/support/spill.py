@@ -120,6 +120,7 @@ class Scene:
         self.answers: list[tuple[str, bytes]] = []
         self.printed: list[tuple[str, str]] = []
         self.provoking: list[tuple[str, str, bytes]] = []  # what was sent to make a function fail
+        self._searched = {"answers": 0, "printed": 0, "log": 0}  # no secret that was made later can be in these
         self.secrets = {
             name: canaries.new(name) for name in ("store password", "caller secret", "fetch header", "proxy password")
         } | {name: canaries.new(name, 43) for name in ("fleet key", "shared secret", "private key")}
@@ -219,21 +220,22 @@ class Scene:
     # ---- what came out
 
     def leaks(self) -> list[str]:
-        """Every canary that is anywhere, with the place."""
+        """Every canary that is anywhere, with the place; of answers and lines those that came since this was last asked."""
         found = []
         for place, output in self._outputs():
             found += [f"{place}: {leak}" for leak in self.canaries.leaks(output)]
         return found
 
     def _outputs(self) -> Iterator[tuple[str, bytes | str]]:
-        yield from self.answers
-        yield from self.printed
-        yield "log", self.bearerd.log.read_bytes()
+        answers, log = self._new("answers", self.answers), self.bearerd.log.read_bytes()
+        yield from answers
+        yield from self._new("printed", self.printed)
+        yield "log", self._new("log", log[: log.rfind(b"\n") + 1])
         for path in ("/metrics", "/readyz", "/livez"):
             yield path, self.bearerd.probe(path).body
         for path in ("/v1/health", "/v1/keys", "/v1/revocations?limit=1000"):
             yield path, self.bearerd.api("GET", path).body
-        yield from self._decisions()
+        yield from self._decisions(b"".join(answer for _, answer in answers))
         for file in self.bearerd.data_dir.rglob("*"):
             if file.is_file() and file.name != "admin.token":
                 yield str(file), file.read_bytes()
@@ -242,9 +244,13 @@ class Scene:
             for name in ("cmdline", "comm"):
                 yield f"{name} of {pid}", Path(f"/proc/{pid}/{name}").read_bytes()
 
-    def _decisions(self) -> Iterator[tuple[str, bytes]]:
+    def _new(self, name: str, outputs: Any) -> Any:
+        """What has not been searched."""
+        start, self._searched[name] = self._searched[name], len(outputs)
+        return outputs[start:]
+
+    def _decisions(self, told: bytes) -> Iterator[tuple[str, bytes]]:
         """What the admin API tells of every refusal, looked up by the id that the client was given."""
-        told = b"".join(answer for _, answer in self.answers)
         for number in set(re.findall(rb"(?i)x-auth-request-id: ([0-9a-f]{32})", told)):
             yield "decision", self.bearerd.api("GET", f"/v1/decisions/{number.decode()}").body
 

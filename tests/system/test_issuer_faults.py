@@ -142,7 +142,7 @@ class World:
             secure = f'ca_file = "{ca}"' if tls else "insecure_issuer = true"
             tables.append(
                 f'[[issuer]]\nissuer = "{issuer.issuer}"\nname = "{name}"\nalgorithms = ["ES256"]\n{secure}\n'
-                'key_set_refresh = "1s"\nunknown_kid_cooldown = "1s"\n'
+                'key_set_refresh = "2s"\nunknown_kid_cooldown = "1s"\n'
             )
         text = config(issuers="\n".join(tables), server="log_allows = 0.0")
         self.bearerd = Bearerd(self.folder, text, hooked(TEST_HOSTS_FILE=str(self.hosts)), until_ready=False)

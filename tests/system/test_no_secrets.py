@@ -358,6 +358,15 @@ BAD = {
     "a certificate": '[[issuer]]\nissuer = "https://a.example"\nca_file = "secret"',
 }
 
+# A start says of a file what ``check`` says: tried where it is no TOML, no configuration, and where another file is no good.
+SERVED = (
+    "an unfinished line",
+    "a store's url without quotes",
+    "a store's url with a raw password",
+    "a private key",
+    "a certificate",
+)
+
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_said_of_a_bad_configuration_repeats_no_secret(tmp_path: Path, name: str) -> None:
@@ -369,6 +378,8 @@ def test_what_is_said_of_a_bad_configuration_repeats_no_secret(tmp_path: Path, n
         shown = CliRunner().invoke(cli, ["check", "--config", str(tmp_path / "c.toml"), "-o", form])
         assert shown.exit_code == 1
         assert canaries.leaks(shown.output) == []
+    if name not in SERVED:
+        return
     ended = run("serve", "--config", str(tmp_path / "c.toml"))
     assert ended.returncode == 2
     assert canaries.leaks(ended.stdout + ended.stderr) == []

@@ -20,8 +20,10 @@ from redis.asyncio.connection import (
     UnixDomainSocketConnection,
 )
 from redis.crc import key_slot
+from redis.driver_info import DriverInfo
 from redis.exceptions import RedisError
 
+from bearerd import __version__
 from bearerd._native.replies import Meter
 from bearerd.config import store_url
 from bearerd.errors import ConfigError, StoreError
@@ -30,6 +32,8 @@ from bearerd.store import replies
 if TYPE_CHECKING:
     from bearerd.config.store_url import StoreUrl
 
+# What CLIENT LIST says of us.  Made once: redis-py would read its own package's metadata, in the loop, for each connection.
+_DRIVER: Final = DriverInfo(name="bearerd", lib_version=__version__)
 _FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 
 
@@ -110,7 +114,7 @@ class Address:
         meter = Meter()
         meter.begin(replies.MOST)  # for the login, and for whoever is only asked the way
         common: dict[str, Any] = {"protocol": 2, "socket_timeout": None, "socket_connect_timeout": seconds}
-        common["parser_class"] = partial(replies.Parser, meter)
+        common |= {"parser_class": partial(replies.Parser, meter), "driver_info": _DRIVER}
         if "path" in options:
             return UnixDomainSocketConnection(**options, **common), meter
         if self.tls is None:
