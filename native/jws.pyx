@@ -83,7 +83,7 @@ cdef int check(bytes text, Py_ssize_t max_depth, Py_ssize_t max_members, str wha
     if fault != NULL and fault[0] == 0:
         raise MemoryError
     if fault != NULL:
-        raise Malformed(f"{what}: {fault.decode()}")
+        raise Malformed(f"{what}: {fault.decode()}" if what else fault.decode())
     return 0
 
 
@@ -143,7 +143,7 @@ def split_any(bytes token not None, Py_ssize_t max_depth, Py_ssize_t max_members
 
 def scan(bytes text not None, Py_ssize_t max_depth, Py_ssize_t max_members):
     """Scan one JSON text as ``split`` does.  Raises Malformed.  (orjson validates the grammar afterwards.)"""
-    check(text, max_depth, max_members, "the text")
+    check(text, max_depth, max_members, "")
 
 
 def b64decode(bytes text not None):

@@ -22,7 +22,7 @@ MOST_LINES = 400
 FLOORS = (
     ("_native",),
     ("refusals", "limits", "series"),
-    ("errors",),
+    ("errors", "jsonobject"),
     ("mcp",),
     ("decision", "request"),
     ("timekeeper",),

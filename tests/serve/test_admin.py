@@ -132,7 +132,7 @@ def test_a_body_that_makes_no_sense_is_400_and_writes_nothing(bearerd: Bearerd, 
 def test_what_is_not_json_is_400(bearerd: Bearerd) -> None:
     fields = {"Authorization": f"Bearer {bearerd.token()}", "Content-Type": "application/json"}
     answer = request(bearerd.addresses()["admin"], "POST", "/v1/revocations", fields, b"{not json")
-    assert (answer.status, answer.json()) == (400, {"error": "the body is not JSON"})
+    assert (answer.status, answer.json()) == (400, {"error": "the body: not JSON"})
 
 
 def test_a_member_that_is_said_twice_is_400(bearerd: Bearerd) -> None:

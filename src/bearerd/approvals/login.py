@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
 
-import orjson
-
+from bearerd import jsonobject
 from bearerd._native import clock
-from bearerd._native import jws as _native
 from bearerd.approvals import idtoken
 from bearerd.approvals.idtoken import Expected, NotSignedIn, UnknownKey
 from bearerd.config import files
@@ -190,8 +188,6 @@ class Login:
 
     def _parsed(self, document: bytes) -> dict[str, Any]:
         try:
-            _native.scan(document, self._limits.max_json_depth, _MOST_MEMBERS)
-            found: dict[str, Any] = orjson.loads(document)
-        except (_native.Malformed, orjson.JSONDecodeError):
+            return jsonobject.read(document, self._limits.max_json_depth, _MOST_MEMBERS)
+        except jsonobject.Malformed:
             raise IssuerFault(Reason.BAD_JSON, "what the provider answered is not JSON that can be read") from None
-        return found

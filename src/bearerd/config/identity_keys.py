@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import orjson
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from bearerd._native import jws as _native
+from bearerd import jsonobject
 from bearerd.config import files, pem
 from bearerd.config.pem import Unfit, key_of
 from bearerd.errors import UnusableKey
@@ -84,9 +83,8 @@ def _parsed(text: bytes) -> PrivateKey | PublicKey:
 def _of_set(path: Path, content: bytes) -> list[Callable[[], PrivateKey | PublicKey]]:
     """A JWK Set, or a single JWK: its keys, each to be read yet."""
     try:
-        _native.scan(content, _DEPTH, _MEMBERS)
-        document = orjson.loads(content)
-    except (_native.Malformed, orjson.JSONDecodeError):
+        document = jsonobject.read(content, _DEPTH, _MEMBERS)
+    except jsonobject.Malformed:
         raise Unfit(f"{path} is not JSON that can be read", 'a JWK Set has a list "keys" (RFC 7517)') from None
     entries = document.get("keys") if "kty" not in document else [document]
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-import orjson
-
-from bearerd._native import jws as _native
+from bearerd import jsonobject
 from bearerd.errors import IssuerFault
 from bearerd.issuers.faults import Reason
 
@@ -87,10 +85,6 @@ def _of(document: bytes, issuer: str, limits: Limits) -> dict[str, Any]:
 
 def _parse(document: bytes, limits: Limits) -> dict[str, Any]:
     try:
-        _native.scan(document, limits.max_json_depth, _MOST_MEMBERS)
-        metadata: dict[str, Any] = orjson.loads(document)  # an object: the scan has seen to it
-    except _native.Malformed as fault:
+        return jsonobject.read(document, limits.max_json_depth, _MOST_MEMBERS)
+    except jsonobject.Malformed as fault:
         raise IssuerFault(Reason.BAD_JSON, f"the metadata cannot be read: {fault}") from None
-    except orjson.JSONDecodeError:
-        raise IssuerFault(Reason.BAD_JSON, "the metadata is not JSON") from None
-    return metadata

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bearerd._native import jws as _native
+from bearerd import jsonobject
 from bearerd.errors import IssuerFault, UnusableKey
 from bearerd.jws import keys
 
@@ -56,7 +56,7 @@ def read(document: bytes | Mapping[str, Any], limits: Limits) -> KeySetDocument:
     return KeySetDocument(tuple(usable), tuple(problems))
 
 
-def _parse(document: bytes | Mapping[str, Any], limits: Limits) -> Any:
+def _parse(document: bytes | Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     """JSON without duplicate members: two parsers must not see two key sets in one document."""
     if not isinstance(document, bytes):
         try:
@@ -66,12 +66,9 @@ def _parse(document: bytes | Mapping[str, Any], limits: Limits) -> Any:
     if len(document) > limits.max_key_set_bytes:
         raise IssuerFault("too_large", f"the key set is longer than max_key_set_bytes = {limits.max_key_set_bytes}")
     try:
-        _native.scan(document, limits.max_json_depth, (limits.max_keys + 1) * _MEMBERS_A_KEY)
-        return orjson.loads(document)
-    except _native.Malformed as fault:
+        return jsonobject.read(document, limits.max_json_depth, (limits.max_keys + 1) * _MEMBERS_A_KEY)
+    except jsonobject.Malformed as fault:
         raise IssuerFault("bad_json", f"the key set cannot be read: {fault}") from None
-    except orjson.JSONDecodeError:
-        raise IssuerFault("bad_json", "the key set is not JSON") from None
 
 
 def _entries(parsed: Any) -> list[Any]:

@@ -11,9 +11,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
-from bearerd._native import jws
+from bearerd import jsonobject
 from bearerd.mcp import errors, fields, headers, versions
 from bearerd.mcp.fields import LONGEST_NAME
 from bearerd.mcp.goingon import goes_on
@@ -84,15 +82,12 @@ def _parsed(sent: Sequence[tuple[bytes, bytes]], body: bytes | None, limits: Lim
         raise _Bad(f"the body is longer than {limits.max_mcp_body_bytes} bytes")
     if body.lstrip(b" \t\r\n").startswith(b"["):
         raise _Bad("a batch")
+    if _values(body, limits.max_mcp_values) > limits.max_mcp_values:
+        raise _Bad(f"more than {limits.max_mcp_values} values")
     try:
-        jws.scan(body, limits.max_mcp_depth, _MOST_MEMBERS)
-        if _values(body, limits.max_mcp_values) > limits.max_mcp_values:
-            raise _Bad(f"more than {limits.max_mcp_values} values")
-        found: dict[str, Any] = orjson.loads(body)
-    except jws.Malformed as error:
+        found = jsonobject.read(body, limits.max_mcp_depth, _MOST_MEMBERS)
+    except jsonobject.Malformed as error:
         raise _Bad(str(error), errors.PARSE_ERROR) from None
-    except orjson.JSONDecodeError:
-        raise _Bad("not JSON", errors.PARSE_ERROR) from None
     if _LONG.search(body):
         json.loads(body, parse_int=_check_integer, parse_float=_check_float)
     return found

@@ -14,11 +14,9 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from aiohttp import web
 
-from bearerd import log
-from bearerd._native import jws
+from bearerd import jsonobject, log
 from bearerd.faces.form import BODY_SECONDS
 from bearerd.serve import bodies
 from bearerd.serve.channel import ChannelClosed, NotDone
@@ -207,7 +205,7 @@ class _Admin:
 _PAGING: Final = (("after", 0, 2**63 - 1, 0), ("limit", 1, MOST_PAGE, PAGE))
 
 
-async def _json(request: web.Request) -> Any:
+async def _json(request: web.Request) -> dict[str, Any]:
     """The body, which must call itself JSON.  Raises BadBody, or the HTTP error."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
@@ -217,11 +215,6 @@ async def _json(request: web.Request) -> Any:
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     try:
-        found = orjson.loads(body)
-        if isinstance(found, dict):  # of two members of one name orjson takes the last, and another reader the first
-            jws.scan(body, _MOST_DEPTH, _MOST_MEMBERS)
-    except jws.Malformed as error:
+        return jsonobject.read(body, _MOST_DEPTH, _MOST_MEMBERS)
+    except jsonobject.Malformed as error:
         raise bodies.BadBody(f"the body: {error}") from None
-    except ValueError:
-        raise bodies.BadBody("the body is not JSON") from None
-    return found
