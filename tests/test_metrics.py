@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,10 +13,12 @@ from bearerd import metrics
 from bearerd._native import counters
 from bearerd.refusals import Code
 
-RESOURCES = {"api": ("forward_auth", "introspect"), "web": ("ext_authz",)}
-ISSUERS = ("dev", "prod")
-REASONS = ("dns", "tls")
-ALGORITHMS = ("RS256", "EdDSA")
+LABELS = metrics.Labels(
+    resources={"api": ("forward_auth", "introspect"), "web": ("ext_authz",)},
+    issuers=("dev", "prod"),
+    reasons=("dns", "tls"),
+    algorithms=("RS256", "EdDSA"),
+)
 
 CONTRACT = """bearerd_decisions_total{resource,face,outcome,code} bearerd_decision_duration_seconds{face}
 bearerd_would_refuse_total{resource,code} bearerd_token_cache_hits_total bearerd_token_cache_misses_total
@@ -29,8 +31,8 @@ bearerd_config_last_reload_successful bearerd_config_last_reload_timestamp_secon
 bearerd_certificate_expiry_timestamp_seconds bearerd_worker_restarts_total bearerd_build_info"""
 
 
-def made(**more: Any) -> metrics.Metrics:
-    return metrics.Metrics(None, RESOURCES, ISSUERS, REASONS, ALGORITHMS, **more)
+def made() -> metrics.Metrics:
+    return metrics.Metrics(None, LABELS)
 
 
 def samples(*pages: metrics.Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -70,7 +72,7 @@ def test_the_buckets_of_a_decision_run_from_ten_microseconds_to_a_hundred_millis
 
 def test_every_series_of_a_closed_set_is_there_at_zero() -> None:
     found = samples(made())
-    for face in RESOURCES["api"]:
+    for face in LABELS.resources["api"]:
         assert at(found, "bearerd_decisions_total", resource="api", face=face, outcome="allow", code="none") == 0
         assert at(found, "bearerd_decisions_total", resource="api", face=face, outcome="challenge", code="expired") == 0
         assert at(found, "bearerd_decisions_total", resource="api", face=face, outcome="forbid", code="forbidden") == 0
@@ -150,7 +152,7 @@ def test_a_counter_follows_a_total_that_something_else_counts() -> None:
 def test_a_process_that_takes_over_a_page_counts_on() -> None:
     first = made()
     first.inc("bearerd_token_cache_hits_total", by=5)
-    second = metrics.Metrics(first.buffer, RESOURCES, ISSUERS, REASONS)
+    second = metrics.Metrics(first.buffer, LABELS)
     second.follow(2, "bearerd_token_cache_hits_total")
     assert at(samples(second), "bearerd_token_cache_hits_total") == 7
 
@@ -169,7 +171,7 @@ def test_info_that_is_no_longer_true_and_gauges_of_what_is_gone_disappear() -> N
 
 
 def test_a_full_page_costs_series_and_never_a_request() -> None:
-    page = metrics.Metrics(bytearray(16384), {}, ())
+    page = metrics.Metrics(bytearray(16384))
     for number in range(200):
         page.inc("bearerd_unknown_kid_total", f"issuer-{number}")
         page.observe(1.0, "bearerd_decision_duration_seconds", f"face-{number}")
@@ -182,8 +184,10 @@ def test_a_full_page_costs_series_and_never_a_request() -> None:
 
 def test_a_page_has_room_for_all_closed_series_twice() -> None:
     many = {f"resource-{number}": ("forward_auth", "ext_authz", "introspect") for number in range(20)}
-    page = metrics.Metrics(None, many, ISSUERS, REASONS)
-    page.create({f"later-{number}": ("forward_auth", "ext_authz", "introspect") for number in range(20)}, ISSUERS)
+    page = metrics.Metrics(None, dataclasses.replace(LABELS, resources=many))
+    page.create(
+        metrics.Labels({f"later-{number}": ("forward_auth", "ext_authz", "introspect") for number in range(20)})
+    )
     assert at(samples(page), "bearerd_series_dropped_total") == 0
 
 

@@ -7,6 +7,7 @@ created at zero, so that a rate over it is right from the first event on.  No la
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -163,16 +164,18 @@ _ONE_LABEL: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def closed(
-    resources: Mapping[str, Collection[str]],
-    issuers: Collection[str],
-    reasons: Collection[str] = (),
-    algorithms: Collection[str] = (),
-) -> Iterator[tuple[str, ...]]:
-    """(name, label values…) of every series that is created at zero.
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the closed labels can be, of one configuration."""
 
-    ``resources`` maps each name to the faces that it answers; ``reasons`` are those of failed fetches.
-    """
+    resources: Mapping[str, Collection[str]] = field(default_factory=dict)  # each name with the faces that it answers
+    issuers: Collection[str] = ()
+    reasons: Collection[str] = ()  # of failed fetches
+    algorithms: Collection[str] = ()
+
+
+def closed(labels: Labels) -> Iterator[tuple[str, ...]]:
+    """(name, label values…) of every series that is created at zero."""
     for row in _ROWS:
         if not row.labels and row.name not in _ALONE:
             yield (row.name,)
@@ -182,10 +185,10 @@ def closed(
     for face in (*FACES, NO_FACE):
         for code in _CALLING if face in {"introspect", "revoke"} else _NAMELESS:
             yield "bearerd_decisions_total", NO_RESOURCE, face, REFUSALS[code].outcome, code
-    for algorithm in algorithms:
+    for algorithm in labels.algorithms:
         for result in ("ok", Code.BAD_SIGNATURE):
             yield "bearerd_verifications_total", algorithm, result
-    for resource, faces in resources.items():
+    for resource, faces in labels.resources.items():
         for state in SERVING:
             yield "bearerd_resource_serving", resource, state
         for event in APPROVAL_EVENTS:
@@ -196,24 +199,19 @@ def closed(
                 yield "bearerd_decisions_total", resource, face, REFUSALS[code].outcome, code
         for code in _CODES:
             yield "bearerd_would_refuse_total", resource, code
-    for issuer in issuers:
+    for issuer in labels.issuers:
         yield "bearerd_token_lifetime_over_hour_total", issuer
         yield "bearerd_issuer_clock_ahead_total", issuer
         yield "bearerd_key_set_last_success_timestamp_seconds", issuer
         yield "bearerd_unknown_kid_total", issuer
-        for reason in reasons:
+        for reason in labels.reasons:
             yield "bearerd_key_set_fetch_failures_total", issuer, reason
 
 
-def page_size(
-    resources: Mapping[str, Collection[str]],
-    issuers: Collection[str],
-    reasons: Collection[str] = (),
-    algorithms: Collection[str] = (),
-) -> int:
+def page_size(labels: Labels) -> int:
     """Bytes for a page: the closed series, as much again for a reload that adds some, and room for the open ones."""
     total = 0
-    for series in closed(resources, issuers, reasons, algorithms):
+    for series in closed(labels):
         bounds = TABLE[series[0]].bounds
         total += 64 + len(_key(series)) + 16 * (len(bounds) + 2)
     return (2 * total + (1 << 17) + 4095) & ~4095
@@ -226,32 +224,18 @@ def _key(series: Sequence[str]) -> bytes:
 class Metrics:
     """The series of one process, in its page."""
 
-    def __init__(
-        self,
-        page: Buffer | None = None,
-        resources: Mapping[str, Collection[str]] | None = None,
-        issuers: Collection[str] = (),
-        reasons: Collection[str] = (),
-        algorithms: Collection[str] = (),
-    ) -> None:
+    def __init__(self, page: Buffer | None = None, labels: Labels = Labels()) -> None:
         """``page``: shared memory of ``page_size`` bytes; None: memory of this process alone."""
-        resources = resources or {}
-        self.buffer: Buffer = bytearray(page_size(resources, issuers, reasons, algorithms)) if page is None else page
+        self.buffer: Buffer = bytearray(page_size(labels)) if page is None else page
         self.page = counters.Page(self.buffer)
         self._cells: dict[tuple[str, ...], int | None] = {}
         self._seen: dict[tuple[str, ...], float] = {}
         self._dropped = self.page.series(_key((_DROPPED,)), counters.COUNTER)
-        self.create(resources, issuers, reasons, algorithms)
+        self.create(labels)
 
-    def create(
-        self,
-        resources: Mapping[str, Collection[str]],
-        issuers: Collection[str],
-        reasons: Collection[str] = (),
-        algorithms: Collection[str] = (),
-    ) -> None:
+    def create(self, labels: Labels) -> None:
         """Create the closed series at zero (those that exist keep their values)."""
-        for series in closed(resources, issuers, reasons, algorithms):
+        for series in closed(labels):
             self.cell(*series)
 
     def cell(self, *series: str) -> int | None:

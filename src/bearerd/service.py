@@ -105,7 +105,7 @@ class Service:
         self.data_dir: Final = data_dir
         self.offline: Final = offline
         self._store_is_ours = store_is_ours
-        self.metrics: Final = metrics.Metrics(page, *labels(config))
+        self.metrics: Final = metrics.Metrics(page, labels(config))
         self.metrics.set(1.0, "bearerd_build_info", __version__, platform.python_version())
         self.recorder: Final = Recorder(
             self.metrics,
@@ -199,7 +199,7 @@ class Service:
         self.recorder.configure(log_allows=config.server.log_allows, subject_key=key)
         if self.audit is not None:
             self.audit.configure(config, assembly.policy_version(config, policy.generation))
-        self.metrics.create(*labels(config))
+        self.metrics.create(labels(config))
         for name in {issuer.name for issuer in before.issuers} - {issuer.name for issuer in issuers}:
             self.watch.forget(name)
         self._told_reload(good=True)

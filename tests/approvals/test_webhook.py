@@ -19,7 +19,7 @@ from bearerd.approvals import webhook
 from bearerd.approvals.record import Approval
 from bearerd.approvals.webhook import CARRIERS, MOST_QUEUED, Webhook
 from bearerd.config import model
-from bearerd.metrics import Metrics, gather
+from bearerd.metrics import Labels, Metrics, gather
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,7 +69,7 @@ async def receiver(tmp_path: Path, *statuses: int, pause: float = 0.01) -> Async
     file.write_bytes(b"whsec_" + base64.b64encode(KEY) + b"\n")
     app = web.Application()
     runner = web.AppRunner(app, access_log=None)
-    metrics = Metrics(None, {"files": ()})
+    metrics = Metrics(None, Labels({"files": ()}))
     table: Any = None
     made = Receiver(Webhook(lambda: table, metrics, pause=pause), metrics, list(statuses))
     app.router.add_post("/hook", made.answer)
@@ -136,7 +136,7 @@ async def test_those_that_are_refused_for_ever_hold_up_no_other(tmp_path: Path) 
 
 
 async def test_more_than_the_queue_holds_is_dropped_and_counted(tmp_path: Path) -> None:
-    metrics = Metrics(None, {"files": ()})
+    metrics = Metrics(None, Labels({"files": ()}))
     table = model.Approvals.model_validate(PAGE | {"webhook": "http://127.0.0.1:1/"})
     hook = Webhook(lambda: table, metrics)  # nobody carries anything
     for _ in range(MOST_QUEUED + 3):

@@ -23,7 +23,7 @@ class Watched:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("INFO", "bearerd.freshness")
         self.caplog = caplog
-        self.metrics = metrics.Metrics(None, {"s": (), "a": ()}, ())
+        self.metrics = metrics.Metrics(None, metrics.Labels({"s": (), "a": ()}))
         self.freshness = Freshness(self.metrics)
 
     def look(

@@ -38,7 +38,7 @@ def refused(code: Code = Code.EXPIRED, **more: Any) -> Decision:
 
 def made(**more: Any) -> Recorder:
     settings = {"ring_size": 10, "refusals_per_second": 100} | more
-    return Recorder(metrics.Metrics(None, {"api": ("forward_auth",)}, ()), **settings)
+    return Recorder(metrics.Metrics(None, metrics.Labels({"api": ("forward_auth",)})), **settings)
 
 
 def verified(**changes: Any) -> Verified:

@@ -29,7 +29,7 @@ def key_set(kid: str) -> keyset.KeySet:
 
 def test_reports_become_counts(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    counted = metrics.Metrics(None, {}, ("dev",))
+    counted = metrics.Metrics(None, metrics.Labels(issuers=("dev",)))
     watch = Watch(counted)
     watch.verification("ES256", "ok")
     watch.verification("ES256", Code.BAD_SIGNATURE)
@@ -58,7 +58,7 @@ def test_reports_become_counts(caplog: pytest.LogCaptureFixture) -> None:
 def test_an_issuer_whose_clock_is_ahead_is_counted_and_told_of_once_an_hour(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted = metrics.Metrics(None, {}, ("dev",))
+    counted = metrics.Metrics(None, metrics.Labels(issuers=("dev",)))
     watch = Watch(counted)
     boot = clock.boot()
     for seconds in (0, 1, 3599, 3600, 3601):
@@ -69,7 +69,7 @@ def test_an_issuer_whose_clock_is_ahead_is_counted_and_told_of_once_an_hour(
 
 
 def test_an_issuer_that_left_leaves_no_gauge() -> None:
-    counted = metrics.Metrics(None, {}, ("dev",))
+    counted = metrics.Metrics(None, metrics.Labels(issuers=("dev",)))
     watch = Watch(counted)
     watch.loaded("dev", key_set("k1"))
     watch.forget("dev")

@@ -12,8 +12,8 @@ from bearerd import metrics
 from bearerd.metrics import Metrics
 from bearerd.serve.page import Page, Pages
 
-LABELS = ({"api": ("forward_auth",)}, ("test",))
-SIZE = metrics.page_size(*LABELS)
+LABELS = metrics.Labels({"api": ("forward_auth",)}, ("test",))
+SIZE = metrics.page_size(LABELS)
 ALLOWED = ("bearerd_decisions_total", "api", "forward_auth", "allow", "none")
 
 
@@ -30,7 +30,7 @@ def value(pages: Pages, name: str, **labels: str) -> float | None:
 def test_counters_of_all_workers_are_one() -> None:
     pages = Pages()
     for count in (2, 3):
-        Metrics(pages.new(SIZE).memory, *LABELS).inc(*ALLOWED, by=count)
+        Metrics(pages.new(SIZE).memory, LABELS).inc(*ALLOWED, by=count)
     assert value(pages, "bearerd_decisions_total", outcome="allow") == 5
     pages.close()
 
@@ -38,7 +38,7 @@ def test_counters_of_all_workers_are_one() -> None:
 def test_what_a_dead_worker_counted_stays_and_what_it_measured_goes() -> None:
     pages = Pages()
     page = pages.new(SIZE)
-    writer = Metrics(page.memory, *LABELS)
+    writer = Metrics(page.memory, LABELS)
     writer.inc(*ALLOWED, by=7)
     writer.observe(0.001, "bearerd_decision_duration_seconds", "forward_auth")
     writer.set(11, "bearerd_token_cache_entries")
@@ -58,11 +58,11 @@ def test_a_successor_goes_on_counting_in_the_page_of_a_dead_one() -> None:
     pages = Pages()
     first, second = pages.new(SIZE), pages.new(SIZE)
     for page in (first, second):
-        Metrics(page.memory, *LABELS).inc(*ALLOWED)
+        Metrics(page.memory, LABELS).inc(*ALLOWED)
     pages.retire(first)
     heir = pages.new(SIZE)
     assert heir is first
-    writer = Metrics(heir.memory, *LABELS)
+    writer = Metrics(heir.memory, LABELS)
     writer.inc(*ALLOWED)
     writer.set(4, "bearerd_token_cache_entries")
     assert value(pages, "bearerd_decisions_total", outcome="allow") == 3
@@ -75,11 +75,11 @@ def test_a_successor_goes_on_counting_in_the_page_of_a_dead_one() -> None:
 def test_a_larger_page_takes_the_counts_of_the_smaller_over() -> None:
     pages = Pages()
     page = pages.new(SIZE)
-    Metrics(page.memory, *LABELS).inc(*ALLOWED, by=5)
+    Metrics(page.memory, LABELS).inc(*ALLOWED, by=5)
     pages.retire(page)
     grown = pages.new(SIZE + 65536)
     assert len(grown.memory) == SIZE + 65536
-    Metrics(grown.memory, *LABELS).inc(*ALLOWED)
+    Metrics(grown.memory, LABELS).inc(*ALLOWED)
     assert value(pages, "bearerd_decisions_total", outcome="allow") == 6
     pages.close()
 
@@ -110,6 +110,6 @@ def test_a_page_full_of_nonsense_is_rendered_and_taken_over() -> None:
     pages.render()
     pages.retire(page)
     heir = pages.new(SIZE)
-    Metrics(heir.memory, *LABELS).inc(*ALLOWED)
+    Metrics(heir.memory, LABELS).inc(*ALLOWED)
     assert value(pages, "bearerd_decisions_total", outcome="allow") == 1
     pages.close()

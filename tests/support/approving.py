@@ -14,7 +14,7 @@ from bearerd.config import model
 from bearerd.decision import Now
 from bearerd.limits import Limits
 from bearerd.mcp.operation import Operation
-from bearerd.metrics import Metrics, gather
+from bearerd.metrics import Labels, Metrics, gather
 from bearerd.policy.resource import Policy
 from bearerd.request import Request
 from bearerd.store import client as clients
@@ -115,7 +115,7 @@ class Floor:
 
     def __post_init__(self) -> None:
         self.configure()
-        self.metrics = Metrics(None, {"files": ()})
+        self.metrics = Metrics(None, Labels({"files": ()}))
         self.ahead = 0.0  # seconds by which our clock leads
         self.office = Office(lambda: self.table, Limits(**self.limits), self.metrics, str, self.now)
         self.office.join(self.client)

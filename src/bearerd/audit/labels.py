@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bearerd.issuers.faults import Reason
+from bearerd.metrics import Labels
 
 if TYPE_CHECKING:
     from bearerd.config.model import Config
 
 
-def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The label values that a configuration gives the metrics: faces of each resource, issuers, reasons of failure, algorithms."""
+def labels(config: Config) -> Labels:
+    """The label values that a configuration gives the metrics."""
     asked = {name for caller in config.caller if "introspect" in caller.may for name in caller.resources}
     resources = {}
     for name, resource in config.resource.items():
@@ -22,4 +23,4 @@ def labels(config: Config) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...],
         faces += ["introspect"] if name in asked else []
         resources[name] = tuple(faces)
     algorithms = dict.fromkeys(name for issuer in config.issuer for name in issuer.algorithms)
-    return resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason), tuple(algorithms)
+    return Labels(resources, tuple(issuer.name for issuer in config.issuer), tuple(Reason), tuple(algorithms))

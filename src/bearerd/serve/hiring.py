@@ -38,7 +38,7 @@ class Terms:
 
     def page_size(self) -> int:
         """Bytes of a metrics page for this configuration."""
-        return metrics.page_size(*labels(self.config))
+        return metrics.page_size(labels(self.config))
 
     def orders(self, slot: int, page: Page, listeners: Listeners) -> dict[str, Any]:
         """What the supervisor sends first."""
