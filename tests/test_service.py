@@ -423,11 +423,11 @@ def test_labels_are_the_faces_that_a_resource_answers(tmp_path: Path) -> None:
             "c": {"identifier": "https://c.example"},
         },
     )
-    resources, issuers, reasons, algorithms = labels(made)
-    assert resources == {"a": ("forward_auth", "ext_authz", "introspect"), "b": ("forward_auth",), "c": ()}
-    assert issuers == ("test",)
-    assert "dns" in reasons
-    assert algorithms == made.issuer[0].algorithms
+    found = labels(made)
+    assert found.resources == {"a": ("forward_auth", "ext_authz", "introspect"), "b": ("forward_auth",), "c": ()}
+    assert found.issuers == ("test",)
+    assert "dns" in found.reasons
+    assert found.algorithms == made.issuer[0].algorithms
 
 
 def test_what_is_sampled_is_what_the_tables_count(tmp_path: Path) -> None:
