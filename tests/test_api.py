@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,7 @@ from support.valkey import running
 import bearerd
 from bearerd.mcp.operation import Operation
 from bearerd.refusals import Code
+from bearerd.store.embedded import Embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +131,91 @@ async def test_outside_its_block_a_verifier_decides_nothing(tmp_path: Path, valk
         verifier.verify_nowait(token(), resource="api")
 
 
+async def answers(verifier: bearerd.Verifier, code: Code | None) -> None:
+    """Wait until a good token is answered so."""
+    async with asyncio.timeout(60):
+        while (await verifier.verify(token(), resource="api", method="GET", path="/orders/1")).code is not code:
+            await asyncio.sleep(0.02)
+
+
+async def test_an_embedded_store_that_another_process_starts_anew_is_found_where_it_is_then(tmp_path: Path) -> None:
+    owner = Embedded(tmp_path / "data")
+    await owner.start()
+    try:
+        async with bearerd.Verifier.from_config(file(tmp_path, '[store]\nmax_staleness = "2s"\n')) as verifier:
+            await answers(verifier, None)
+            before = owner.url
+            await owner.stop()
+            await answers(verifier, Code.STALE_STATE)
+            await owner.start()
+            assert owner.url != before
+            await answers(verifier, None)
+    finally:
+        await owner.stop()
+
+
+async def test_an_embedded_store_of_its_own_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    async with bearerd.Verifier.from_config(file(tmp_path, '[store]\nmax_staleness = "2s"\n')) as verifier:
+        note = tmp_path / "data" / "store.json"
+        killed = json.loads(note.read_text())["pid"]
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while not note.exists() or json.loads(note.read_text())["pid"] == killed:
+                await asyncio.sleep(0.02)
+        restarted = verifier.current.view.counted
+        async with asyncio.timeout(60):
+            while verifier.current.view.counted <= restarted:
+                await asyncio.sleep(0.02)
+        await answers(verifier, None)
+
+
+async def test_several_may_enter_and_it_runs_until_the_last_of_them_leaves(tmp_path: Path, valkey: Valkey) -> None:
+    verifier = bearerd.Verifier.from_config(file(tmp_path, url(valkey)))
+    await asyncio.gather(verifier.__aenter__(), verifier.__aenter__())
+    for _ in range(2):
+        await answers(verifier, None)
+        await verifier.__aexit__(None, None, None)
+    assert not verifier.running
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("bearerd ")] == []
+    async with verifier:
+        await answers(verifier, None)
+
+
+async def test_it_is_entered_in_one_loop_at_a_time(tmp_path: Path, valkey: Valkey) -> None:
+    verifier = bearerd.Verifier.from_config(file(tmp_path, url(valkey)))
+
+    async def enter() -> None:
+        async with verifier:
+            pass
+
+    async with verifier:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, enter())
+        await answers(verifier, None)
+    await asyncio.to_thread(asyncio.run, enter())
+
+
+async def test_in_a_process_that_was_forked_off_it_decides_nothing(tmp_path: Path, valkey: Valkey) -> None:
+    async with bearerd.Verifier.from_config(file(tmp_path, url(valkey))) as verifier:
+        await answers(verifier, None)
+        reads, writes = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                with pytest.raises(StopIteration):  # it leaves, and ends nothing of its parent's
+                    verifier.__aexit__(None, None, None).send(None)
+                verifier.verify_nowait(token(), resource="api", method="GET", path="/orders/1")
+            except RuntimeError as error:
+                os.write(writes, str(error).encode())
+            finally:
+                os._exit(0)
+        os.close(writes)
+        with os.fdopen(reads) as told:
+            assert "each process has its own" in await asyncio.to_thread(told.read)
+        os.waitpid(child, 0)
+        await answers(verifier, None)
+
+
 def test_a_bad_configuration_is_an_error_with_all_its_problems(tmp_path: Path) -> None:
     path = file(tmp_path, scopes='"read"')
     path.write_text(path.read_text() + "nonsense = 1\n")
@@ -180,6 +270,30 @@ async def test_a_tool_of_an_mcp_server_is_decided_by_its_name(tmp_path: Path) ->
             await verifier.verify(token(), resource="notes", tool="x", operation=listing)
         with pytest.raises(TypeError, match="arguments"):
             await verifier.verify(token(), resource="notes", arguments={})
+
+
+async def test_arguments_are_no_more_than_a_message_of_a_client_may_bring(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    condition = '[[resource.notes.rule]]\ntool = "write_*"\nwhen = "args.name == \'x\'"\n'
+    path.write_text(path.read_text() + NOTES + condition)
+    endless: dict[str, Any] = {"name": "x"}
+    endless["again"] = endless
+    deep: dict[str, Any] = {}
+    for _ in range(40_000):
+        deep = {"a": deep}
+    async with bearerd.Verifier.from_config(path) as verifier:
+        for tool in ("read_note", "write_note"):
+            assert (await verifier.verify(token(), resource="notes", tool=tool, arguments={"name": "x"})).allowed
+            for much in (endless, deep | {"name": "x"}, {"name": "x", "more": [0] * 32_768}):
+                refused = await verifier.verify(token(), resource="notes", tool=tool, arguments=much)
+                assert refused.code is Code.BAD_REQUEST
+                found = verifier.verify_nowait(token(), resource="notes", tool=tool, arguments=much)
+                assert isinstance(found, bearerd.Decision)
+                assert found.code is Code.BAD_REQUEST
+                asked = verifier.asked(token(), Operation("tools/call", tool, "body", arguments=much))
+                assert (await verifier.judge(asked, "notes")).decided.decision.code is Code.BAD_REQUEST
+                bad = await verifier.verify(token(number=1), resource="notes", tool=tool, arguments=much)
+                assert bad.code is Code.BAD_SIGNATURE
 
 
 async def test_a_token_is_admitted_by_the_scopes_of_all_the_resource_and_by_no_rule(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -11,13 +13,17 @@ from bearerd.audit.recorder import Trail
 from bearerd.config import load
 from bearerd.decision import Pending
 from bearerd.flow import Decided, Flow
-from bearerd.mcp.operation import Operation
+from bearerd.loops import Loops
+from bearerd.mcp import errors
+from bearerd.mcp.extent import too_much
+from bearerd.mcp.operation import Misread, Operation
 from bearerd.policy import decide
+from bearerd.refusals import Code, Refusal
 from bearerd.service import Service
 from bearerd.store import embedded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from bearerd.decision import Decision
     from bearerd.mcp.listing import Tool
     from bearerd.request import Headers, Request
+    from bearerd.store.embedded import Embedded
     from bearerd.verify.verified import Verified
 
 READY_SECONDS = 10.0  # a store that was running already is believed after a round of the fleet: about five
@@ -48,13 +55,20 @@ class Verifier:
         async with bearerd.Verifier.from_config("bearerd.toml") as verifier:
             decision = await verifier.verify(token, resource="api", method="GET", path="/orders/1")
 
-    Of one event loop.  Where the configuration names no store, the embedded one of its ``data_dir`` is used: that of a
-    running service, else one of this process's own.
+    Of one event loop, and of one process: a child that was forked off enters its own.  It may be entered by several at
+    once, and runs until the last of them leaves.  Where the configuration names no store, the embedded one of its
+    ``data_dir`` is used: that of a running service, else one of this process's own.
     """
 
     def __init__(self, config: Config, data_dir: Path) -> None:
         self._config = config
         self._data_dir = data_dir
+        self._settle()
+
+    def _settle(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin anew in a loop, with nobody in it yet."""
+        self._home, self._process, self._users = loop, os.getpid(), 0
+        self._turn = asyncio.Lock()  # of starting and ending
         self._running = contextlib.AsyncExitStack()
         self._service: Service | None = None
         self._flow: Flow | None = None
@@ -69,29 +83,60 @@ class Verifier:
         """Begin to follow the store and the issuers, and wait some seconds for both.
 
         Nothing is raised where they do not answer: until they do, tokens are refused as ``stale_state`` and
-        ``issuer_unavailable``.  Raises ConfigError, StoreError where the embedded store cannot run.
+        ``issuer_unavailable``.  Raises ConfigError, StoreError where the embedded store cannot run, and RuntimeError where
+        it runs in another event loop.
         """
-        async with contextlib.AsyncExitStack() as running:
-            config = self._config
-            ours = False
-            if config.store.url is None:
-                store = await embedded.attach_or_start(self._data_dir)
-                running.push_async_callback(store.stop)
-                ours = store.ours
-                config = config.model_copy(update={"store": config.store.model_copy(update={"url": store.url})})
-            service = Service(config, data_dir=self._data_dir, store_is_ours=ours)
-            running.push_async_callback(service.close)
-            await service.start()
-            await service.ready(READY_SECONDS)
-            self._service, self._flow = service, Flow(service)
-            self._running = running.pop_all()
+        loop = asyncio.get_running_loop()
+        if self._home is None or self._home.is_closed() or self._process != os.getpid():
+            self._settle(loop)
+        elif self._home is not loop:
+            raise RuntimeError(_ELSEWHERE)
+        self._users += 1
+        try:
+            async with self._turn:
+                if self._flow is None:
+                    await self._start()
+        except BaseException:
+            self._users -= 1
+            if not self._users:
+                self._home = None
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._service = self._flow = None
-        await self._running.aclose()
+        if self._process != os.getpid():
+            return  # what runs is the parent's, its store among it
+        self._users -= 1
+        async with self._turn:
+            if self._users > 0 or self._flow is None:
+                return
+            self._service = self._flow = None
+            running, self._running = self._running, contextlib.AsyncExitStack()
+            try:
+                await running.aclose()
+            finally:
+                if not self._users:
+                    self._home = None
+
+    async def _start(self) -> None:
+        async with contextlib.AsyncExitStack() as running:
+            config, store = self._config, None
+            if config.store.url is None:
+                store = await embedded.attach_or_start(self._data_dir)
+                running.push_async_callback(store.stop)
+                config = config.model_copy(update={"store": config.store.model_copy(update={"url": store.url})})
+            service = Service(config, data_dir=self._data_dir, store_is_ours=store is not None and store.ours)
+            if store is not None:
+                following = Loops()
+                following.begin("store", functools.partial(_followed, store, service))
+                running.push_async_callback(following.close)
+            running.push_async_callback(service.close)
+            await service.start()
+            await service.ready(READY_SECONDS)
+            self._service, self._flow = service, Flow(service)
+            self._running = running.pop_all()
 
     async def verify(
         self,
@@ -112,7 +157,7 @@ class Verifier:
         them refuses.  ``tool`` and its ``arguments``: a call of an MCP server's tool; ``operation``: whatever else is asked
         of one.  Never raises for what a token is; a token is None only where it decides nothing.
         """
-        asked = _request(token, method, path, host, _operation(operation, tool, arguments))
+        asked = self._bounded(_request(token, method, path, host, _operation(operation, tool, arguments)))
         return await self._running_flow().decide(resource, asked, face=FACE)
 
     def verify_nowait(
@@ -128,11 +173,20 @@ class Verifier:
         arguments: Mapping[str, Any] | None = None,
     ) -> Decision | Pending:
         """The same from memory, without waiting: Pending where a key must be fetched first (``verify`` does that)."""
-        asked = _request(token, method, path, host, _operation(operation, tool, arguments))
+        asked = self._bounded(_request(token, method, path, host, _operation(operation, tool, arguments)))
         found = self._running_flow().run_now(resource, asked, face=FACE)
         return found.decision if isinstance(found, Decided) else found
 
     # ---- for adapters (``bearerd.adapters``) ----
+
+    @contextlib.asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Running for as long as an application lives.  One that the program runs in another loop is only used."""
+        if self.running and self._home is not asyncio.get_running_loop():
+            yield
+            return
+        async with self:
+            yield
 
     async def judge(self, request: Request, resource: str) -> Judged:
         """Decide a request that an adapter has read, as ``verify`` does."""
@@ -171,10 +225,9 @@ class Verifier:
             raise RuntimeError(_OUTSIDE)
         self._service.reviews.see(resource, tools)
 
-    @staticmethod
-    def asked(token: str | None, operation: Operation) -> Request:
+    def asked(self, token: str | None, operation: Operation) -> Request:
         """The view of an operation of which its HTTP request says nothing more."""
-        return _request(token, None, None, None, operation)
+        return self._bounded(_request(token, None, None, None, operation))
 
     def table(self, resource: str) -> Table:
         """What the configuration says of a resource.  Raises LookupError where it has none of this name."""
@@ -203,15 +256,40 @@ class Verifier:
     @property
     def running(self) -> bool:
         """Whether it decides: within its ``async with``."""
-        return self._flow is not None
+        return self._flow is not None and self._process == os.getpid()
+
+    def _bounded(self, asked: Request) -> Request:
+        """Without arguments that are more than a message may bring, and refused: no body has been counted here."""
+        operation = asked.operation
+        if operation is None or not operation.arguments:
+            return asked
+        limits = self._config.limits
+        depth = limits.max_mcp_depth - 2  # of the message, and of its params
+        fault = too_much(operation.arguments, limits.max_mcp_values, depth)
+        if fault is None:
+            return asked
+        refusal = Refusal(Code.BAD_REQUEST, fault)
+        misread = Misread(refusal, operation.mode, errors.INVALID_REQUEST, operation.id)
+        return asked._replace(operation=operation._replace(arguments=None), misread=misread)
 
     def _running_flow(self) -> Flow:
         if self._flow is None:
             raise RuntimeError(_OUTSIDE)
+        if self._process != os.getpid():  # nothing follows the revocations here
+            raise RuntimeError(_FORKED)
         return self._flow
 
 
 _OUTSIDE = "a Verifier decides only within its `async with`"
+_ELSEWHERE = "the Verifier runs in another event loop: make one of each loop's own, by from_config"
+_FORKED = "the Verifier runs in the process that this one was forked from: each process has its own `async with`"
+
+
+async def _followed(store: Embedded, service: Service) -> None:
+    """An embedded store that was started again, by whomever, listens elsewhere."""
+    while True:
+        await store.renewed()
+        service.store_moved(store.url)
 
 
 def _operation(operation: Operation | None, tool: str | None, arguments: Mapping[str, Any] | None) -> Operation | None:

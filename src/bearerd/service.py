@@ -42,6 +42,7 @@ from bearerd.loops import Loops
 from bearerd.policy.resource import Policy
 from bearerd.rates.settler import Rates, follow_all
 from bearerd.reviews import Reviews
+from bearerd.store import address
 from bearerd.store import client as store_client
 from bearerd.store import server as store_server
 from bearerd.store.archive import Archive
@@ -151,6 +152,7 @@ class Service:
         self.writer_problem = "the store has not been reached yet"  # while there is none
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
         self._refresher: Refresher | None = None
+        self._client: Client | None = None
         self._loops: Final = Loops()
         self._told_reload(good=True)
 
@@ -203,6 +205,11 @@ class Service:
         for name in {issuer.name for issuer in before.issuers} - {issuer.name for issuer in issuers}:
             self.watch.forget(name)
         self._told_reload(good=True)
+
+    def store_moved(self, url: str) -> None:
+        """The same store is elsewhere from now on: the connections of before end by themselves, and new ones lead there."""
+        if self._client is not None:
+            self._client.where = address.parse(url)
 
     async def ready(self, seconds: float) -> bool:
         """Wait until ``health`` says ready, for at most so long; whether it does."""
@@ -279,7 +286,7 @@ class Service:
     def _join_store(self, archive: Archive) -> Shared:
         """Follow the fleet's revocations, beginning with the snapshot, and share key sets with it."""
         config = self.current.config
-        client = store_client.connect(config.store)
+        client = self._client = store_client.connect(config.store)
         sync = Sync(
             self.view,
             client,

@@ -149,6 +149,26 @@ async def test_the_verifier_lives_as_long_as_the_application(tmp_path: Path, inn
     assert not verifier.running
 
 
+async def test_a_verifier_that_two_applications_start_at_once_runs_until_the_last_of_them_ends(tmp_path: Path) -> None:
+    verifier = bearerd.Verifier.from_config(file(tmp_path))
+    lives = []
+    for _ in range(2):
+        app = BearerdMiddleware(Seen(), verifier, resource="api")
+        said: asyncio.Queue[Message] = asyncio.Queue()
+        heard: asyncio.Queue[Message] = asyncio.Queue()
+        said.put_nowait({"type": "lifespan.startup"})
+        lives.append((app, said, heard, asyncio.create_task(app({"type": "lifespan"}, said.get, heard.put))))
+    for _, _, heard, _ in lives:
+        assert (await heard.get())["type"] == "lifespan.startup.complete"
+    for number, (_, said, _, life) in enumerate(lives):
+        for app, *_ in lives[number:]:
+            assert (await asked(app, b"/orders/1", bearer(token())))[0] == 200
+        said.put_nowait({"type": "lifespan.shutdown"})
+        await life
+    assert not verifier.running
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("bearerd ")] == []
+
+
 async def test_a_verifier_that_cannot_start_keeps_the_server_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +229,32 @@ async def test_no_body_is_read_of_whoever_shows_no_token_and_none_that_is_too_lo
     pieces = (b"x" * 600_000,) * 3
     assert (await asked(app, b"/mcp", bearer(token()), JSON, body=pieces, method="POST"))[0] == 400
     assert seen.scopes == []
+
+
+async def test_in_shadow_the_application_reads_all_of_what_is_too_long_to_be_decided_by(tmp_path: Path) -> None:
+    shadow = """
+[resource.shadow]
+kind = "mcp"
+identifier = "https://shadow.example/mcp"
+enforce = "shadow"
+[[resource.shadow.rule]]
+tool = "read_*"
+"""
+    pieces = tuple(bytes([number]) * 600_000 for number in range(4))
+    read = b""
+
+    async def reads(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal read
+        more = True
+        while more:
+            message = await receive()
+            read, more = read + message["body"], message["more_body"]
+        await Seen()(scope, receive, send)
+
+    async with bearerd.Verifier.from_config(file(tmp_path, shadow)) as verifier:
+        app = BearerdMiddleware(reads, verifier, resource="shadow")
+        assert (await asked(app, b"/mcp", bearer(token()), JSON, body=pieces, method="POST"))[0] == 200
+    assert read == b"".join(pieces)
 
 
 async def test_a_stream_of_an_older_version_needs_the_scopes_of_the_server(verifier: bearerd.Verifier) -> None:

@@ -98,9 +98,11 @@ async def test_an_mcp_server_shows_and_does_what_the_token_may(examples: Running
     async with connected(url, bearer) as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == ["read_note"]
         assert text(await client.call_tool("read_note", {"name": "x"})) == "x: buy milk"
-        refusal = await refused(client, "delete_notes")
-        assert "Forbidden" in refusal
-        assert bearer not in refusal
+        with pytest.raises(MCPError, match="Forbidden") as refusal:
+            await client.call_tool("delete_notes", {})
+        assert (refusal.value.error.code, refusal.value.error.data["status"]) == (-32003, 403)
+        assert 'scope="notes notes:delete"' in refusal.value.error.data["www_authenticate"]
+        assert bearer not in str(refusal.value.error)
         assert "Forbidden" in await refused(client, "DELETE_notes")
         assert "called by its name" in await refused(client, "__0123456789ab_delete_notes") or name == "notes_mcp"
     bearer = await asyncio.to_thread(examples.token, url, "notes notes:delete")

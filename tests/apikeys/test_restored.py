@@ -131,3 +131,29 @@ async def test_a_revocation_whose_record_could_not_be_written_is_finished_by_rep
         await refused(one, key)  # the entry came first
         again, _ = await acts.revoke(one.apikeys, one.writer, record.id, "stored")
         assert again.revoked is not None
+
+
+async def test_a_leaked_secret_is_revoked_by_name_however_often_its_rotation_had_to_be_tried(
+    shared_server: Valkey, fleet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record forgets the old secret with the rotation: an entry that failed then would never be written."""
+    async with worker(shared_server, fleet, tmp_path, "one") as one:
+        assert one.writer is not None
+        record, leaked = await acts.create(one.apikeys, WISH, 100)
+        dumped = dump(shared_server, fleet)
+        assert await why(one, leaked) is None
+        with monkeypatch.context() as patch:
+            patch.setattr(type(one.writer), "revoke", _away)
+            with pytest.raises(StoreError):
+                await acts.rotate(one.apikeys, one.writer, record.id, 0, "stored")
+        _, key, written = await acts.rotate(one.apikeys, one.writer, record.id, 0, "stored")
+        assert written is not None
+        await refused(one, leaked)  # by the entry, at once: the record would be read again in its own time
+        assert await why(one, key) in (None, Code.UNKNOWN_KEY)  # as the record that is at hand has it
+        restore(shared_server, fleet, dumped)
+        await until(lambda: one.view.table.sequence and one.health()["fresh"])
+        assert await why(one, leaked) is Code.REVOKED
+
+
+async def _away(*_: object, **__: object) -> Any:
+    raise StoreError("it does not answer")

@@ -54,6 +54,20 @@ def test_no_command_takes_a_token_or_secret_as_an_argument() -> None:
             assert option not in shown
 
 
+@pytest.mark.parametrize("credential", [house.token(), "brd_0123456789ab_" + "A" * 49])
+def test_a_token_that_was_given_as_an_argument_is_not_repeated(credential: str) -> None:
+    """It was seen by then; the log of whatever ran the command need not have it, too."""
+    for arguments in (
+        ["explain", "--config", "x", "-r", "api", credential],
+        [credential],
+        ["revoke", "--kind", credential],
+    ):
+        ended = run(*arguments)
+        assert ended.returncode == 2
+        assert ended.stderr
+        assert credential not in ended.stderr + ended.stdout
+
+
 def test_the_version_is_the_package_s() -> None:
     import bearerd
 

@@ -57,6 +57,16 @@ async def test_a_document_stands_where_the_challenge_says(
         assert reply.json()["bearer_methods_supported"] == ["header"]
 
 
+async def test_a_list_without_members_is_left_out(tmp_path: Path) -> None:
+    """RFC 9728 section 3.2; nobody issues tokens for a resource that takes API keys alone."""
+    alone = {"alone": {"identifier": "https://api.example", "credentials": ["apikey"]}}
+    async with House(config(tmp_path, resource=alone), tmp_path) as house:
+        assert (await house.ask(WELL_KNOWN, host="api.example")).json() == {
+            "resource": "https://api.example",
+            "bearer_methods_supported": ["header"],
+        }
+
+
 async def test_scopes_are_the_resources_and_its_rules_but_not_those_of_rules_on_trial(tmp_path: Path) -> None:
     async with made(tmp_path) as house:
         assert (await house.ask(WELL_KNOWN, host="api.example")).json()["scopes_supported"] == ["read", "write"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bearerd.mcp.extent import more_than
+from bearerd.mcp.extent import more_than, too_much
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,26 @@ def test_what_is_nested_without_end_is_counted() -> None:
         deep = [deep]
     assert not more_than(50_001, deep)
     assert more_than(50_000, deep)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "levels"),
+    [
+        ({}, 1, 0),
+        ({"a": 1, "bc": None}, 3, 1),
+        ({"a": ["xy", {"b": "z"}, []], "c": True}, 7, 3),
+        (({"a": ("x",)},), 4, 3),
+    ],
+)
+def test_arguments_may_be_so_many_and_so_deep(arguments: Any, values: int, levels: int) -> None:
+    assert too_much(arguments, values, levels) is None
+    assert too_much(arguments, values - 1, levels) == f"more than {values - 1} values" or values == 1
+    assert levels == 0 or too_much(arguments, values, levels - 1) == f"arguments of more than {levels - 1} levels"
+
+
+def test_what_holds_itself_is_too_much() -> None:
+    once: dict[str, Any] = {}
+    once["a"] = once
+    assert too_much(once, 1_000, 30) == "arguments of more than 30 levels"
+    once["b"] = [once, once]
+    assert too_much(once, 1_000, 30) == "more than 1000 values"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bearerd.mcp.canonical import canonical
-from bearerd.mcp.detectors import BUILT_IN, BadPattern, Detector
+from bearerd.mcp.detectors import BUILT_IN, LONGEST, AnyOf, BadPattern, Detector
 from bearerd.mcp.redact import BY_NAME, MOST_TEXTS, REDACTED, TOO_DEEP, TOO_MANY, Watched, _apart, redacted
 
 ALL = tuple(Detector.built_in(name) for name in BUILT_IN)
@@ -145,6 +145,22 @@ def test_a_pattern_of_ones_own_is_as_good() -> None:
 def test_a_pattern_that_cannot_be_used_is_an_error(pattern: str) -> None:
     with pytest.raises(BadPattern):
         Detector("own", pattern)
+
+
+def test_a_pattern_that_would_swallow_what_stands_behind_it_is_an_error() -> None:
+    """Beside others all patterns are one: a quotation without an end would take theirs for its own text."""
+    with pytest.raises(BadPattern, match="close"):
+        Detector("own", r"\Qabc")
+    both = AnyOf.of((Detector("own", r"\Qa.c\E"), Detector.built_in("aws-key")))
+    assert both(b"a.c")
+    assert both(b"AKIAIOSFODNN7EXAMPLE")
+    assert not both(b"abc")
+
+
+def test_a_pattern_may_be_as_long_as_the_page_says_and_no_longer() -> None:
+    assert Detector("own", "a" * LONGEST).pattern
+    with pytest.raises(BadPattern, match="longer than 1024"):
+        Detector("own", "a" * (LONGEST + 1))
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+b", "(x+x+)+y", "([0-9A-Za-z]+)*@"])

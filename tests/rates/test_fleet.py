@@ -127,6 +127,8 @@ async def test_a_settler_asks_the_store_only_where_a_budget_is_exact(client: cli
 class Silent:
     """A store that answers nobody, or nonsense."""
 
+    timeout = 3600.0
+
     def __init__(self, names: Any, answer: Any = None) -> None:
         self.names, self.answer = names, answer
 
@@ -189,3 +191,65 @@ async def test_whoever_has_no_subject_pays_as_the_client(client: clients.Client)
     asks = [verified(subject=None, client="app"), verified(subject="app"), verified(subject=None, client="app")]
     found = [await rates.settle(made, rule, asked(), who, NOW) is None for who in asks]
     assert found == [True, True, False]
+
+
+class Hung:
+    """A store that takes a question and says nothing until it is let."""
+
+    timeout = 0.05
+
+    def __init__(self, client: clients.Client) -> None:
+        self.names = client.names
+        self.asked = 0
+        self.open = asyncio.Event()
+
+    async def run(self, _: object, keys: Any, __: object) -> list[bytes]:
+        self.asked += 1
+        await self.open.wait()
+        return [b"1", b"3"] * len(keys)
+
+
+async def test_nobody_waits_for_longer_than_a_time_out_and_one_alone_while_the_store_is_away(
+    client: clients.Client,
+) -> None:
+    """The link's own time-outs add up to more than gateways wait, and each crowd would wait for them anew."""
+    hung: Any = Hung(client)
+    fleet, ask = Fleet(hung), Ask(key(), Budget("rule", SLOW, 3.0), only_if=True)
+    async with asyncio.timeout(60):
+        with pytest.raises(StoreError, match="in time"):
+            await fleet.take(ask)
+        hung.timeout = 3600.0  # whoever waited now would wait for ever
+        with pytest.raises(StoreError, match="a moment ago"):
+            await fleet.take(ask)
+    assert hung.asked == 1
+    hung.open.set()
+    async with asyncio.timeout(60):
+        while fleet._task is not None and not fleet._task.done():
+            await asyncio.sleep(0)
+    assert (await fleet.take(ask)).taken
+    assert hung.asked == 2
+    await fleet.close()
+
+
+async def test_those_who_stand_behind_a_question_that_failed_are_told_with_it(client: clients.Client) -> None:
+    hung: Any = Hung(client)
+    hung.timeout = 3600.0
+
+    async def cut(_: object, keys: Any, __: object) -> list[bytes]:
+        hung.asked += 1
+        await hung.open.wait()
+        raise StoreError("cut")
+
+    hung.run = cut
+    fleet, ask = Fleet(hung), Ask(key(), Budget("rule", SLOW, 3.0), only_if=True)
+    first = asyncio.create_task(fleet.take(ask))
+    while not hung.asked:
+        await asyncio.sleep(0)
+    second = asyncio.create_task(fleet.take(ask))
+    while not fleet.waiting:
+        await asyncio.sleep(0)
+    hung.open.set()
+    for waiting in (first, second):
+        with pytest.raises(StoreError, match="cut"):
+            await waiting
+    assert hung.asked == 1

@@ -126,6 +126,36 @@ async def test_a_worker_that_fails_at_a_reload_is_replaced_by_one_with_the_new_c
     assert crew.terms.config == new
 
 
+@pytest.mark.parametrize("fault", [NotDone("KeyError", "KeyError"), TypeError("no JSON")])
+async def test_what_no_worker_can_take_is_undone_though_it_was_never_called_a_bad_configuration(
+    crew: Crew, tmp_path: Any, fault: Exception
+) -> None:
+    """Their successors could not take it either: killing them for it would leave nobody."""
+    old, new = crew.terms.config, configuration(tmp_path, resource="")
+
+    def fail(fields: dict[str, Any]) -> Any:
+        return None if fields["config"]["resource"] else fault
+
+    joined = [join(crew, slot, Channel(reload=fail)) for slot in (0, 1)]
+    with pytest.raises(NotDone, match=f"no worker can take it, the log says more: {type(fault).__name__}|KeyError"):
+        await crew.reload(new)
+    assert crew.terms.config == old
+    for _, process, channel in joined:
+        assert [sorted(fields["config"]["resource"]) for _, fields in channel.asked] == [[], ["api"]]
+        assert process.returncode is None
+
+
+async def test_a_worker_that_can_take_neither_the_new_configuration_nor_the_old_one_back_is_replaced(
+    crew: Crew, tmp_path: Any
+) -> None:
+    old, new = crew.terms.config, configuration(tmp_path, resource="")
+    _, process, _ = join(crew, 0, Channel(reload=NotDone("KeyError", "KeyError")))
+    with pytest.raises(NotDone):
+        await crew.reload(new)
+    assert process.returncode == -9
+    assert crew.terms.config == old
+
+
 async def test_a_worker_that_was_not_told_yet_what_to_start_with_is_told_the_new_configuration_and_nothing_else(
     crew: Crew, tmp_path: Any
 ) -> None:

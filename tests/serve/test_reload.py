@@ -57,6 +57,15 @@ def test_a_secret_that_changed_behind_its_key_waits_for_a_restart_as_well(tmp_pa
     assert found.config.store.url == "redis://127.0.0.1:1"
 
 
+def test_an_audit_that_waits_for_a_restart_waits_in_workers_that_start_later_too(tmp_path: Path) -> None:
+    """Who replaces a worker is given what is in use: else it would leave no record, while the others still do."""
+    text = config(more='[audit]\nsink = "stdout"\nchain = "off"\nqueue = 500')
+    started = read(tmp_path, text)
+    found = reload.merged(started, read(tmp_path, config(more="[audit]\nshare = 0.5")), {})
+    assert found.waiting == ["audit.sink", "audit.chain", "audit.queue"]
+    assert found.config.audit == started.config.audit.model_copy(update={"share": 0.5})
+
+
 def test_what_is_left_must_fit_together_without_the_keys_that_wait(tmp_path: Path) -> None:
     """Longer tokens beside the old retention: a revoked token would be good again before it expires."""
     longer = config(issuers=house_issuer('max_lifetime = "100h"'), more='[store]\nrevocation_retention = "101h"')

@@ -107,6 +107,50 @@ async def test_a_second_process_attaches_and_leaves_it_running(tmp_path: Path) -
         await first.stop()
 
 
+async def test_whoever_uses_anothers_learns_where_it_is_once_it_runs_again(tmp_path: Path) -> None:
+    first, second = Embedded(tmp_path), Embedded(tmp_path)
+    await first.start()
+    try:
+        await second.attach()
+        await first.stop()
+        await first.start()
+        async with asyncio.timeout(60):
+            await second.renewed()
+        assert second.url == first.url
+        assert await call(second.url, "PING") == b"PONG"
+    finally:
+        await first.stop()
+
+
+async def test_one_of_ours_that_ends_is_started_again_or_left_to_whoever_was_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Embedded(tmp_path), Embedded(tmp_path)
+    stop = first.stop
+
+    async def outrun() -> None:
+        await stop()
+        await second.start()
+
+    await first.start()
+    try:
+        assert first.pid is not None
+        os.kill(first.pid, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            await first.renewed()
+        assert first.ours
+        os.kill(first.pid, signal.SIGKILL)
+        with monkeypatch.context() as faster:
+            faster.setattr(first, "stop", outrun)
+            async with asyncio.timeout(60):
+                await first.renewed()
+        assert (first.ours, first.url) == (False, second.url)
+        assert await call(first.url, "PING") == b"PONG"
+    finally:
+        await second.stop()
+        await first.stop()
+
+
 async def test_two_that_start_at_once_share_one_server(tmp_path: Path) -> None:
     stores = await asyncio.gather(*(attach_or_start(tmp_path) for _ in range(3)))
     try:
@@ -199,6 +243,26 @@ async def test_what_the_kernel_refuses_is_told_and_the_lock_given_back(
             await Embedded(tmp_path).start()
     store = Embedded(tmp_path)
     await store.start()
+    await store.stop()
+
+
+@pytest.mark.parametrize("name", ["store", "store.new"])
+async def test_what_stands_in_the_place_of_a_file_of_its_own_is_named_and_the_lock_given_back(
+    tmp_path: Path, name: str
+) -> None:
+    there = tmp_path / name
+    if name == "store":
+        there.write_text("")
+    else:
+        there.mkdir()
+    store = Embedded(tmp_path)
+    with pytest.raises(StoreError, match=f"cannot be started: {there}: "):
+        await store.start()
+    if name == "store":
+        there.unlink()
+    else:
+        there.rmdir()
+    await store.start(patience=0)
     await store.stop()
 
 

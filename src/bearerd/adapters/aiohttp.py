@@ -34,7 +34,7 @@ DECISION: Final[Any] = answering.DECISION if _Key is None else _Key(answering.DE
 def setup(app: web.Application, verifier: Verifier, *, resource: str) -> None:
     """Decide each request of an application by one resource's policy, before any middleware that it has.
 
-    A verifier that does not run yet runs for as long as the application; one that the program runs itself is only used.
+    The verifier runs for as long as the application, and for longer where the program, or another application, runs it, too.
     """
     if verifier.table(resource).kind == "mcp":
         raise ValueError(f"resource {resource} is an MCP server, whose messages are decided in bearerd.adapters.asgi")
@@ -58,10 +58,7 @@ def setup(app: web.Application, verifier: Verifier, *, resource: str) -> None:
         return await handler(passed)
 
     async def run(_: web.Application) -> AsyncIterator[None]:
-        if verifier.running:
-            yield
-            return
-        async with verifier:
+        async with verifier.lent():
             yield
 
     app.middlewares.insert(0, decide)

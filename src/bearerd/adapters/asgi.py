@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class BearerdMiddleware:
     """Decides each request of an application by one resource's policy.
 
-    A verifier that does not run yet runs for the application's lifespan; one that the program runs itself is only used.
+    The verifier runs for the application's lifespan, and for longer where the program, or another application, runs it, too.
     """
 
     def __init__(self, app: App, verifier: Verifier, *, resource: str) -> None:
@@ -73,15 +73,14 @@ class BearerdMiddleware:
         return lists.Watching(send, lambda tools: self._verifier.listed(self._resource, tools), most)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the verifier for as long as the application lives, unless the program does."""
+        """Run the verifier for as long as the application lives, whoever else does."""
         async with contextlib.AsyncExitStack() as running:
-            if not self._verifier.running:
-                try:
-                    await running.enter_async_context(self._verifier)
-                except BearerdError as error:
-                    await receive()
-                    await send({"type": "lifespan.startup.failed", "message": str(error)})
-                    return
+            try:
+                await running.enter_async_context(self._verifier.lent())
+            except BearerdError as error:
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
             await Lifespan(receive, send).of(self._app, scope)
 
 

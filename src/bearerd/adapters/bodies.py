@@ -22,20 +22,26 @@ SECONDS: Final = 10.0  # for all of it
 async def whole(receive: Receive, asked: Request, limits: Limits) -> tuple[bytes | None, Receive]:
     """The body, and what the application is to read it from; None where it is too long, too slow, or never ends.
 
-    Of a method other than POST nothing is read.
+    Of a method other than POST nothing is read.  In shadow also what could not be read whole is the application's to judge:
+    it misses nothing of it.
     """
     if asked.method != "POST":
         return None, receive
-    body = await _read(receive, limits.max_mcp_body_bytes)
-    return body, receive if body is None else _again(body, receive)
+    taken: list[Message] = []
+    body = await _read(receive, limits.max_mcp_body_bytes, taken)
+    if body is not None:
+        taken = [{"type": "http.request", "body": body, "more_body": False}]
+    return body, _again(taken, receive)
 
 
-async def _read(receive: Receive, most: int) -> bytes | None:
+async def _read(receive: Receive, most: int, taken: list[Message]) -> bytes | None:
+    """``taken``: becomes what the server said."""
     found = bytearray()
     try:
         async with asyncio.timeout(SECONDS):
             while True:
                 message = await receive()
+                taken.append(message)
                 if message["type"] != "http.request":  # whoever asked is gone
                     return None
                 found += message.get("body", b"")
@@ -47,13 +53,11 @@ async def _read(receive: Receive, most: int) -> bytes | None:
         return None
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The body in one piece, and then whatever the server says."""
-    unread = [body]
+def _again(taken: list[Message], receive: Receive) -> Receive:
+    """What the server said already, and then whatever it says."""
+    unread = taken[::-1]
 
     async def first() -> Message:
-        if unread:
-            return {"type": "http.request", "body": unread.pop(), "more_body": False}
-        return await receive()
+        return unread.pop() if unread else await receive()
 
     return first

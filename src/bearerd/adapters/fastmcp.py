@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from fastmcp import exceptions
 from fastmcp.exceptions import AuthorizationError
 from fastmcp.server import auth as theirs
 from fastmcp.server.dependencies import get_access_token, get_http_request
@@ -162,6 +163,11 @@ def _definition(tool: Any) -> Mapping[str, Any]:
 
 
 def _error(refused: operations.Refused) -> Exception:
+    """What reaches the client with its ``data``, and so with its way on; of FastMCP 3 only words do."""
+    made = getattr(exceptions, "MCPError", None)
+    if made is not None:
+        said: Exception = made(refused.number, refused.message, refused.data)
+        return said
     try:
         from fastmcp.exceptions import InsufficientScopeError
     except ImportError:

@@ -70,6 +70,9 @@ async def rotate(
 
     The last secret is good for ``overlap`` seconds more; with none, it ends at once, as any older one does.  Raises NotFound,
     ValueError for a key that has ended, StoreFull, StoreError: then the new secret is nobody's, and rotating again replaces it.
+
+    The entries of those that end now come first: once the record has forgotten a secret, nobody who tries again knows that
+    there was one to revoke.
     """
     vault, now = _vault(ring), int(clock.wall())
     key = form.new(key_id)
@@ -80,17 +83,24 @@ async def rotate(
             raise ValueError("the key is revoked, or has expired: create another")
         return record.rotated(digest, now, overlap)
 
+    ended: dict[int, Written] = {}
+
+    async def end(before: Record, after: Record) -> None:
+        kept = {secret.number for secret in after.secrets}
+        for secret in before.secrets:
+            if secret.number not in kept | ended.keys() and secret.ends > now:
+                name = session_of(key_id, secret.number)
+                ended[secret.number] = await writer.revoke(Kind.SESSION, API_KEYS, name, ack=ack, until=after.expires)
+
+    stored = await vault.find(key_id)
+    if stored is None:
+        raise NotFound
+    await end(stored.record, rotated(stored.record))
     done = await vault.change(key_id, rotated)
     if done is None:
         raise NotFound
-    before, after = done
-    kept = {secret.number for secret in after.secrets}
-    written = None
-    for secret in before.secrets:
-        if secret.number not in kept and secret.ends > now:
-            name = session_of(key_id, secret.number)
-            written = await writer.revoke(Kind.SESSION, API_KEYS, name, ack=ack, until=after.expires)
-    return after, key, written
+    await end(*done)  # of another rotation that came in between
+    return done[1], key, next(reversed(ended.values()), None)
 
 
 async def revoke(ring: Ring, writer: Writer, key_id: str, ack: Ack = "enforced") -> tuple[Record, Written]:

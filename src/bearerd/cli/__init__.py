@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import sys
 from typing import Final, NoReturn
 
@@ -71,8 +72,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
-        error.show()
-        code = 2
+        code = _show(error)
     except (click.Abort, KeyboardInterrupt):
         code = _say("interrupted", 130)
     except Failure as failure:
@@ -83,6 +83,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _say(str(error), 2)
     gc.freeze()  # else all that was imported is looked through for garbage as the process ends
     sys.exit(code or 0)
+
+
+def _show(error: click.ClickException) -> int:
+    """A token given as an argument was seen by others, but is not to be in the log of whatever ran the command as well."""
+    from bearerd.log import redact
+
+    said = io.StringIO()
+    error.show(said)
+    click.echo("\n".join(map(redact, said.getvalue().splitlines())), err=True)
+    return 2
 
 
 def _say(problem: str, code: int) -> int:

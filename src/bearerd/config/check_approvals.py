@@ -7,7 +7,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Final
 
-from bearerd.config import addresses, files
+from bearerd.config import addresses, check_claims, files
 from bearerd.config.check_upstream import web_parts
 from bearerd.config.problems import dotted
 
@@ -151,6 +151,8 @@ def _check_people(approvals: Approvals, problems: Problems) -> None:
         problems.add(
             "approvals.approvers", "everybody who can sign in could approve", remedy, given=("approvals.approvers",)
         )
+    if who is not None:
+        check_claims.check_claims("approvals.approvers.claims", who.claims, problems)
     if not approvals.same_person_claims or not all(approvals.same_person_claims):
         problems.add("approvals.same_person_claims", "names no claim", '["sub"], or ["email"] across issuers')
     if "openid" not in approvals.scopes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bearerd._native import rules as native
-from bearerd.config import audience
+from bearerd.config import audience, check_claims
 from bearerd.config.headers import check_headers
 from bearerd.config.problems import meant
 
@@ -131,11 +130,7 @@ def _check_rule(key: str, rule: Rule, problems: Problems) -> None:
     _check_scopes(f"{key}.scopes", rule.scopes, problems)
     if "" in rule.roles:
         problems.add(f"{key}.roles", "an empty role", "remove it")
-    for path, value in rule.claims.items():
-        if not path:
-            problems.add(f"{key}.claims", "an empty claim path", "name a claim")
-        if isinstance(value, float) and not math.isfinite(value):
-            problems.add(f"{key}.claims", f'"{path}" can never equal {value}', "write a finite number")
+    check_claims.check_claims(f"{key}.claims", rule.claims, problems)
     asked = [field for field in _REQUIREMENTS if getattr(rule, field)]
     asked = [_SPOKEN.get(field, field) for field in asked]
     if rule.preflight:

@@ -252,10 +252,12 @@ def check_limits(limits: Limits, problems: Problems) -> None:
     """A token must fit into a field, and a field into a head; else the outer limit would speak for the inner one."""
     for smaller, larger in (("max_token_bytes", "max_header_bytes"), ("max_header_bytes", "max_head_bytes")):
         inner, outer = getattr(limits, smaller), getattr(limits, larger)
-        if inner > outer:
+        beside = len("Bearer ") if smaller == "max_token_bytes" else 0
+        if inner + beside > outer:
             problems.add(
                 f"limits.{smaller}",
-                f"{inner} is more than {larger} = {outer}",
+                f"{inner} is more than {larger} = {outer}"
+                + (f" holds beside {beside} of its scheme" if beside else ""),
                 f"lower {smaller} or raise {larger}",
                 given=(f"limits.{smaller}", f"limits.{larger}"),
             )

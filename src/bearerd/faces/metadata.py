@@ -71,12 +71,11 @@ def _at(places: list[_Place], name: str | None) -> list[_Place]:
 
 
 def document(resource: Resource) -> dict[str, Any]:
-    """The metadata document (RFC 9728 section 2)."""
-    described: dict[str, Any] = {
-        "resource": resource.identifier,
-        "authorization_servers": [iss for iss in resource.issuers if iss != API_KEYS],
-        "bearer_methods_supported": ["header"],
-    }
+    """The metadata document (RFC 9728 section 2).  A list without members is left out (section 3.2)."""
+    described: dict[str, Any] = {"resource": resource.identifier}
+    if servers := [iss for iss in resource.issuers if iss != API_KEYS]:
+        described["authorization_servers"] = servers
+    described["bearer_methods_supported"] = ["header"]
     if scopes := _scopes(resource):
         described["scopes_supported"] = scopes
     told = {"resource_name": resource.described.title, "resource_documentation": resource.described.documentation}

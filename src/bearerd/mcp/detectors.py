@@ -87,7 +87,13 @@ class Detector:
         self.name = name
         self.pattern = pattern
         self._holds = holds
+        if len(pattern) > LONGEST:
+            raise BadPattern(f"longer than {LONGEST} characters")
         self._compiled = _compiled(pattern)
+        try:
+            _compiled(_within(pattern))
+        except BadPattern:  # a quotation (\Q) without an end takes what stands behind it for its own text
+            raise BadPattern(r"has no end of its own: close \Q by \E") from None
         if self._compiled.search(b""):
             raise BadPattern("matches the empty text, and so all there is")
 
@@ -121,7 +127,7 @@ class AnyOf(NamedTuple):
     @classmethod
     def of(cls, detectors: tuple[Detector, ...]) -> AnyOf:
         """All of them in one; each keeps its own flags."""
-        return cls(_compiled("|".join(f"(?:{one.pattern})" for one in detectors), len(detectors)))
+        return cls(_compiled("|".join(_within(one.pattern) for one in detectors), len(detectors)))
 
     def __call__(self, text: bytes) -> bool:
         return self.compiled.search(text) is not None
@@ -142,10 +148,13 @@ def _parts(text: bytes, holds: Callable[[bytes], bool]) -> Iterator[Span]:
                 break
 
 
+def _within(pattern: str) -> str:
+    """As it stands beside others."""
+    return f"(?:{pattern})"
+
+
 def _compiled(pattern: str, times: int = 1) -> Any:
     re2 = extra.need("re2")
-    if len(pattern) > LONGEST * times + 5 * times:
-        raise BadPattern(f"longer than {LONGEST} characters")
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY * times

@@ -44,6 +44,7 @@ class Fleet:
         self._client = client
         self._asking: list[tuple[Ask, asyncio.Future[Held]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._away = False  # it did not answer the last time
 
     @property
     def waiting(self) -> int:
@@ -68,12 +69,22 @@ class Fleet:
         return found
 
     async def take(self, ask: Ask) -> Held:
-        """One, with whoever else asks meanwhile.  Raises StoreError."""
+        """One, with whoever else asks meanwhile.  Raises StoreError: after a time-out at the latest, and at once while somebody
+        else is finding out whether a store that did not answer does so again: gateways wait for seconds only.
+        """
+        idle = self._task is None or self._task.done()
+        if self._away and not idle:
+            raise StoreError("the store did not answer a moment ago")
         answer: asyncio.Future[Held] = asyncio.get_running_loop().create_future()
         self._asking.append((ask, answer))
-        if self._task is None or self._task.done():
+        if idle:
             self._task = asyncio.create_task(self._answer(), name="bearerd rates")
-        return await answer
+        try:
+            async with asyncio.timeout(self._client.timeout):
+                return await answer
+        except TimeoutError:
+            self._away = True
+            raise StoreError("the store did not answer in time") from None
 
     async def close(self) -> None:
         """Whoever still waits is refused."""
@@ -89,8 +100,11 @@ class Fleet:
                 try:
                     found = await self.tell([ask for ask, _ in now])
                 except StoreError as error:
-                    _fail(now, error)
+                    self._away = True
+                    _fail([*now, *self._asking], error)  # none of them waits for a time-out of its own
+                    self._asking = []
                 else:
+                    self._away = False
                     for (_, answer), held in zip(now, found, strict=True):
                         if not answer.done():
                             answer.set_result(held)

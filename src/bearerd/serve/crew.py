@@ -12,13 +12,14 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from bearerd import log
 from bearerd._native import clock
 from bearerd.serve import hiring
 from bearerd.serve.channel import Channel, ChannelClosed, NotDone
 from bearerd.serve.member import Member, Phase, Share, assignment
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from bearerd.config.model import Config
     from bearerd.config.papers import Papers
@@ -221,12 +222,12 @@ class Crew:
         return [answer for answer in answers if not isinstance(answer, BaseException)]
 
     async def reload(self, config: Config) -> None:
-        """Give every worker a new configuration; if one refuses it, all get the old one back.  Raises NotDone.
+        """Give every worker a new configuration; if one refuses it, or none can take it, all get the old one back.
 
-        A worker that does not answer, or dies of it, is replaced by one that starts with what is in use then.
+        A worker that does not answer, or dies of it, is replaced by one that starts with what is in use then.  Raises NotDone.
         """
         before, self.terms.config = self.terms.config, config
-        refusal = await self._hand_out("reload", config=hiring.dump(config))
+        refusal = await self._hand_out("reload", undo=True, config=hiring.dump(config))
         if refusal is not None:
             self.terms.config = before
             await self._hand_out("reload", config=hiring.dump(before))
@@ -238,12 +239,19 @@ class Crew:
             self.terms.papers = papers
             await self._hand_out("papers", papers=None if papers is None else papers.as_dict())
 
-    async def _hand_out(self, what: str, **fields: Any) -> NotDone | None:
-        """Why a worker refuses it, if one does.  Who was not told yet what to start with will be told this."""
+    async def _hand_out(self, what: str, *, undo: bool = False, **fields: Any) -> NotDone | None:
+        """Why a worker refuses it, if one does.  Who was not told yet what to start with will be told this.
+
+        ``undo``: what none can take, whyever, counts as refused.  It is at fault itself: the successors of those that were
+        killed for it could not start with it either, and nobody would serve.
+        """
         members = [member for member in self.members if member.ordered]
         asked = [member.channel.ask(what, RELOAD_SECONDS, **fields) for member in members]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        if undo and (fault := _common(answers)) is not None:
+            return fault
         refusal = None
-        for member, answer in zip(members, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+        for member, answer in zip(members, answers, strict=True):
             if isinstance(answer, NotDone) and answer.fault == "ConfigError":
                 refusal = answer
             elif isinstance(answer, NotDone | TimeoutError):
@@ -325,3 +333,17 @@ class Crew:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _common(answers: Sequence[Any]) -> NotDone | None:
+    """Why nobody could do it, if nobody could, and not for want of an answer alone."""
+    faults = [answer for answer in answers if isinstance(answer, Exception)]
+    said = [fault for fault in faults if not isinstance(fault, ChannelClosed | TimeoutError)]
+    if not said or len(faults) < len(answers):
+        return None
+    for fault in said:
+        if isinstance(fault, NotDone) and fault.fault == "ConfigError":
+            return fault
+    first = said[0]
+    detail = str(first) if isinstance(first, NotDone) else log.told(first)
+    return NotDone(type(first).__name__, f"no worker can take it, the log says more: {detail}")

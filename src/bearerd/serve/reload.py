@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.config import load
-from bearerd.config.effective import RELOADABLE, needs_restart
+from bearerd.config.effective import RELOADABLE, needs_restart, reloadable
 from bearerd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,19 +68,13 @@ def merged(started: Source, changed: Source, environ: Mapping[str, str]) -> Relo
     path = changed.path
     try:
         config = load.check(tree, environ, path.parent, str(path))
-        return Reloaded(_as_started(started.config, config), waiting)
+        # Exactly as at the start: a file that a key names (``store.url_file``) may have changed, though the key did not.
+        return Reloaded(reloadable(started.config, config), waiting)
     except ConfigError as error:
         if waiting:
             why = f"does not fit without {', '.join(waiting)}, which only a restart can change"
             raise ConfigError(str(path), [("file", why, "restart bearerd"), *error.problems]) from None
         raise
-
-
-def _as_started(started: Config, config: Config) -> Config:
-    """The same, exactly: a file that a key names (``store.url_file``) may have changed since, though the key did not."""
-    names = [key.removeprefix("server.") for key in RELOADABLE if key.startswith("server.")]
-    server = started.server.model_copy(update={name: getattr(config.server, name) for name in names})
-    return config.model_copy(update={"server": server, "store": started.store, "limits": started.limits})
 
 
 def signature(path: Path) -> Signature:

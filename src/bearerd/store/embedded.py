@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import importlib.util
 import json
+import logging
 import os
 import platform
 import shutil
@@ -28,7 +29,10 @@ from bearerd.errors import StoreError
 _START: Final = 30.0  # seconds until the server must answer (a long append-only file takes a while)
 _STOP: Final = 10.0
 _STEP: Final = 0.02
+_PAUSE: Final = 1.0  # before one that ended is started again, and between two looks at where the one that we use is
 _RUNTIME: Final = "bearerd-"  # runtime directories are named so
+
+_LOGGER: Final = logging.getLogger("bearerd.service")
 
 # Runs between fork and the server: asks the kernel to kill us with our parent, and makes sure that it has not died already.
 # An interpreter of its own rather than preexec_fn, which is not safe beside threads.
@@ -104,6 +108,10 @@ class Embedded:
             await self._launch(program)
             await self._answers()
             self._write_note()
+        except OSError as error:  # the disk is full, or something stands in a file's place
+            await self.stop()
+            place = error.filename or self._data_dir
+            raise StoreError(f"the embedded store cannot be started: {place}: {error.strerror}") from None
         except BaseException:
             await self.stop()
             raise
@@ -195,22 +203,41 @@ class Embedded:
             raise StoreError(f"no embedded store runs on {self._data_dir}")
         self._socket = socket
 
+    async def attach_or_start(self) -> None:
+        """Use the one that runs on this data directory, else start it.  Raises StoreError."""
+        deadline = clock.boot() + _START
+        while True:
+            try:
+                return await self.start(patience=0)
+            except LockedError:
+                with contextlib.suppress(StoreError):
+                    return await self.attach()
+                if clock.boot() > deadline:
+                    raise
+            await asyncio.sleep(_STEP)  # it is just starting, or just ending
+
+    async def renewed(self) -> None:
+        """Wait until ``url`` is another: ours has ended and runs again, or whoever runs the other has started it anew."""
+        if self._process is None:
+            while (found := _read_note(self._note)) in (None, self._socket):  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(_PAUSE)
+            self._socket = found
+            return None
+        _LOGGER.error("the embedded store ended", extra={"status": await self.wait()})
+        await self.stop()
+        while True:
+            await asyncio.sleep(_PAUSE)
+            try:
+                return await self.attach_or_start()
+            except StoreError as error:
+                _LOGGER.error("the embedded store does not start", extra={"detail": str(error)})
+
 
 async def attach_or_start(data_dir: Path) -> Embedded:
     """The store of a data directory: the one that runs there, else one of our own.  Raises StoreError."""
     store = Embedded(data_dir)
-    deadline = clock.boot() + _START
-    while True:
-        try:
-            await store.start(patience=0)
-            return store
-        except LockedError:
-            with contextlib.suppress(StoreError):
-                await store.attach()
-                return store
-            if clock.boot() > deadline:
-                raise
-        await asyncio.sleep(_STEP)  # it is just starting, or just ending
+    await store.attach_or_start()
+    return store
 
 
 class LockedError(StoreError):
