@@ -92,6 +92,13 @@ def test_every_warning_of_the_readiness_probe_is_told_of() -> None:
     assert words <= told
 
 
+def test_every_script_of_the_store_is_told_of() -> None:
+    page = (ROOT / "docs" / "store.md").read_text()
+    names = {path.stem for path in (ROOT / "src" / "bearerd" / "store" / "scripts").glob("*.lua")} - {"common"}
+    told = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|(.*?)\|", page, re.MULTILINE))))
+    assert names - told == set()
+
+
 def test_every_reason_for_which_a_snapshot_is_refused_is_told_of() -> None:
     page = (ROOT / "docs" / "store.md").read_text()
     assert [reason for reason in SNAPSHOT_REASONS if f"`{reason}`" not in page] == []

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd import request as view
 from bearerd._native import hosts
+from bearerd.audit.steps import rule_step
 from bearerd.config.model import SIGNED
 from bearerd.decision import Decision, Now, Pending
-from bearerd.flow import NOT_TAKEN, ROUNDS, rule_step
+from bearerd.flow import NOT_TAKEN, ROUNDS
 from bearerd.log import REDACTED, redact
 from bearerd.mcp import versions
 from bearerd.mcp.operation import Operation

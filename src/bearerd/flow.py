@@ -15,11 +15,11 @@ from bearerd import request as view
 from bearerd.audit.auditor import NOT_KEPT
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Trail
-from bearerd.config.model import WITHOUT_METHODS
+from bearerd.audit.steps import said as told_of
+from bearerd.audit.steps import steps
 from bearerd.decision import Decision, Pending, Wait
 from bearerd.errors import BearerdError
 from bearerd.issuers.keyset import Miss
-from bearerd.mcp import globs
 from bearerd.policy import decide, rules, settle
 from bearerd.policy.rules import Selected
 from bearerd.refusals import TABLE, Approval, Code, Outcome, Refusal
@@ -133,17 +133,18 @@ class Flow:
             decision = await self._tried(name, request, trail, still, by_rules=by_rules)
             return self._recorded(name, face, decision, request, started, trail)
         async with audit.place() as refusal:
-            # Nobody's, so that no shadow makes an allow of it.
             decision = (
-                decide.of_nobody(refusal)
+                _unrecorded(name, refusal)
                 if refusal
                 else await self._tried(name, request, trail, still, by_rules=by_rules)
             )
-            decided = self._recorded(name, face, decision, request, started, trail)
-        if refusal is None and audit.waits and not await audit.kept():
+            if refusal or not audit.waits:
+                return self._recorded(name, face, decision, request, started, trail)
+            decision = self._entered(name, face, decision, request, started, trail)
+        if not await audit.kept():
             audit.withdrawn(trail.request_id)
-            return Decided(decide.of_nobody(NOT_KEPT), trail.request_id)
-        return decided
+            decision = _unrecorded(name, NOT_KEPT)
+        return self._recorded(name, face, decision, request, started, trail, audited=True)
 
     def run_now(self, name: str, request: Request, *, face: str) -> Decided | Pending:
         """The same without waiting: Pending, uncounted, where a key is lacking, or its audit record would have to wait."""
@@ -256,7 +257,7 @@ class Flow:
                 decision = replace(decision, approval=said)
         if not isinstance(said, Refusal):
             return decision
-        trail.steps = (Step("settlement", ok=False, detail=_said(said)),)
+        trail.steps = (Step("settlement", ok=False, detail=told_of(said)),)
         return decide.refused(found.resource, said, request, found.rule)
 
     def _subject(
@@ -309,13 +310,33 @@ class Flow:
             row = TABLE[Code.INTERNAL_ERROR]
             return Decision(False, Outcome.UNAVAILABLE, row.code, row.status, name, retry_after=RETRY_AFTER)
 
-    def _recorded(
+    def _entered(
         self, name: str, face: str, decision: Decision, request: Request, started: float, trail: Trail
-    ) -> Decided:
-        """Count and log it.  What cannot be counted is not allowed; that no line of it could be written changes nothing."""
+    ) -> Decision:
+        """Its audit record, before it counts for anything; what cannot be recorded is not allowed."""
         seconds = time.perf_counter() - started
         try:
-            return Decided(decision, self._service.recorder.record(face, decision, request, seconds, trail))
+            self._service.recorder.enter(face, decision, request, seconds, trail)
+        except Exception as error:  # noqa: BLE001 - likewise
+            refused = self._failed(name, request, error, trail)
+            return refused if decision.allowed else decision
+        return decision
+
+    def _recorded(
+        self,
+        name: str,
+        face: str,
+        decision: Decision,
+        request: Request,
+        started: float,
+        trail: Trail,
+        *,
+        audited: bool = False,
+    ) -> Decided:
+        """Count and log it.  What cannot be counted is not allowed; that no line of it could be written changes nothing."""
+        seconds, recorder = time.perf_counter() - started, self._service.recorder
+        try:
+            return Decided(decision, recorder.record(face, decision, request, seconds, trail, audited=audited))
         except Exception as error:  # noqa: BLE001 - likewise
             refused = self._failed(name, request, error, trail)
             return Decided(refused if decision.allowed else decision, secrets.token_hex(16))
@@ -323,6 +344,11 @@ class Flow:
 
 def _unknown_kid(found: Verified | Refusal) -> bool:
     return isinstance(found, Refusal) and found.code is Code.UNKNOWN_KEY and found.detail == Miss.UNKNOWN_KID
+
+
+def _unrecorded(name: str, refusal: Refusal) -> Decision:
+    """Nobody's, so that no shadow makes an allow of it; but counted under the resource that was asked for."""
+    return replace(decide.of_nobody(refusal), resource=name)
 
 
 def _unresolved() -> Refusal:
@@ -341,59 +367,3 @@ def _tell(
     trail.template = None if rule is None else rule.path
     if not decision.allowed or decision.would_refuse:
         trail.steps = steps(resource, selected, subject, decision)
-
-
-def steps(
-    resource: Resource, selected: Selected | Refusal, subject: Verified | Refusal | None, decision: Decision
-) -> tuple[Step, ...]:
-    """The decision step by step, for ``/v1/decisions/ID`` and ``explain``.  No token, no claims but the issuer."""
-    told = [Step("resource", ok=True, detail=resource.name)]
-    if isinstance(selected, Refusal):
-        told.append(Step("rule", ok=False, detail=_said(selected)))
-    else:
-        told.append(rule_step(resource, selected))
-        told.append(_credential_step(selected, subject))
-    verdict = (
-        "allowed"
-        if decision.code is None
-        else f"{decision.code}: {decision.detail}"
-        if decision.detail
-        else decision.code
-    )
-    told.append(Step("decision", ok=decision.allowed, detail=verdict))
-    return tuple(told)
-
-
-def rule_step(resource: Resource, selected: Selected) -> Step:
-    """Which rule was chosen, or why none."""
-    if selected.rule is not None:
-        return Step("rule", ok=True, detail=f"rule {selected.rule.index}: {_selects(selected.rule)}")
-    if selected.refusal is not None:
-        return Step("rule", ok=False, detail=_said(selected.refusal))
-    if not resource.enforced:
-        return Step("rule", ok=True, detail="no rules: every request with a good token")
-    return Step("rule", ok=True, detail="none needed" if resource.kind == "mcp" else "none")
-
-
-def _selects(rule: Rule) -> str:
-    """Its selectors, and what it asks for beside scopes, roles and claims."""
-    for kind in globs.KINDS:
-        if (patterns := getattr(rule, kind)) is not None:
-            shown = ", ".join(patterns[:8]) + (", …" if len(patterns) > 8 else "")
-            return f"{kind} {shown}" + (", to be confirmed" if rule.confirm else "")
-    methods = ",".join(rule.methods) if rule.methods else WITHOUT_METHODS
-    return f"{methods} {rule.path or 'any path'}, auth {rule.auth}"
-
-
-def _credential_step(selected: Selected, subject: Verified | Refusal | None) -> Step:
-    if not selected.needs_credential:
-        return Step("token", ok=True, detail="not looked at: the rule is open")
-    if subject is None:
-        return Step("token", ok=selected.rule is not None and selected.rule.auth == "optional", detail="none was sent")
-    if isinstance(subject, Refusal):
-        return Step("token", ok=False, detail=_said(subject))
-    return Step("token", ok=True, detail=f"verified: {subject.alg} by issuer {subject.issuer}")
-
-
-def _said(refusal: Refusal) -> str:
-    return f"{refusal.code}: {refusal.detail}" if refusal.detail else str(refusal.code)

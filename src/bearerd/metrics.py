@@ -54,7 +54,7 @@ _ROWS: Final = (
     ),
     _counter("bearerd_would_refuse_total", "What shadow rules and resources would have refused.", "resource", "code"),
     _counter("bearerd_token_cache_hits_total", "Tokens found verified."),
-    _counter("bearerd_token_cache_misses_total", "Tokens not found, so verified anew."),
+    _counter("bearerd_token_cache_misses_total", "Tokens not found verified: verified anew, or refused from memory."),
     _counter("bearerd_token_cache_evictions_total", "Tokens dropped for the least recently used."),
     _counter("bearerd_refused_token_hits_total", "Tokens refused from memory, without a signature check."),
     _gauge("bearerd_token_cache_entries", "Verified tokens held, all workers.", fold=Fold.SUM),

@@ -181,6 +181,43 @@ async def test_a_flood_elsewhere_takes_only_half_the_room(tmp_path: Path) -> Non
     assert [record["resource"] for record in records(tmp_path)] == ["bare"] * 50 + ["ruled"]
 
 
+async def test_the_lane_drops_and_counts_what_finds_no_room(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path, on_full="drop-and-count", queue=100), tmp_path) as house:
+        line = lane_line(house)
+        for data in (GOOD, BAD):
+            line.feed(data)
+            await settle(house)
+        await house.stall()
+        for _ in range(10):
+            line.feed(GOOD * 30 + BAD * 10)
+            await settle(house)
+        house.clerk._write(last=True)
+        assert house.clerk.lane.allowed >= 300
+        assert [feeder.waiting for feeder in house.audit._feeders] == [100]
+        house.go_on()
+    dropped = sum(record["records"] for record in records(tmp_path, "dropped"))
+    assert len(records(tmp_path)) + dropped == 402
+    assert verified(tmp_path).findings == []
+
+
+async def test_a_flood_elsewhere_by_the_lane_takes_only_half_the_room(tmp_path: Path) -> None:
+    tables = {"ruled": {"audit": "all"}, "bare": {"audit": 1.0}}
+    async with Audited(audited(tmp_path, tables, queue=100, on_full="refuse"), tmp_path) as house:
+        line = lane_line(house)
+        flood = [question("nginx", "bare", TOKENS[name]) for name in ("good", "bad signature")]
+        for data in flood:
+            line.feed(data)
+            await settle(house)
+        await house.stall()
+        for _ in range(10):
+            line.feed(b"".join(flood) * 15)
+            await settle(house)
+        house.clerk._write(last=True)
+        assert (await house.decide()).allowed
+        house.go_on()
+    assert [record["resource"] for record in records(tmp_path)][2:] == ["bare"] * 50 + ["ruled"]
+
+
 async def test_whom_a_fault_has_left_asleep_wakes_with_the_next_look(tmp_path: Path) -> None:
     async with Audited(audited(tmp_path), tmp_path) as house:
         sleeper = asyncio.get_running_loop().create_future()
@@ -236,6 +273,23 @@ async def test_with_sync_always_no_decision_is_given_before_its_record_is_on_the
     (withdrawn,) = records(tmp_path, "withdrawn")
     assert withdrawn["request_id"] == records(tmp_path)[-1]["request_id"]
     assert verified(tmp_path).findings == []
+
+
+async def test_a_decision_is_counted_and_logged_as_what_was_answered_once_its_record_was_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Audited(audited(tmp_path, sync="always", wait=0.1), tmp_path) as house:
+        await house.stall()
+        with caplog.at_level("INFO", "bearerd.decision"):
+            late = await house.decide()
+        assert (late.allowed, late.code) == (False, "overloaded")
+        counted = {key[1:]: value for key, value in gather([house.service.metrics.buffer]).items() if value != (0.0,)}
+        house.go_on()
+    decisions = {key: value for key, value in counted.items() if len(key) == 4}
+    assert decisions == {("ruled", "python", "unavailable", "overloaded"): (1.0,)}
+    (line,) = [vars(record)["fields"] for record in caplog.records if record.name == "bearerd.decision"]
+    (withdrawn,) = records(tmp_path, "withdrawn")
+    assert (line["code"], line["resource"], line["request_id"]) == ("overloaded", "ruled", withdrawn["request_id"])
 
 
 async def test_a_reload_changes_what_is_audited_and_the_policy_s_version(tmp_path: Path) -> None:

@@ -175,3 +175,39 @@ def test_a_sink_that_hangs_is_said_to_fail_until_it_takes_something(
     assert not feeder.failing
     said = [record.message for record in caplog.records]
     assert said == ["an audit sink fails: records wait", "an audit sink takes records again"]
+
+
+def test_log_lines_on_the_same_pipe_stay_apart_from_records(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    sink = StdoutSink(tmp_path / "lock", writer)
+    record, line = b"r" * 700 + b"\n", b"l" * 300 + b"\n"
+    logged, done = list[int](), threading.Event()
+
+    def audit() -> None:
+        for _ in range(20):
+            sink.write([record] * 200)
+        done.set()
+
+    def log() -> None:
+        while not done.is_set():
+            logged.append(os.write(writer, line))
+
+    def all_of_it() -> None:
+        threads = [threading.Thread(target=work) for work in (audit, log, log)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        os.close(writer)
+
+    whole = threading.Thread(target=all_of_it)
+    whole.start()
+    got = bytearray()
+    while data := os.read(reader, 1000):  # slowly: the pipe is full, and whoever waits for room takes turns
+        got += data
+    whole.join()
+    found = bytes(got).splitlines(keepends=True)
+    assert (found.count(record), found.count(line)) == (4000, len(logged))
+    assert len(found) == 4000 + len(logged)
+    sink.close()
+    os.close(reader)

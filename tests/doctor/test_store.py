@@ -117,6 +117,23 @@ async def test_a_replica_is_no_store(shared_server: Valkey, tmp_path: Path) -> N
     assert "primary" in remedies(found, "role")
 
 
+@pytest.mark.parametrize(("name", "value", "before", "why"), [
+    ("min-replicas-to-write", "1", "0", "NOREPLICAS"),  # as with MISCONF, a full disk's, not even DEL is taken
+    ("maxmemory", "1", "0", "out of memory"),
+])  # fmt: skip
+async def test_a_primary_that_takes_no_writes_is_told_with_all_the_rest(
+    shared_server: Valkey, name: str, value: str, before: str, why: str
+) -> None:
+    with setting(shared_server, name, value, before):
+        found = await look(shared_server.url)
+    assert told(found, "role") == ["error"]
+    (said,) = [one for one in found if one.check == "role"]
+    assert why in said.found
+    assert "its disk" in said.remedy
+    assert told(found, "reachable") == ["ok"]  # it is: nobody is to look for firewalls
+    assert {"rights", "fleet", "latency", "clock"} <= {one.check for one in found}
+
+
 def test_every_right_of_the_documentation_is_tried() -> None:
     tried = {str(probe[0]).lower() for probe in rights.PROBES} | {"waitaof", "hset", "info"}
     documented = {word[1:] for word in granted() if word.startswith("+")}

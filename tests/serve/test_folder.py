@@ -131,3 +131,17 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
         held.admin_token()
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK]
     held.release()
+
+
+def test_a_full_disk_is_told_with_its_remedy_and_holds_up_nobody_who_need_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder.os, "pwrite", full)
+    held = Held(tmp_path)
+    monkeypatch.setattr(folder.os, "fdopen", full)
+    with pytest.raises(NotStarted, match=r"admin\.token: No space left on device \(make room"):
+        held.admin_token()
+    held.release()

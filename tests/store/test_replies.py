@@ -11,6 +11,7 @@ from support.fleet import worker
 from support.valkey import Valkey
 
 from bearerd.apikeys import vault
+from bearerd.apikeys.pepper import Pepper
 from bearerd.audit import heads
 from bearerd.config import model
 from bearerd.config.guard import Audit
@@ -18,6 +19,7 @@ from bearerd.errors import StoreError
 from bearerd.limits import Limits
 from bearerd.store import client as clients
 from bearerd.store import reconcile, replies
+from bearerd.store.server import Durability
 
 ENDLESS = {
     "a bulk string": (b"$2000000000\r\n", b"x" * 65536, "more than 1048576 bytes"),
@@ -103,3 +105,16 @@ def test_what_may_be_long_may_be_as_long_as_every_limit_at_its_most_allows() -> 
     assert 2 * most("max_approval_bytes") < replies.MOST  # twice: all of it escaped
     arguments = next(bound.le for bound in Audit.model_fields["max_arguments"].metadata if hasattr(bound, "le"))
     assert heads._RECORDS * (arguments + 128 * 1024) < heads._MOST
+
+
+@pytest.mark.parametrize("what", ["fsync", "replicas", "an API key"])
+async def test_an_answer_of_another_shape_is_the_store_s_fault_and_no_value_error(what: str) -> None:
+    """The admin API takes a ValueError for a request that makes no sense, and answers 400."""
+    async with store(b"+OK\r\n" * 2 + b"*1\r\n$1\r\nx\r\n", b"") as (client, _):
+        with pytest.raises(StoreError, match="in another shape than it must"):
+            if what == "an API key":
+                await vault.Vault(client, Pepper("test", b"p" * 32)).read(["0123456789ab"])
+            else:
+                level = Durability(fsync=True) if what == "fsync" else Durability(replicas=1)
+                async with client.borrow() as link:
+                    await level.reached(link, 1.0)

@@ -254,10 +254,24 @@ async def test_a_process_with_another_fleet_key_or_none_stops_at_the_door(
         await one.writer.revoke(Kind.TOKEN, ISSUER, "t")
         async with worker(server.url, joined=False, enforce_timeout=0.2) as stranger:
             await until(lambda: "another schema version or fleet key" in str(stranger.view.problem))
-            with pytest.raises(StoreError):
+            with pytest.raises(StoreError, match=r"same store\.fleet_key_file"):
                 await stranger.writer.revoke(Kind.TOKEN, ISSUER, "x")
             assert stranger.age() == float("inf")
         assert len(await one.writer.page()) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("sequence", "none"), ("at", "inf")])
+async def test_a_store_that_answers_in_another_shape_is_at_fault_and_not_the_request(
+    server: Valkey, fleet: str, name: str, value: str
+) -> None:
+    """Somebody else wrote our keys: whoever revokes must hear "later" (503) and not "never" (400, a ValueError)."""
+    async with worker(server.url, fleet) as one:
+        server.call("HSET", Names(fleet).prefix + "state", name, value)
+        with pytest.raises(StoreError):
+            await one.writer.revoke(Kind.TOKEN, ISSUER, "t")
+        server.call("FLUSHALL")
+        await one.writer.revoke(Kind.TOKEN, ISSUER, "t")
+        await until(lambda: one.revoked("t"))
 
 
 async def test_how_long_a_revocation_took_is_observed_once_by_each(shared_server: Valkey, fleet: str) -> None:

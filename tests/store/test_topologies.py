@@ -250,6 +250,18 @@ async def test_the_documented_rights_suffice_reach_no_other_fleet_and_are_all_ne
     assert sorted(rights - used) == []
 
 
+async def test_joining_anew_does_not_hide_why_it_has_to(pair: tuple[Valkey, Valkey]) -> None:
+    one, two = pair
+    await until(lambda: b"state=online" in one.call("INFO", "replication"))
+    async with worker(one.url, timeout=2.0, pace=Pace(lease=1.0, heartbeat=0.1, round=0.3)) as here:
+        two.pause()
+        await until(lambda: str(here.view.problem).startswith("joining"))
+        assert str(here.view.problem).endswith("(before that: no replica confirms the heartbeat)")
+        two.resume()
+        await here.sync.caught_up()
+        assert here.view.problem is None
+
+
 async def test_an_address_that_moved_is_followed_though_old_connections_stand(
     tmp_path: Path, pair: tuple[Valkey, Valkey]
 ) -> None:

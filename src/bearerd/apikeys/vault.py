@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bearerd.apikeys.record import Record
 from bearerd.errors import StoreError, StoreFull
 from bearerd.store import script
+from bearerd.store.replies import shaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,13 +63,15 @@ class Vault:
         """These keys' records, at most ``MOST_AT_ONCE``."""
         names = self._client.names
         keys = (*self._indices, *map(names.api_key, ids))
-        active, rows = await self._client.run(script.APIKEY_READ, keys, (), most=MOST_AT_ONCE * 2 * _MOST_BYTES)
+        reply = await self._client.run(script.APIKEY_READ, keys, (), most=MOST_AT_ONCE * 2 * _MOST_BYTES)
         found: dict[str, Stored | None] = {}
         forged = 0
-        for key_id, row in zip(ids, rows, strict=True):
-            found[key_id] = self._opened(key_id, row) if row else None
-            forged += bool(row) and found[key_id] is None
-        return Found(int(active), found, forged)
+        with shaped():
+            active, rows = reply
+            for key_id, row in zip(ids, rows, strict=True):
+                found[key_id] = self._opened(key_id, row) if row else None
+                forged += bool(row) and found[key_id] is None
+            return Found(int(active), found, forged)
 
     async def find(self, key_id: str) -> Stored | None:
         """One key's."""

@@ -174,6 +174,10 @@ class Auditor:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._wake)
 
+    def has_place(self, resource: str) -> bool:
+        """Whether a record of this resource finds room: half of it is not for what is not audited in full."""
+        return self.room + (self._reserved if self.of(resource).all else -(self._settings.queue // 2)) > 0
+
     # ---- records
 
     def add(self, record: Record, policy: str | None = None, *, promised: bool = False) -> None:
@@ -182,10 +186,9 @@ class Auditor:
         Raises NoRoom for an allow that must leave one; what else finds no room is counted, and a record says so.  Of what
         is not audited in full only half the room is taken: a flood elsewhere drives nobody off.
         """
-        full = self.of(record.decision.resource).all
-        room = self.room + (self._reserved if full else -(self._settings.queue // 2))
-        if room <= 0 and not promised:
-            if full and self.keeps and record.decision.allowed:
+        resource = record.decision.resource
+        if not promised and not self.has_place(resource):
+            if self.of(resource).all and self.keeps and record.decision.allowed:
                 self._metrics.inc("bearerd_audit_records_total", "refused")
                 raise NoRoom("there is no room for its audit record")
             self.drop(1)

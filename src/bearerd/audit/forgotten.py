@@ -6,25 +6,50 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 BEGINNING: Final = re.compile(
     rb'\{"chain":\{"process":"([0-9a-f]{16})","segment":([0-9]{1,9}),"sequence":([0-9]{1,15})[,}]'
 )
+MOST: Final = 1_000  # processes that a record names
+_EVENT: Final = b'"event":"forgotten"'
+_NAME: Final = re.compile("[0-9a-f]{16}")
 _PROCESS: Final = slice(21, 37)  # of a line: where the pattern has its first group
 
 
 def forgotten(file: Path) -> dict[str, Any]:
-    """The digest of a file, and the last sequence in it of each process."""
+    """The digest of a file, and the last sequence in it of each process.
+
+    What was forgotten before and is told of in this file would be forgotten twice: it is told of anew.
+    """
     digest, last = hashlib.sha256(), {}
+    earlier: dict[str, int] = {}
     with file.open("rb") as lines:
         for line in lines:
             digest.update(line)
             last[line[_PROCESS]] = line
+            if _EVENT in line:
+                earlier |= _through(line)
     found = {}
     for line in last.values():
         begins = BEGINNING.match(line)
         if begins is not None:
             found[begins[1].decode()] = int(begins[3])
-    return {"file_sha256": digest.hexdigest(), "through": found}
+    kept = [(name, sequence) for name, sequence in earlier.items() if name not in found]
+    newest = (kept + list(found.items()))[-MOST:]
+    return {"file_sha256": digest.hexdigest(), "through": dict(newest)}
+
+
+def _through(line: bytes) -> dict[str, int]:
+    """What such a record says; nothing where the line is none."""
+    try:
+        record = orjson.loads(line)
+        if record["event"] != "forgotten":  # but arguments of that name
+            return {}
+        said = record["through"].items()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {name: last for name, last in said if _NAME.fullmatch(name) and type(last) is int and 0 <= last < 10**15}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from bearerd.audit.sinks import files_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 _AGO = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d)")
 
@@ -71,3 +76,52 @@ def lines_of(files: Iterable[Path]) -> Iterator[bytes]:
     for file in files:
         with file.open("rb") as lines:
             yield from lines
+
+
+def files_in_turn(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """All of an audit's files, opened, the oldest first: each once, though they are rotated meanwhile.  Raises OSError."""
+    with ExitStack() as held:  # the last one stays open until the next is: nobody else may get its number before
+        before: tuple[int, int] | None = None
+        while True:
+            there = _listed(path)
+            known = [identity for _, identity in there]
+            # Where it is gone, rotation has removed it, and all that is left is newer.
+            at = known.index(before) + 1 if before in known else 0
+            if at == len(there):
+                return
+            file, identity = there[at]
+            opened = _opened(file, identity)
+            if opened is not None:
+                held.close()
+                held.callback(opened.close)
+                before = identity
+                yield file, opened
+
+
+def _listed(path: Path) -> list[tuple[Path, tuple[int, int]]]:
+    """Names and what bears them, at one moment: looked at twice, for a rotation may be under way."""
+    before = None
+    while True:
+        try:
+            found = [(file, _identity(file.stat())) for file in files_of(path)]
+        except FileNotFoundError:
+            continue
+        if found == before:
+            return found
+        before = found
+
+
+def _opened(file: Path, identity: tuple[int, int]) -> BinaryIO | None:
+    """The file of this name, if it is that one yet."""
+    try:
+        opened = file.open("rb")
+    except FileNotFoundError:
+        return None
+    if _identity(os.fstat(opened.fileno())) == identity:
+        return opened
+    opened.close()
+    return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -88,8 +88,13 @@ class Recorder:
         seconds: float,
         trail: Trail | None = None,
         caller: str | None = None,
+        *,
+        audited: bool = False,
     ) -> str:
-        """Count and, where wanted, log and audit one decision; returns its request id (128 random bits), empty on an allow."""
+        """Count and, where wanted, log and audit one decision; returns its request id (128 random bits), empty on an allow.
+
+        ``audited``: it has been, by ``enter``, and was waited for.
+        """
         metrics, code = self.metrics, decision.code
         resource = decision.resource if code is not Code.UNKNOWN_RESOURCE else NO_RESOURCE
         metrics.inc(
@@ -102,7 +107,7 @@ class Recorder:
         metrics.observe(seconds, "bearerd_decision_duration_seconds", face)
         for found in decision.would_refuse:
             metrics.inc("bearerd_would_refuse_total", decision.resource, found.code)
-        audit = self.audit if self.audit is not None and self.audit.wants(decision) else None
+        audit = self.audit if not audited and self.audit is not None and self.audit.wants(decision) else None
         if decision.allowed and not decision.would_refuse:
             sampled = self._sampled()
             if sampled or audit is not None:
@@ -121,6 +126,11 @@ class Recorder:
         else:
             metrics.inc("bearerd_decision_lines_suppressed_total")
         return "" if decision.allowed else record.request_id
+
+    def enter(self, face: str, decision: Decision, request: Request, seconds: float, trail: Trail) -> None:
+        """Its audit record alone, of a decision that is none before that is durable: what becomes of it is for ``record``."""
+        if self.audit is not None and self.audit.wants(decision):
+            self.audit.add(self._record(face, decision, request, seconds, trail, None))
 
     def fault(self, what: str, error: Exception) -> None:
         """A fault of ours, with its places and without its words; whoever found a way to cause it cannot fill the log."""
@@ -150,7 +160,7 @@ class Recorder:
         caller: str | None,
     ) -> Record:
         trail = trail or Trail()
-        trail.request_id = secrets.token_hex(16)
+        trail.request_id = trail.request_id or secrets.token_hex(16)
         return Record(
             at=clock.wall(),
             face=face,

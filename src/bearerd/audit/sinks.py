@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import secrets
+import select
 import stat
 from typing import TYPE_CHECKING, Final
 
@@ -42,13 +43,14 @@ class StdoutSink:
             mine = half == self._mark and self._left
             data, self._left = mine or b"\n" * bool(half) + b"".join(lines), b""
             self._note(self._mark)
-            whole = not half
+            whole, at = not half, 0
             try:
-                while data:
-                    sent = written(self._descriptor, data)
-                    whole, data = data[sent - 1 : sent] == b"\n", data[sent:]
+                while at < len(data):
+                    sent = written(self._descriptor, data[at : _piece(data, at)])
+                    at += sent
+                    whole = data[at - 1 : at] == b"\n"
             finally:
-                self._left = data
+                self._left = data[at:]
                 if whole:
                     self._note(b"")
 
@@ -65,6 +67,11 @@ class StdoutSink:
                 os.pwrite(self._lock, mark, 0)
             else:
                 os.ftruncate(self._lock, 0)
+
+
+def _piece(data: bytes, at: int) -> int:
+    """Where to end, of whole lines: no more of them than a pipe takes at once, so that log lines on the same one stay apart."""
+    return data.rfind(b"\n", at, at + select.PIPE_BUF) + 1 or data.find(b"\n", at) + 1 or len(data)
 
 
 class FileSink:

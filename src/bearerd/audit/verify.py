@@ -65,6 +65,7 @@ class Verifier:
         self._processes: dict[str, _Process] = {}
         self._forgotten: dict[str, int] = {}  # process -> the last sequence that rotation removed
         self.hosts: set[str] = set()
+        self.behind = 0  # findings of heads whose records are not here: those that are written this very moment, too
         self._steps = 0
 
     @property
@@ -254,10 +255,12 @@ class Verifier:
         through = self._forgotten.get(head.process, -1)
         if process is None or process.first is None:
             if through < head.last:
+                self.behind += 1
                 self._find(
                     head.process, head.last, "store", f"missing: all of the process, up to record {head.last} at least"
                 )
         elif head.last > process.last:
+            self.behind += 1
             self._find(
                 head.process, process.last, process.place, f"truncated: the store knows of records up to {head.last}"
             )

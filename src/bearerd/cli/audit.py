@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bearerd.config.model import Config
 
 FOLLOW_SECONDS: Final = 0.5
+LATE_SECONDS: Final = 2.0  # that a sealed segment may need to its file; then its records are missing
 _SHOWN: Final = 200  # findings on a screen; JSON has all
 
 _config: Final = click.option(
@@ -75,11 +76,18 @@ def verify(
     from bearerd.audit.verify import Verifier
 
     config = _loaded(path)
-    found = Verifier(_key(config, key_file))
-    for name, lines in _sources(config, path, files, from_store=from_store):
-        found.read(name, lines, again=from_store)
-    counted = {*hosts} or {*found.hosts, os.uname().nodename}
-    found.end(None if offline or config is None or path is None else _heads(config, path, counted))
+    key = _key(config, key_file)
+    # Before the records: where bearerd runs, segments are sealed meanwhile, whose heads would tell of records that were not read.
+    heads = None if offline or config is None or path is None else _heads(config, path)
+    for patience in (LATE_SECONDS, 0.0):
+        found = Verifier(key)
+        for name, lines in _sources(config, path, files, from_store=from_store):
+            found.read(name, lines, again=from_store)
+        counted = {*hosts} or {*found.hosts, os.uname().nodename}
+        found.end(None if heads is None else [head for head, host in heads if host in counted])
+        if files or not found.behind or len(found.findings) > found.behind:
+            break
+        time.sleep(patience)  # a head may be there before its records are, which wait for a disk
     said = {
         "intact": not found.findings and not (strict and any("open end" in note.what for note in found.notes)),
         "records": found.records,
@@ -184,6 +192,8 @@ def _coming(file: Path, with_end: BinaryIO, wanted: Filter) -> Iterator[dict[str
         except FileNotFoundError:
             moved = False
         if moved:
+            *whole, _ = (rest + with_end.read()).split(b"\n")  # what came before it was, and after we looked
+            yield from records(whole, wanted)
             with_end.close()
             with_end, rest = file.open("rb"), b""
         else:
@@ -218,6 +228,8 @@ def _paths(config: Config | None, files: tuple[str, ...]) -> list[Path]:
 def _sources(
     config: Config | None, path: str | None, files: tuple[str, ...], *, from_store: bool
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
+    from bearerd.audit.reading import files_in_turn
+
     if from_store:
         from bearerd.audit import heads
 
@@ -225,7 +237,15 @@ def _sources(
             raise click.UsageError("--from-store needs a configuration (-c), and no FILES")
         yield "store", _asked(config, path, heads.records)
         return
-    for file in _paths(config, files):
+    given = _paths(config, files)
+    if not files and config is not None and config.audit.file is not None:
+        try:
+            for file, lines in files_in_turn(config.audit.file):
+                yield str(file), lines
+        except OSError as error:
+            raise Failure(f"{error.filename or config.audit.file}: {error.strerror}") from None
+        return
+    for file in given:
         try:
             with file.open("rb") as lines:
                 yield str(file), lines
@@ -242,10 +262,11 @@ def _key(config: Config | None, key_file: str | None) -> bytes:
     return read_key(path, "key file")
 
 
-def _heads(config: Config, path: str, hosts: set[str]) -> list[Head]:
+def _heads(config: Config, path: str) -> list[tuple[Head, str]]:
     from bearerd.audit import heads
 
-    return [head for head, host in _asked(config, path, heads.noted) if host in hosts]
+    found: list[tuple[Head, str]] = _asked(config, path, heads.noted)
+    return found
 
 
 def _asked(config: Config, path: str, ask: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import ipaddress
 import re
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from bearerd.config.model import UnixListener, address_of
 from bearerd.config.units import rounded_up, spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bearerd.config.addresses import Address
     from bearerd.config.model import Issuer, Server, Store, Trust
@@ -187,6 +188,7 @@ def _check_store_url(key: str, url: str, store: Store, problems: Problems) -> No
             problems.add(key, f"{name} is a relative path", "write it from the root")
         elif trouble := files.trouble(Path(path)):
             problems.add(key, f"{name}: {trouble[0]}", "name a file that can be read")
+    _check_shown(key, found.options, problems)
     if store.ca_file is None:
         return
     if not found.tls:
@@ -197,6 +199,24 @@ def _check_store_url(key: str, url: str, store: Store, problems: Problems) -> No
         problems.add("store.ca_file", "given beside an option of the url that says the same", "keep one of the two")
     elif not files.trouble(store.ca_file) and not files.holds_certificates(store.ca_file):
         problems.add("store.ca_file", f"{store.ca_file} holds no certificate in PEM", "name a CA bundle")
+
+
+def _check_shown(key: str, options: Mapping[str, str], problems: Problems) -> None:
+    """The certificate that the store is shown, and its key: OpenSSL's own words at the first connection name neither."""
+    certificate, private = options.get("ssl_certfile"), options.get("ssl_keyfile")
+    if certificate is None:
+        if private is not None:
+            problems.add(key, "ssl_keyfile has no effect without ssl_certfile", "name the certificate, too, or neither")
+        return
+    if any(path is not None and (path[:1] != "/" or files.trouble(Path(path))) for path in (certificate, private)):
+        return  # told already
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, private, options.get("ssl_password", ""))
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = getattr(error, "reason", None) or type(error).__name__
+        wrong = f"ssl_certfile: {certificate} and its key, {private or 'in the same file'}, cannot be used ({reason})"
+        remedy = "name a certificate in PEM and the key that it was made for; ssl_password opens an encrypted key"
+        problems.add(key, wrong, remedy)
 
 
 def _check_embedded(server: Server, problems: Problems) -> None:

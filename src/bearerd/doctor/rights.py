@@ -7,7 +7,7 @@ not have.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from redis.exceptions import NoScriptError
 
@@ -48,26 +48,37 @@ PROBES: Final[tuple[tuple[Argument, ...], ...]] = (
 )
 
 
-async def missing(link: Link, names: Names, facts: Facts) -> dict[str, str]:
-    """Commands that are refused, and how the server says so.  Raises StoreError where it cannot be asked."""
+class Tried(NamedTuple):
+    """What came of it."""
+
+    refused: dict[str, str]  # commands that the user may not give, and how the server says so
+    unwritten: str  # why the server takes no write now, whoever asks: memory or disk are full, replicas are away
+
+
+async def tried(link: Link, names: Names, facts: Facts) -> Tried:
+    """Give them.  Raises StoreError where the server cannot be asked."""
     key = names.prefix + "doctor"
     probes = [*PROBES, *([("WAITAOF", 0, 0, 1)] if facts.waitaof else [])]
     refused: dict[str, str] = {}
+    unwritten = ""
     for probe in probes:
         await _try(link, tuple(key if word == KEY else word for word in probe), refused)
     if "DEL" not in refused:
-        await _try(link, ("HSET", key, "f", ""), refused)
-        await link.call("DEL", key)
-    return refused
+        unwritten = await _try(link, ("HSET", key, "f", ""), refused)
+        await _try(link, ("DEL", key), refused)
+    return Tried(refused, unwritten)
 
 
-async def _try(link: Link, command: tuple[Argument, ...], refused: dict[str, str]) -> None:
+async def _try(link: Link, command: tuple[Argument, ...], refused: dict[str, str]) -> str:
+    """Give one; the error that it was answered with, where that says nothing of rights."""
     try:
         await link.call(*command, blocks=0.1)
     except StoreRight as error:
         refused[str(command[0])] = str(error)
     except NoScriptError:
         pass  # it may ask for scripts
-    except StoreError:
+    except StoreError as error:
         if not link.usable:
-            raise  # else it answered, only not what this server's version knows: the right is there
+            raise
+        return str(error)  # perhaps only not what this server's version knows: the right is there
+    return ""

@@ -63,17 +63,21 @@ async def _look(client: Client, store: Store, notes: Notebook) -> None:
         found = f"the server is a {facts.role}, which takes no writes: of the others nothing is asked"
         notes.error("role", found, "name the primary, or use redis+sentinel://")
         return
-    notes.ok("role", "takes writes")
+    tried = await rights.tried(link, client.names, facts)
+    if tried.unwritten:
+        remedy = "see to its memory, its disk (INFO persistence) and its replicas: without writes there are no heartbeats, and strict resources answer 503"
+        notes.error("role", f"a primary that takes no writes now: {tried.unwritten}", remedy)
+    else:
+        notes.ok("role", "takes writes")
     memory.look_at_policy(facts, notes)
     memory.look_at_memory(info, notes)
     await memory.look_at_durability(client, link, store, facts, info, notes)
-    await _look_at_rights(client, link, facts, notes)
+    _tell_rights(client, tried.refused, notes)
     await _look_at_fleet(client, link, store, notes)
     await _look_at_time(client, link, notes)
 
 
-async def _look_at_rights(client: Client, link: Link, facts: server.Facts, notes: Notebook) -> None:
-    refused = await rights.missing(link, client.names, facts)
+def _tell_rights(client: Client, refused: dict[str, str], notes: Notebook) -> None:
     if refused:
         found = f"the user may not: {', '.join(sorted(refused))}"
         given = " ".join(f"+{name.lower()}" for name in sorted(refused))

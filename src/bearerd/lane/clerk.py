@@ -341,10 +341,14 @@ class Clerk:
 
     def _audited(self, audit: Auditor, noted: Noted, record: Record | None) -> None:
         plan, version = self._plans.get(noted[2]), self._versions.get(noted[2], "")
+        resource = "" if plan is None else plan[1].all[noted[3]].resource
+        promised = audit.keeps and audit.of(resource).all  # ``_write`` has looked for its place
         if plan is None:
             audit.drop(1)
         elif record is not None:
-            audit.add(record, version, promised=True)
+            audit.add(record, version, promised=promised)
+        elif not promised and not audit.has_place(resource):
+            audit.drop(1)
         else:
             key = *noted[2:5], noted[13]
             place = self._said.get(key)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bearerd import request as view
 from bearerd.audit.record import Record
+from bearerd.audit.steps import steps
 from bearerd.decision import Decision
-from bearerd.flow import steps
 from bearerd.lane.plan import READY
 from bearerd.mcp.operation import Operation
 from bearerd.policy import decide

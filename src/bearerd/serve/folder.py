@@ -7,6 +7,7 @@ its name: files are opened without following links, and owner, kind and mode are
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -44,8 +45,9 @@ class Held:
             raise NotStarted(
                 f"data_dir {folder} is in use by {who}", "stop it, or give this one a server.data_dir of its own"
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: whom it is held by is a help, the lock is what holds
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
     def admin_token(self) -> str:
         """The token of the admin listener: what the file holds if only our user could ever read it, else a new one."""
@@ -71,7 +73,9 @@ class Held:
         except OSError as error:
             with contextlib.suppress(OSError):
                 drawn.unlink()
-            raise NotStarted(f"{self.folder / name}: {error.strerror}", "make data_dir writable") from None
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "make room on the disk of data_dir" if full else "make data_dir writable"
+            raise NotStarted(f"{self.folder / name}: {error.strerror}", remedy) from None
 
     def release(self) -> None:
         """Let others have it."""

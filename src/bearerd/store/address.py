@@ -52,7 +52,8 @@ class Tls:
         try:
             return await asyncio.to_thread(_context, self, self._modified())
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise StoreError(f"TLS to the store: its certificates cannot be read ({type(error).__name__})") from None
+            reason = getattr(error, "reason", None) or type(error).__name__  # OpenSSL's own has no path in it
+            raise StoreError(f"TLS to the store: its certificates cannot be read ({reason})") from None
 
     def _modified(self) -> tuple[int, ...]:
         named = (self.ca, self.ca_path, self.certificate, self.key)

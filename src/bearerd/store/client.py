@@ -181,7 +181,10 @@ def _answered(error: ResponseError) -> StoreError:
         return StoreRight(f"the store user lacks a right: {text} (docs/store.md lists them)")
     if isinstance(error, OutOfMemoryError):
         return StoreError("the store is out of memory (maxmemory): it takes neither revocations nor heartbeats")
-    return StoreError(f"the store answered: {text.removeprefix('FOREIGN ')}")
+    if text.startswith("FOREIGN "):
+        remedy = "give all of the fleet the same store.fleet_key_file, or this one another store.fleet"
+        return StoreError(f"the store answered: {text.removeprefix('FOREIGN ')} ({remedy})")
+    return StoreError(f"the store answered: {text}")
 
 
 class Client:

@@ -88,7 +88,7 @@ class Embedded:
         return None if self._process is None else self._process.pid
 
     async def start(self, patience: float = 3.0) -> None:
-        """Start the server and wait until it answers.  Raises StoreError: no program, a locked directory, a bad file.
+        """Start the server and wait until it answers.  Raises StoreError: no program, a locked directory, a bad file, a full disk.
 
         ``patience`` (seconds): how long a predecessor that was killed, or its server, may take to be gone.
         """
@@ -110,7 +110,7 @@ class Embedded:
             self._write_note()
         except OSError as error:  # the disk is full, or something stands in a file's place
             await self.stop()
-            place = error.filename or self._data_dir
+            place = error.filename or f"server.data_dir {self._data_dir}"
             raise StoreError(f"the embedded store cannot be started: {place}: {error.strerror}") from None
         except BaseException:
             await self.stop()
@@ -135,7 +135,8 @@ class Embedded:
                     process.kill()
                 await process.wait()
         if self._runtime is not None:
-            self._note.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the next start sweeps it
+                self._note.unlink(missing_ok=True)
             shutil.rmtree(self._runtime, ignore_errors=True)
         self._runtime = self._socket = None
         if self._lock is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd._native.revocations import ENTRY_SIZE
 from bearerd.store import script
+from bearerd.store.replies import shaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,29 +88,38 @@ class Log:
     async def beat(self, link: Link, position: Position | None, lease: str, runs: float, most: int) -> Beat:
         """One heartbeat.  ``lease`` may be empty: an observer.  ``runs`` in seconds."""
         reply = await link.run(*self._call(script.BEAT, position, lease, int(runs * 1000), most))
-        known, marked, sequence, head, now, longest, behind, members = reply
-        where = Position(sequence, head.decode())
-        return Beat(bool(known), bool(marked), where, int(now), longest / 1000, bool(behind), members)
+        with shaped():
+            known, marked, sequence, head, now, longest, behind, members = reply
+            where = Position(sequence, head.decode())
+            return Beat(bool(known), bool(marked), where, int(now), longest / 1000, bool(behind), members)
 
     async def write(self, link: Link, position: Position | None, member: bytes, most: int) -> Wrote:
         """Append one member, if the writer's position is known."""
-        answer, now, latest, sequence, head = await link.run(*self._call(script.WRITE, position, member, most))
-        return Wrote(answer.decode(), int(now), int(latest), Position(sequence, head.decode()))
+        reply = await link.run(*self._call(script.WRITE, position, member, most))
+        with shaped():
+            answer, now, latest, sequence, head = reply
+            return Wrote(answer.decode(), int(now), int(latest), Position(sequence, head.decode()))
 
     async def put_back(self, link: Link, members: bytes, most: int) -> int:
         """Put back what the store lacks of these; returns how many, -1 if they do not fit.  Marks an unmarked store."""
-        return int(
-            await link.run(*self._call(script.PUTBACK, None, members, self.member_size, most, secrets.token_hex(20)))
+        reply = await link.run(
+            *self._call(script.PUTBACK, None, members, self.member_size, most, secrets.token_hex(20))
         )
+        with shaped():
+            return int(reply)
 
     async def enforced(self, link: Link, position: Position | None, member: bytes) -> Enforcement:
         """Is that member still there, and acknowledged by every live lease?"""
-        answer, sequence, longest, missing = await link.run(*self._call(script.ENFORCED, position, member))
-        return Enforcement(answer.decode(), sequence, longest / 1000, tuple(name.decode() for name in missing))
+        reply = await link.run(*self._call(script.ENFORCED, position, member))
+        with shaped():
+            answer, sequence, longest, missing = reply
+            return Enforcement(answer.decode(), sequence, longest / 1000, tuple(name.decode() for name in missing))
 
     async def buckets(self, link: Link) -> list[str]:
         """The names of all buckets."""
-        return [name.decode() for name in await link.call("ZRANGE", self.names.buckets, 0, -1)]
+        reply = await link.call("ZRANGE", self.names.buckets, 0, -1)
+        with shaped():
+            return [name.decode() for name in reply]
 
     async def page(self, link: Link, bucket: str, after: int, most: int) -> list[tuple[int, bytes]]:
         """(sequence, member) of a bucket after a sequence, in order.
@@ -120,7 +130,8 @@ class Log:
         reply = await link.call(
             "ZRANGEBYSCORE", self.names.bucket(bucket), f"({after}", "+inf", "WITHSCORES", "LIMIT", 0, most
         )
-        return [(int(score), member) for member, score in zip(reply[::2], reply[1::2], strict=True)]
+        with shaped():
+            return [(int(score), member) for member, score in zip(reply[::2], reply[1::2], strict=True)]
 
     def _call(
         self, what: script.Script, position: Position | None, *args: Argument

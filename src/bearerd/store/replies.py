@@ -6,13 +6,18 @@ makes room by what a reply says of itself.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from redis._parsers import _AsyncHiredisParser
 from redis.exceptions import ConnectionError as Gone
 from redis.exceptions import InvalidResponse
 
+from bearerd.errors import StoreError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bearerd._native.replies import Meter
 
 MOST: Final = 1 << 20  # bytes of a reply to which nobody gave more; a thousand revocations take 80,000
@@ -20,6 +25,17 @@ MOST: Final = 1 << 20  # bytes of a reply to which nobody gave more; a thousand 
 
 class Unbounded(InvalidResponse):
     """More than may be answered, or no reply at all: the connection is of no use any more."""
+
+
+@contextlib.contextmanager
+def shaped() -> Iterator[None]:
+    """While a reply is taken apart.  One of another shape (somebody else wrote our keys, or it is no answer to what was asked) is
+    the store's fault, and nobody else's: a ValueError would be told to whoever revokes as a request that makes no sense.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"the store answered in another shape than it must ({type(error).__name__})") from None
 
 
 class Parser(_AsyncHiredisParser):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bearerd.errors import ConfigError, StoreError
+from bearerd.store.replies import shaped
 
 if TYPE_CHECKING:
     from bearerd.store.client import Client, Link
@@ -91,15 +92,18 @@ class Durability:
         milliseconds = max(1, int(seconds * 1000))
         if self.fsync:
             try:
-                local, _ = await link.call("WAITAOF", 1, 0, milliseconds, blocks=seconds)
+                reply = await link.call("WAITAOF", 1, 0, milliseconds, blocks=seconds)
             except StoreError:
                 if not link.usable:
                     raise
-                local = 0  # it answered with an error: after a fail-over, a server that writes no append-only file
-            return "fsync" if local >= 1 else "memory"
+                reply = 0, 0  # it answered with an error: after a fail-over, a server that writes no append-only file
+            with shaped():
+                local, _ = reply
+                return "fsync" if local >= 1 else "memory"
         if self.replicas:
             got = await link.call("WAIT", self.replicas, milliseconds, blocks=seconds)
-            return f"replicas={min(got, self.replicas)}" if got else "memory"
+            with shaped():
+                return f"replicas={min(got, self.replicas)}" if got else "memory"
         return "memory"
 
 

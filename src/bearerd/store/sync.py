@@ -27,6 +27,7 @@ from bearerd.store import lives, reconcile, server
 from bearerd.store.breath import Breath
 from bearerd.store.doorbell import Doorbell
 from bearerd.store.protocol import Beat, Log, Position
+from bearerd.store.replies import shaped
 from bearerd.store.view import View
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _PASSES: Final = 64  # reads of everything in one round before giving up on this
 _JUMP: Final = 1.0  # seconds that the store's clock may stray from ours between two heartbeats
 _FRESH: Final = 1.0  # seconds by which an entry's ``at`` may precede its write (write.lua)
 _FIRST_PAUSE: Final = 0.05
+_JOINING: Final = "joining: other workers get a round to put back what the store may lack"
 _log = logging.getLogger("bearerd.store")
 
 
@@ -111,6 +113,7 @@ class Sync:
         self._settled = -math.inf  # boot time at which the last heartbeat was sent that found our position
         self._link: Link | None = None
         self._since: float | None = None  # boot time from which this connection's store never lost our position
+        self._ended = ""  # why the last connection did, until a heartbeat counts: joining anew must not hide it
         self._breaks = 0
         self._returned = 0  # heartbeats that brought entries older than the last one: somebody is putting back
         self._skew: tuple[float, float] | None = None  # store's clock minus ours lies within, by the last heartbeat
@@ -181,7 +184,7 @@ class Sync:
                 try:
                     await self._session()
                 except StoreError as error:
-                    self.view.problem = str(error)
+                    self.view.problem = self._ended = str(error)
                 except Full:
                     self.view.problem = "the store holds more revocations than limits.max_revocations allows to load"
                 except Exception as error:  # noqa: BLE001 - an answer of another shape: the view ages, and the loop must outlive it
@@ -236,7 +239,7 @@ class Sync:
         while True:
             joining = self._lapsed() and not self._trusted
             if joining:
-                self.view.problem = "joining: other workers get a round to put back what the store may lack"
+                self.view.problem = _JOINING + (f" (before that: {self._ended})" if self._ended else "")
                 await self._settle(link, leased=False)
                 stirred = self._breaks, self._returned
                 await asyncio.sleep(self.pace.round)
@@ -257,6 +260,7 @@ class Sync:
                 raise StoreError(self.view.problem)
             return False
         self.view.count(sent)
+        self._ended = ""
         if self._since is None:
             self._since = sent
         self._progress.set()
@@ -333,7 +337,9 @@ class Sync:
 
     async def _confirmed(self, link: Link, seconds: float) -> int:
         """How many replicas hold everything written on this connection so far."""
-        return int(await link.call("WAIT", 1, max(1, int(seconds * 1000)), blocks=seconds))
+        reply = await link.call("WAIT", 1, max(1, int(seconds * 1000)), blocks=seconds)
+        with shaped():
+            return int(reply)
 
     def _report(self, beat: Beat, before: float, sent: float) -> None:
         """How long each revocation took from its write to our table; put-back ones keep an old ``at`` and tell of others."""
