@@ -93,16 +93,18 @@ class Watched:
     name: str
     port: int
     witness: Witness | GrpcWitness
+    log: Path
 
 
-# Five seconds of patience with bearerd are enough, unless a whole busy machine stands still: a minute where it is to answer.
+# A second to connect and five to be answered are enough, unless a whole busy machine stands still: a minute where bearerd is
+# to answer.
 PATIENT = {
-    "nginx": {"proxy_read_timeout    5s": "proxy_read_timeout 60s"},
-    "envoy": {"cluster: bearerd, timeout: 5s": "cluster: bearerd, timeout: 60s"},
-    "envoy-grpc": {"timeout: 5s": "timeout: 60s"},
-    "caddy": {"response_header_timeout 5s": "response_header_timeout 60s"},
-    "haproxy": {"PATIENCE = 5000": "PATIENCE = 60000"},
-}
+    "nginx": {"proxy_connect_timeout 1s": "proxy_connect_timeout 60s", "proxy_read_timeout    5s": "proxy_read_timeout 60s"},
+    "envoy": {"connect_timeout: 1s": "connect_timeout: 60s", "cluster: bearerd, timeout: 5s": "cluster: bearerd, timeout: 60s"},
+    "envoy-grpc": {"connect_timeout: 1s": "connect_timeout: 60s", " timeout: 5s": " timeout: 60s"},
+    "caddy": {"dial_timeout 1s": "dial_timeout 60s", "response_header_timeout 5s": "response_header_timeout 60s"},
+    "haproxy": {"timeout connect 1s": "timeout connect 60s", "PATIENCE = 5000": "PATIENCE = 60000"},
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -117,7 +119,7 @@ def watching(name: str, stage: Stage, *, silent: bool = False) -> Iterator[Watch
     )
     with made as witness:
         stage.start_gateway(name)
-        yield Watched(name, stage.ports[name], witness)
+        yield Watched(name, stage.ports[name], witness, stage.log(name))
         stage.stop(name)
 
 

@@ -41,7 +41,7 @@ def refused(watched: Watched, code: Code) -> tuple[int, list[tuple[str, str]], b
 def test_a_refusal_reaches_the_client_as_it_was_meant(watched: Watched, code: Code) -> None:
     status, fields, body = refused(watched, code)
     meant = TABLE[code].status
-    assert status == meant
+    assert status == meant, watched.log.read_text()[-2000:]
     assert b"body_bytes" not in body
 
     def every(name: str) -> list[str]:

@@ -72,6 +72,7 @@ class Witness:
 
         class Answers(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # an answer in one write, as bearerd's
 
             def setup(self) -> None:
                 super().setup()
@@ -95,6 +96,7 @@ class Witness:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(witness.answer.body)
+                self.wfile.flush()
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
