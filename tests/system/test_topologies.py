@@ -66,7 +66,7 @@ def test_one_server_over_tcp_and_over_a_unix_socket(tmp_path: Path, over: str) -
         with Bearerd(tmp_path / "one", on(server.url if over == "tcp" else server.unix_url)) as bearerd:
             works(bearerd, "t1", "fsync")
             assert revoke(bearerd, "t2")[0] == 201
-        with Bearerd(tmp_path / "two", on(server.unix_url)) as another:
+        with Bearerd(tmp_path / "two", on(server.unix_url, workers=1)) as another:
             assert statuses(another, house.token(jti="t2")) == {401}
             assert statuses(another, house.token(jti="t1")) == {200}
 
@@ -274,7 +274,9 @@ async def test_sentinel_fails_over_and_no_request_notices(tmp_path: Path, pair: 
             assert (set(load.statuses), load.lost, load.refused) == ({200}, [], [])
             assert (set(revoked.statuses), revoked.lost, revoked.refused) == ({401}, [], [])
             assert await asyncio.to_thread(statuses, bearerd, house.token(jti="t4")) == {401}
-        with Bearerd(tmp_path / "two", on(f"redis-sentinel://127.0.0.1:{watcher.port}/main"), until_ready=False) as new:
+        with Bearerd(
+            tmp_path / "two", on(f"redis-sentinel://127.0.0.1:{watcher.port}/main", workers=1), until_ready=False
+        ) as new:
             wait_for(new.ready)
             assert [statuses(new, house.token(jti=value)) for value in ("t1", "t2", "t3", "t4")] == [
                 {401}, {401}, {200}, {401},
