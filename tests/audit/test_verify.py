@@ -126,6 +126,16 @@ def test_half_a_record_at_the_end_is_the_mark_of_a_lost_machine_and_no_finding()
     assert any("half a record" in note.what for note in found.notes)
 
 
+def test_a_record_of_which_only_the_first_bytes_were_written_is_no_forgery_either() -> None:
+    lines, heads = written(3)
+    other = Chain(KEY, "ffffffffffffffff").line(b'"time":"x"').rstrip(b"\n")
+    for size in range(1, len(other)):
+        found = said([*lines, other[:size] + b"\n"], heads)
+        assert found.findings == [], size
+        assert any("half a record" in note.what for note in found.notes)
+    assert said([*lines, b'{"chain":{"process":"x"\n']).findings
+
+
 def test_what_the_store_was_offered_twice_is_no_forgery() -> None:
     lines, heads = written(4)
     twice = lines[:3] + lines[1:]

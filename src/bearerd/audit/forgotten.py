@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 BEGINNING: Final = re.compile(
     rb'\{"chain":\{"process":"([0-9a-f]{16})","segment":([0-9]{1,9}),"sequence":([0-9]{1,15})[,}]'
 )
+_OPENING: Final = b'{"chain":{"process":"'
+_OPENED: Final = re.compile(rb'[0-9a-f]{0,16}|[0-9a-f]{16}"[a-z0-9",:]{0,50}')
 MOST: Final = 1_000  # processes that a record names
 _EVENT: Final = b'"event":"forgotten"'
 _NAME: Final = re.compile("[0-9a-f]{16}")
@@ -41,6 +43,12 @@ def forgotten(file: Path) -> dict[str, Any]:
     kept = [(name, sequence) for name, sequence in earlier.items() if name not in found]
     newest = (kept + list(found.items()))[-MOST:]
     return {"file_sha256": digest.hexdigest(), "through": dict(newest)}
+
+
+def begun(line: bytes) -> bool:
+    """Whether it may be the first bytes of a record, too few to match ``BEGINNING``."""
+    text = line.rstrip(b"\n")
+    return _OPENING.startswith(text[: len(_OPENING)]) and _OPENED.fullmatch(text[len(_OPENING) :]) is not None
 
 
 def _through(line: bytes) -> dict[str, int]:

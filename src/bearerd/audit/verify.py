@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from bearerd.audit.chain import Head, first_key, mac_of, next_key, proof_of
-from bearerd.audit.forgotten import BEGINNING
+from bearerd.audit.forgotten import BEGINNING, begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,7 @@ MOST_SEGMENTS: Final = 1_000_000  # of one process: at least ten days of the sho
 MOST_STEPS: Final = 20_000_000  # of keys, in all: made-up numbers must not keep a verifier busy for ever
 MOST_MISSING: Final = 1_000_000  # sequences that are remembered as missing
 _MAC: Final = b',"mac":"'
+_HALF: Final = "half a record: its process, or its machine, ended in the midst of it"
 
 
 class Said(NamedTuple):
@@ -85,7 +86,10 @@ class Verifier:
     def _line(self, where: str, line: bytes) -> None:
         begins, (text, mac) = BEGINNING.match(line), _apart(line)
         if begins is None:
-            self._find("", None, where, "not an audit record")
+            if begun(line):
+                self._note("", None, where, _HALF)
+            else:
+                self._find("", None, where, "not an audit record")
             return
         name, segment, sequence = begins[1].decode(), int(begins[2]), int(begins[3])
         process = self._processes.get(name)
@@ -226,7 +230,7 @@ class Verifier:
                 name,
                 process.last + 1,
                 process.torn,
-                "half a record: its process, or its machine, ended in the midst of it",
+                _HALF,
             )
         if not process.final:
             self._note(
