@@ -64,13 +64,17 @@ class UnusableKey(JwsError):
 
 
 class IssuerFault(BearerdError):
-    """Fetching or reading an issuer's metadata or keys failed.  ``reason`` is a label of low cardinality."""
+    """Fetching or reading an issuer's metadata or keys failed.  ``reason`` is a label of low cardinality.
+
+    ``status``: of the HTTP answer, where that was the fault.
+    """
 
     code = Code.ISSUER_UNAVAILABLE
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, status: int = 0) -> None:
         super().__init__(detail)
         self.reason = reason
+        self.status = status
 
 
 class StoreError(BearerdError):

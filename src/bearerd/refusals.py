@@ -133,7 +133,7 @@ _ROWS: Final = (
         503,
         None,
         False,
-        "The view of the revocations is older than the resource allows, or an `exact` budget could not be asked.",
+        "The view of the revocations is older than the resource allows, or the store could not be asked for an `exact` budget or an approval.",
     ),
     Row(Code.ISSUER_UNAVAILABLE, 503, None, False, "No key set of this issuer is usable now."),
     Row(Code.INTERNAL_ERROR, 503, None, False, "A fault of bearerd; it failed closed."),

@@ -85,7 +85,9 @@ async def test_a_call_that_is_refused_anyway_asks_nobody(tmp_path: Path, client:
     assert await book.standing() == []
 
 
-async def test_while_the_store_is_away_nothing_that_needs_a_yes_passes(tmp_path: Path) -> None:
+async def test_while_the_store_is_away_nothing_that_needs_a_yes_passes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     made = config(tmp_path, resource={"api": {"identifier": API, "rule": [{"confirm": True}]}}, approvals=dict(PAGE))
     of = House(made, tmp_path)
     assert (await decided(of)).code is Code.STALE_STATE  # no store was joined
@@ -93,6 +95,7 @@ async def test_while_the_store_is_away_nothing_that_needs_a_yes_passes(tmp_path:
     of.service.approvals.join(away)
     assert (await decided(of)).code is Code.STALE_STATE
     await away.close()
+    assert not [one for one in caplog.records if one.exc_info]  # an outage is no fault of ours
 
 
 async def test_at_envoy_a_call_waits_passes_once_and_is_refused_again(tmp_path: Path, client: Client) -> None:

@@ -133,7 +133,7 @@ async def test_a_way_back_that_is_not_this_sign_in_s_is_refused(
     desk: Desk, answer: dict[str, str] | None, extra: dict[str, str]
 ) -> None:
     desk.provider.answer, desk.provider.extra = answer, extra
-    assert (await desk.get("/"))[0] in (400, 403, 503)
+    assert (await desk.get("/"))[0] in (400, 403)
     assert "bearerd-session" not in {cookie.key for cookie in desk.browser.cookie_jar}
 
 
@@ -335,6 +335,35 @@ async def test_while_the_store_is_away_nothing_is_decided_and_it_says_so(desk: D
     desk.floor.office.book = None
     assert (await desk.post(f"/a/{told.id}/approve", form))[0] == 503
     assert (await desk.get("/"))[0] == 503
+
+
+async def test_a_provider_that_is_away_is_asked_once_for_all_who_come(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bearerd.approvals.login.FAULT_SECONDS", 3600.0)
+    desk.provider.away = True
+    answers = await asyncio.gather(*(desk.get("/") for _ in range(20)), desk.get("/callback"))
+    assert {status for status, _ in answers} == {503, 400}
+    assert desk.provider.looked_up == 1
+    assert len([one for one in caplog.records if one.message == "the approvals page cannot answer"]) == 1
+    desk.provider.away = False
+    assert (await desk.get("/"))[0] == 503
+    monkeypatch.setattr("bearerd.approvals.login.FAULT_SECONDS", 0.0)
+    assert (await desk.get("/"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("unauthorized", "words"), [(True, "approvals.client_secret_file"), (False, "too old")], ids=["client", "code"]
+)
+async def test_a_provider_that_takes_no_code_or_no_client_is_not_away(
+    desk: Desk, caplog: pytest.LogCaptureFixture, unauthorized: bool, words: str
+) -> None:
+    desk.provider.answer = {"code": "never given"}
+    desk.provider.unauthorized = unauthorized
+    status, text = await desk.get("/")
+    assert (status, 'href="/login?back=/"' in text) == (403, True)
+    (told,) = (one for one in caplog.records if one.message == "a sign-in was refused")
+    assert words in str(told.__dict__)
 
 
 async def test_a_form_that_does_not_come_decides_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,9 @@ class Provider:
     published: int = 0  # of the key that is published
     answer: dict[str, str] | None = None  # what the browser is sent back with, instead of a code
     extra: dict[str, str] = field(default_factory=dict)  # beside the code
+    away: bool = False  # it answers 500 to whoever asks what it is
+    looked_up: int = 0  # how often that was asked
+    unauthorized: bool = False  # it does not know the client
     asked: list[dict[str, str]] = field(default_factory=list)  # queries of /authorize
     posted: list[dict[str, str]] = field(default_factory=list)  # forms of /token
     url: str = ""
@@ -52,6 +55,9 @@ class Provider:
         await self._runner.cleanup()
 
     async def _metadata(self, _: web.Request) -> web.Response:
+        self.looked_up += 1
+        if self.away:
+            return web.json_response({}, status=500)
         told = {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize?tenant=1",
@@ -78,6 +84,8 @@ class Provider:
         form = {name: str(value) for name, value in (await request.post()).items()}
         basic = request.headers.get("Authorization", "")
         self.posted.append(form | ({"basic": basic} if basic else {}))
+        if self.unauthorized:
+            return web.json_response({"error": "invalid_client"}, status=401)
         asked = self._codes.pop(form.get("code", ""), None)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
         if (

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
 
 from bearerd import jsonobject
@@ -23,7 +23,7 @@ from bearerd.issuers.fetch import Fetcher
 from bearerd.issuers.remote import Remote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bearerd.config.model import Approvals
     from bearerd.issuers.keyset import KeySet
@@ -32,7 +32,46 @@ if TYPE_CHECKING:
 METADATA_LIFE: Final = 600.0  # seconds
 KEYS_LIFE: Final = 300.0
 KEYS_PAUSE: Final = 10.0  # between two fetches for an unknown kid
+_REFUSALS: Final = {  # RFC 6749 section 5.2; the provider's own words are not repeated
+    400: "it does not take the code (used before, or too old), or not this client as approvals.client_id names it",
+    401: "it does not take approvals.client_id with approvals.client_secret_file as they are",
+}
+FAULT_SECONDS: Final = 5.0  # for so long a provider that failed is not asked again
 _MOST_MEMBERS: Final = 1024
+_T = TypeVar("_T")
+
+
+class StillAway(IssuerFault):
+    """Somebody else asked a moment ago, and it failed; that was told then."""
+
+
+class _Kept(Generic[_T]):
+    """What the provider said last.
+
+    Strangers have it asked, who hold no credential: however many want it at once, it is asked once, and all of them learn
+    of a fault at the same time.  One after the other they would wait for a time-out each, hold every connection of the
+    page while they do, and keep those out who signed in before.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._said: tuple[float, _T] | None = None  # since when
+        self._fault: tuple[float, IssuerFault] | None = None
+
+    async def get(self, life: float, ask: Callable[[_T | None], Awaitable[_T]]) -> _T:
+        """What is no older than ``life``; ``ask`` is given what was known before.  Raises IssuerFault."""
+        async with self._turn:
+            if self._said is not None and clock.boot() - self._said[0] <= life:
+                return self._said[1]
+            if self._fault is not None and clock.boot() - self._fault[0] < FAULT_SECONDS:
+                raise StillAway(self._fault[1].reason, str(self._fault[1]))
+            try:
+                said = await ask(None if self._said is None else self._said[1])
+            except IssuerFault as fault:
+                self._fault = clock.boot(), fault
+                raise
+            self._said, self._fault = (clock.boot(), said), None
+            return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +121,8 @@ class Login:
         )
         self._fetcher = Fetcher(config, limits.max_key_set_bytes)
         self._remote = Remote(config, limits)
-        self._turn = asyncio.Lock()
-        self._provider: tuple[float, Provider] | None = None
-        self._keys: tuple[float, KeySet] | None = None
+        self._provider = _Kept[Provider]()
+        self._keys = _Kept["KeySet"]()
 
     @property
     def redirect_uri(self) -> str:
@@ -93,11 +131,12 @@ class Login:
 
     async def provider(self) -> Provider:
         """Its metadata.  Raises IssuerFault."""
-        async with self._turn:
-            if self._provider is None or clock.boot() - self._provider[0] > METADATA_LIFE:
-                place, _ = discovery.locations(self._issuer)
-                self._provider = clock.boot(), self._read((await self._fetcher.get(place)).body)
-            return self._provider[1]
+
+        async def ask(known: Provider | None) -> Provider:
+            place, _ = discovery.locations(self._issuer)
+            return self._read((await self._fetcher.get(place)).body)
+
+        return await self._provider.get(METADATA_LIFE, ask)
 
     async def place(self, attempt: Attempt) -> str:
         """Where the browser goes to sign in.  Raises IssuerFault.
@@ -151,14 +190,16 @@ class Login:
         else:
             pair = f"{quote_plus(name)}:{quote_plus(secret)}"
             authorization = "Basic " + base64.b64encode(pair.encode()).decode()
-        return self._parsed(await self._fetcher.post(provider.token, form, authorization))
+        try:
+            return self._parsed(await self._fetcher.post(provider.token, form, authorization))
+        except IssuerFault as fault:
+            if fault.status not in _REFUSALS:
+                raise
+            # No outage: it would say the same to whoever tried again with this code.
+            raise NotSignedIn(f"{fault}: {_REFUSALS[fault.status]}") from None
 
     async def _key_set(self, life: float) -> KeySet:
-        async with self._turn:
-            if self._keys is None or clock.boot() - self._keys[0] > life:
-                known = None if self._keys is None else self._keys[1]
-                self._keys = clock.boot(), await self._remote.fetch(known)
-            return self._keys[1]
+        return await self._keys.get(life, self._remote.fetch)
 
     def _secret(self) -> str | None:
         path = self.settings.client_secret_file

@@ -21,7 +21,7 @@ from bearerd import log
 from bearerd.approvals import html
 from bearerd.approvals.book import PAGE
 from bearerd.approvals.idtoken import NotSignedIn
-from bearerd.approvals.login import Attempt, Login
+from bearerd.approvals.login import Attempt, Login, StillAway
 from bearerd.approvals.people import another, marks, may_approve
 from bearerd.approvals.record import Approver, State
 from bearerd.approvals.session import LOGIN_SECONDS, Cookies, Person, Under, terms
@@ -86,7 +86,8 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         answer = web.Response(status=error.status, text=html.message(f"{error.status} {error.reason}"))
     except (StoreError, IssuerFault) as error:
-        log.event(_LOGGER, logging.ERROR, "the approvals page cannot answer", {"detail": log.told(error)})
+        if not isinstance(error, StillAway):  # strangers would fill the log with it
+            log.event(_LOGGER, logging.ERROR, "the approvals page cannot answer", {"detail": log.told(error)})
         text = html.message("Not now", "The store, or the place to sign in, does not answer. Please try again.")
         answer = web.Response(status=503, text=text)
         answer.headers["Retry-After"] = "5"

@@ -10,6 +10,7 @@ from bearerd.approvals.attempt import attempt
 from bearerd.approvals.book import Full
 from bearerd.approvals.people import marks
 from bearerd.approvals.record import Call, State
+from bearerd.errors import StoreError
 from bearerd.mcp.canonical import NotCanonical, canonical
 from bearerd.refusals import Code, Refusal
 
@@ -76,7 +77,15 @@ class Confirmation:
             return call
         if resource.shadow:  # it passes whatever is said here: nobody is to be asked for nothing
             return Refusal(Code.CONFIRMATION_REQUIRED, "in shadow: nothing was opened")
-        tried = attempt(request, settings.attempt_header)
+        try:
+            return await self._found(settings, resource, book, call, attempt(request, settings.attempt_header), now)
+        except StoreError as error:  # an outage, and no fault of ours: it is said once for each call, in its decision
+            return error.refusal
+
+    async def _found(
+        self, settings: Settings, resource: Resource, book: Book, call: Call, tried: str, now: Now
+    ) -> Refusal | refusals.Approval:
+        """What becomes of the call by the approval that stands for it.  Raises StoreError."""
         for _ in range(_TRIES):
             try:
                 found = await book.open(call, settings.ttl, now.wall, tried)

@@ -230,7 +230,7 @@ class Fetcher:
         if answer.status == 304 and conditional:
             return Response(str(target), b"", True, etag, max_age)
         if answer.status != 200:
-            raise IssuerFault(Reason.HTTP_STATUS, f"{_shown(target)} answered {answer.status}")
+            raise IssuerFault(Reason.HTTP_STATUS, f"{_shown(target)} answered {answer.status}", answer.status)
         if not headers.json_like(answer.headers):
             raise IssuerFault(Reason.CONTENT_TYPE, f"{_shown(target)} answered with something other than plain JSON")
         body = bytearray()
