@@ -16,8 +16,11 @@ from support.house import API, ISS, key, token
 from support.valkey import running
 
 import bearerd
+from bearerd.audit import heads
+from bearerd.config.model import Store
 from bearerd.mcp.operation import Operation
 from bearerd.refusals import Code
+from bearerd.store import client as clients
 from bearerd.store.embedded import Embedded
 
 if TYPE_CHECKING:
@@ -150,6 +153,35 @@ async def test_an_embedded_store_that_another_process_starts_anew_is_found_where
             await owner.start()
             assert owner.url != before
             await answers(verifier, None)
+    finally:
+        await owner.stop()
+
+
+async def test_audit_records_go_to_an_embedded_store_where_it_is_now(tmp_path: Path) -> None:
+    (tmp_path / "audit.key").write_bytes(b"k" * 32)
+    audit = '[audit]\nsink = "store"\nkey_file = "audit.key"\nshare = 1.0\n'
+    owner = Embedded(tmp_path / "data")
+
+    async def recorded(most: int) -> None:
+        client = clients.connect(Store(url=owner.url))
+        try:
+            async with asyncio.timeout(60):
+                while len([one for one in await heads.records(client) if b'"decision":' in one]) < most:
+                    await asyncio.sleep(0.02)
+        finally:
+            await client.close()
+
+    await owner.start()
+    try:
+        async with bearerd.Verifier.from_config(file(tmp_path, audit)) as verifier:
+            await answers(verifier, None)
+            await recorded(1)
+            before = owner.url
+            await owner.stop()
+            await owner.start()
+            assert owner.url != before
+            await answers(verifier, None)
+            await recorded(2)
     finally:
         await owner.stop()
 

@@ -152,7 +152,8 @@ class Service:
         self.writer_problem = "the store has not been reached yet"  # while there is none
         self.lease = ""  # this incarnation's name in the store, once started: whoever reaps the process releases it
         self._refresher: Refresher | None = None
-        self._client: Client | None = None
+        self._clients: list[Client] = []  # the ways to the store
+        self._sync: Sync | None = None
         self._loops: Final = Loops()
         self._told_reload(good=True)
 
@@ -162,7 +163,7 @@ class Service:
         seal, folder = (None, None) if self.archive is None else (self.archive.seal, self.data_dir)
         self._refresher = Refresher(self.current.issuers, folder, shared, seal=seal)
         if self.audit is not None:
-            assembly.begin(self.audit, self.current.config, self.data_dir, self._loops)
+            self._clients.append(assembly.begin(self.audit, self.current.config, self.data_dir, self._loops))
         self._loops.begin("refresh", self._refresh)
         self._loops.begin("documents", self.documents.run)
         self._loops.begin("sample", self._sample)
@@ -208,8 +209,10 @@ class Service:
 
     def store_moved(self, url: str) -> None:
         """The same store is elsewhere from now on: the connections of before end by themselves, and new ones lead there."""
-        if self._client is not None:
-            self._client.where = address.parse(url)
+        for client in self._clients:
+            client.where = address.parse(url)
+        if self._sync is not None:
+            self._sync.store_moved()
 
     async def ready(self, seconds: float) -> bool:
         """Wait until ``health`` says ready, for at most so long; whether it does."""
@@ -286,8 +289,9 @@ class Service:
     def _join_store(self, archive: Archive) -> Shared:
         """Follow the fleet's revocations, beginning with the snapshot, and share key sets with it."""
         config = self.current.config
-        client = self._client = store_client.connect(config.store)
-        sync = Sync(
+        client = store_client.connect(config.store)
+        self._clients.append(client)
+        sync = self._sync = Sync(
             self.view,
             client,
             max_staleness=config.store.max_staleness,

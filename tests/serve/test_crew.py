@@ -171,6 +171,39 @@ async def test_a_worker_that_was_not_told_yet_what_to_start_with_is_told_the_new
     assert [what for what, _ in channel.asked] == ["start", "reload"]
 
 
+async def test_where_the_embedded_store_is_now_is_told_to_whoever_starts_and_whoever_serves(crew: Crew) -> None:
+    _, _, serving = join(crew, 0)
+    _, _, begun = join(crew, 1, phase=Phase.STARTING)  # by where it was before
+    hired, _, new = join(crew, 1, Channel(start={}), phase=Phase.STARTING, ordered=False)
+    await crew.store_moved("unix:///run/other.sock")
+    assert serving.asked == begun.asked == [("store", {"url": "unix:///run/other.sock"})]
+    assert not new.asked
+    await crew._start(hired)
+    ((_, orders),) = new.asked
+    assert (orders["config"]["store"]["url"], orders["store_is_ours"]) == ("unix:///run/other.sock", False)
+
+
+async def test_where_the_embedded_store_is_outlasts_a_reload_that_is_undone(crew: Crew, tmp_path: Any) -> None:
+    async def moved() -> None:
+        await crew.store_moved("unix:///run/other.sock")
+
+    moves: list[asyncio.Task[None]] = []
+
+    def refuse(fields: dict[str, Any]) -> Any:
+        moves.append(asyncio.create_task(moved()))
+        return NotDone("ConfigError", "no") if not fields["config"]["resource"] else None
+
+    join(crew, 0, Channel(reload=refuse))
+    with pytest.raises(NotDone):
+        await crew.reload(configuration(tmp_path, resource=""))
+    await asyncio.gather(*moves)
+    hired, _, new = join(crew, 1, Channel(start={}), phase=Phase.STARTING, ordered=False)
+    await crew._start(hired)
+    ((_, orders),) = new.asked
+    assert orders["config"]["store"]["url"] == "unix:///run/other.sock"
+    assert list(orders["config"]["resource"]) == ["api"]
+
+
 async def test_a_worker_that_dies_during_a_reload_does_not_undo_it(crew: Crew, tmp_path: Any) -> None:
     new = configuration(tmp_path, resource="")
     join(crew, 0, Channel(reload=ChannelClosed()))

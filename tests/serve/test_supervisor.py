@@ -332,13 +332,64 @@ async def test_a_unix_listener_serves_with_its_mode_and_leaves_no_file(tmp_path:
 
 def test_an_embedded_store_that_dies_is_started_again(tmp_path: Path) -> None:
     with Bearerd(tmp_path, config(workers=1)) as bearerd:
-        (before,) = bearerd.pids().values()
-        store = json.loads((bearerd.data_dir / "store.json").read_text())["pid"]
-        os.kill(store, signal.SIGKILL)
-        wait_for(lambda: bearerd.events("the embedded store ended"))
-        wait_for(lambda: before not in bearerd.pids().values() and bearerd.ready())
+        workers, before = bearerd.pids(), store_of(bearerd)
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: store_of(bearerd) not in (None, before))
+        assert taken(bearerd)
+        assert bearerd.pids() == workers
         assert bearerd.decide(token=house.token()).status == 200
         assert bearerd.stop() == 0
+
+
+def store_of(bearerd: Bearerd) -> int | None:
+    """The process id of the embedded store that runs."""
+    try:
+        pid: int = json.loads((bearerd.data_dir / "store.json").read_text())["pid"]
+    except (OSError, ValueError):
+        return None
+    return pid
+
+
+def taken(bearerd: Bearerd) -> bool:
+    """Wait until a revocation reaches the store."""
+    wanted = {"kind": "subject", "issuer": house.ISS, "value": "bob", "ack": "stored"}
+    return bool(wait_for(lambda: bearerd.api("POST", "/v1/revocations", wanted).status == 201))
+
+
+def test_an_embedded_store_that_dies_again_as_soon_as_it_runs_is_started_once_more(tmp_path: Path) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        seen = [store_of(bearerd)]
+        for _ in range(2):
+            last = seen[-1]
+            assert last is not None
+            os.kill(last, signal.SIGKILL)
+            wait_for(lambda: store_of(bearerd) not in (None, *seen))
+            seen.append(store_of(bearerd))
+        assert taken(bearerd)
+        assert bearerd.decide(token=house.token()).status == 200
+
+
+def test_a_configuration_is_taken_while_the_embedded_store_is_away_and_a_worker_of_then_finds_it(
+    tmp_path: Path,
+) -> None:
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        (before,), store, log = bearerd.pids().values(), store_of(bearerd), bearerd.data_dir / "store.log"
+        assert store is not None
+        log.unlink()
+        log.mkdir()  # as long as this stands in its place it cannot be started
+        os.kill(store, signal.SIGKILL)
+        wait_for(lambda: bearerd.events("the embedded store does not start"))
+        bearerd.write(bearerd.text.replace("/orders/**", "/things/**"))
+        told = bearerd.api("POST", "/v1/reload")
+        assert (told.status, told.json()["reloaded"]) == (200, True)
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: before not in bearerd.pids().values())
+        log.rmdir()
+        wait_for(bearerd.ready)
+        assert taken(bearerd)
+        assert bearerd.decide(token=house.token()).status == 403  # by the configuration that was taken meanwhile
+        bearerd.write(bearerd.text)  # which is still followed
+        wait_for(lambda: bearerd.decide(token=house.token()).status == 200)
 
 
 def test_the_production_profile_raises_the_file_limit_and_needs_no_more_than_its_data_dir(tmp_path: Path) -> None:

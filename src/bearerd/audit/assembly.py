@@ -52,8 +52,11 @@ def auditor(config: Config, recorder: Recorder, generation: int) -> Auditor | No
     return made
 
 
-def begin(audit: Auditor, config: Config, data_dir: Path, loops: Loops) -> None:
-    """Open the sinks, and look after them until the service closes.  Raises ConfigError where one cannot be opened."""
+def begin(audit: Auditor, config: Config, data_dir: Path, loops: Loops) -> Client:
+    """Open the sinks, and look after them until the service closes; their way to the store.
+
+    Raises ConfigError where one cannot be opened.
+    """
     client = store_client.connect(config.store)
     heads = Heads(client)
 
@@ -71,6 +74,7 @@ def begin(audit: Auditor, config: Config, data_dir: Path, loops: Loops) -> None:
     loops.at_the_end(leave)
     loops.begin("audit", audit.run)
     loops.begin("audit heads", heads.run)
+    return client
 
 
 def _opened(

@@ -239,6 +239,12 @@ class Crew:
             self.terms.papers = papers
             await self._hand_out("papers", papers=None if papers is None else papers.as_dict())
 
+    async def store_moved(self, url: str) -> None:
+        """The embedded store was started again, and is there now; whoever is still starting is told, too."""
+        self.terms.store_url = url
+        self.terms.store_is_ours = False  # workers may know more than it does
+        await self._hand_out("store", url=url)
+
     async def _hand_out(self, what: str, *, undo: bool = False, **fields: Any) -> NotDone | None:
         """Why a worker refuses it, if one does.  Who was not told yet what to start with will be told this.
 
@@ -255,7 +261,7 @@ class Crew:
             if isinstance(answer, NotDone) and answer.fault == "ConfigError":
                 refusal = answer
             elif isinstance(answer, NotDone | TimeoutError):
-                _LOGGER.error("a worker failed to reload and is killed", extra={"worker": member.pid})
+                _LOGGER.error("a worker failed to reload and is killed", extra={"worker": member.pid, "order": what})
                 member.process.kill()
         return refusal
 

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 class Terms:
     """What a worker that starts now is given; the supervisor keeps it up to date."""
 
-    config: Config  # with store.url
+    config: Config
     data_dir: Path
     store_is_ours: bool  # nobody knows more than the store: it was started by us and has not been lost since
     papers: Papers | None = None  # of the TLS listeners
+    store_url: str | None = None  # of the embedded store: elsewhere each time that it is started
     time: Timekeeper = field(default_factory=Timekeeper)  # what the clocks have said, for those that start late
     session_secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)  # of the approvals page
 
@@ -44,7 +45,7 @@ class Terms:
         """What the supervisor sends first."""
         return Orders(
             slot=slot,
-            config=dump(self.config),
+            config=dump(with_store(self.config, self.store_url)),
             data_dir=str(self.data_dir),
             store_is_ours=self.store_is_ours,
             clocks=self.time.seen(),
@@ -57,6 +58,11 @@ class Terms:
             session_secret=self.session_secret if listeners.approvals else "",
             papers=None if self.papers is None else self.papers.as_dict(),
         ).as_dict()
+
+
+def with_store(config: Config, url: str | None) -> Config:
+    """The same, with the embedded store's url; None: it names its own."""
+    return config if url is None else config.model_copy(update={"store": config.store.model_copy(update={"url": url})})
 
 
 def dump(config: Config) -> dict[str, Any]:

@@ -35,7 +35,6 @@ from bearerd.timekeeper import Timekeeper
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from bearerd.config.model import Config
     from bearerd.serve.member import Member
     from bearerd.serve.reload import Source
 
@@ -53,7 +52,7 @@ class Supervisor:
     def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         self._source = source  # as it was at the start
         self._environ = environ
-        self._config = source.config  # in use, with store.url
+        self._config = source.config  # in use
         self._store: Embedded | None = None
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -111,7 +110,8 @@ class Supervisor:
         ours = self._store is not None
         self._renewal = Renewal(server, self._pages.own)
         time = Timekeeper(effective.clock_hold(self._config))
-        terms = Terms(self._config, held.folder, ours, papers=self._renewal.papers, time=time)
+        url = None if self._store is None else self._store.url
+        terms = Terms(self._config, held.folder, ours, papers=self._renewal.papers, store_url=url, time=time)
         self._crew = Crew(slots, public, self._pages, terms, self._released)
         self._desk = Desk(self._crew, self._pages, self._config, self._reload, self._crew.roll, renewal=self._renewal)
         await stack.enter_async_context(serving(probes.app(self._desk), own["probes"], config.limits))
@@ -144,12 +144,11 @@ class Supervisor:
         except StoreError as error:
             raise NotStarted(str(error)) from None
         stack.push_async_callback(self._store.stop)
-        self._config = self._with_store(self._config)
         self._task(self._keep_store())
 
     async def _check_store(self) -> None:
         """A server that is not fit ends the start (ConfigError); one that does not answer does not: workers go on asking."""
-        client = store_client.connect(self._config.store)
+        client = self._store_client()
         try:
             async with asyncio.timeout(STORE_PATIENCE):
                 await store_server.check(client, self._config.store.durability)
@@ -158,11 +157,9 @@ class Supervisor:
         finally:
             await client.close()
 
-    def _with_store(self, config: Config) -> Config:
-        """The same, with the embedded store's url."""
-        if self._store is None:
-            return config
-        return config.model_copy(update={"store": config.store.model_copy(update={"url": self._store.url})})
+    def _store_client(self) -> store_client.Client:
+        """A way to the store.  Raises StoreError while an embedded one is not running."""
+        return store_client.connect(self._config.store, url=None if self._store is None else self._store.url)
 
     # ---- life
 
@@ -193,7 +190,10 @@ class Supervisor:
         _LOGGER.info("stopped")
 
     async def _keep_store(self) -> None:
-        """The embedded store lives as long as we do: one that ends is started again, and new workers use it."""
+        """The embedded store lives as long as we do: one that ends is started again, and all workers are told where.
+
+        Nothing that may take long is waited for meanwhile: it may end again at any time, as it does on a full disk.
+        """
         store = self._store
         while store is not None:
             status = await store.wait()
@@ -206,10 +206,7 @@ class Supervisor:
                     break
                 except StoreError as error:
                     _LOGGER.error("the embedded store does not start", extra={"detail": str(error)})
-            self._config = self._crew.terms.config = self._desk.config = self._with_store(self._config)
-            self._crew.terms.store_is_ours = False  # the old workers may know more than it does
-            while not await self._crew.roll():  # noqa: ASYNC110 - a successor may need the store that just started
-                await asyncio.sleep(STORE_PAUSE)
+            self._task(self._crew.store_moved(store.url))
 
     async def _keep_time(self) -> None:
         """So that a worker that starts after the wall clock was set back knows of it."""
@@ -222,7 +219,7 @@ class Supervisor:
         if not member.lease or member.process.returncode == 0:
             return
         try:
-            client = store_client.connect(self._config.store)
+            client = self._store_client()
             try:
                 await sync.release(client, member.lease)
             finally:
@@ -241,7 +238,7 @@ class Supervisor:
             try:
                 changed = await asyncio.to_thread(reload.read, self._source.path, self._environ)
                 found = reload.merged(self._source, changed, self._environ)
-                config = self._with_store(found.config)
+                config = found.config
                 papers = await asyncio.to_thread(self._renewal.read, config.server)
                 await self._crew.reload(config)
             except ConfigError as error:

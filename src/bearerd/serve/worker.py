@@ -108,6 +108,9 @@ class Worker:
         if what == "reload":
             async with self._order:  # after the start, where that is still under way
                 return await self._serving.reload(Config.model_validate(fields["config"]))
+        if what == "store":
+            async with self._order:
+                return self._serving.store_moved(fields["url"])
         if what == "papers":
             async with self._order:
                 return await self._take(fields["papers"])

@@ -197,6 +197,10 @@ class Sync:
             bell.cancel()
             await asyncio.gather(bell, return_exceptions=True)
 
+    def store_moved(self) -> None:
+        """It ended and was started again: what it holds is no longer all that anybody knows."""
+        self._trusted = False
+
     async def _session(self) -> None:
         """One connection, until it fails."""
         await self.client.renew()  # writers, too, are to meet the server that we meet
