@@ -227,6 +227,16 @@ async def test_it_is_entered_in_one_loop_at_a_time(tmp_path: Path, valkey: Valke
     await asyncio.to_thread(asyncio.run, enter())
 
 
+async def test_one_that_was_left_running_in_a_loop_that_is_closed_runs_anew_for_an_application(
+    tmp_path: Path, valkey: Valkey
+) -> None:
+    verifier = bearerd.Verifier.from_config(file(tmp_path, url(valkey)))
+    await asyncio.to_thread(asyncio.run, verifier.__aenter__())
+    async with verifier.lent():
+        assert "bearerd sync" in {task.get_name() for task in asyncio.all_tasks()}
+        await answers(verifier, None)
+
+
 async def test_in_a_process_that_was_forked_off_it_decides_nothing(tmp_path: Path, valkey: Valkey) -> None:
     async with bearerd.Verifier.from_config(file(tmp_path, url(valkey))) as verifier:
         await answers(verifier, None)

@@ -182,7 +182,8 @@ class Verifier:
     @contextlib.asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
         """Running for as long as an application lives.  One that the program runs in another loop is only used."""
-        if self.running and self._home is not asyncio.get_running_loop():
+        home = self._home
+        if self.running and home is not None and not home.is_closed() and home is not asyncio.get_running_loop():
             yield
             return
         async with self:

@@ -133,17 +133,16 @@ class Flow:
             decision = await self._tried(name, request, trail, still, by_rules=by_rules)
             return self._recorded(name, face, decision, request, started, trail)
         async with audit.place() as refusal:
-            decision = (
-                _unrecorded(name, refusal)
-                if refusal
-                else await self._tried(name, request, trail, still, by_rules=by_rules)
-            )
-            if refusal or not audit.waits:
+            if refusal:
+                return self._recorded(name, face, _unrecorded(name, refusal, trail), request, started, trail)
+            trail.placed = True
+            decision = await self._tried(name, request, trail, still, by_rules=by_rules)
+            if not audit.waits:
                 return self._recorded(name, face, decision, request, started, trail)
             decision = self._entered(name, face, decision, request, started, trail)
         if not await audit.kept():
             audit.withdrawn(trail.request_id)
-            decision = _unrecorded(name, NOT_KEPT)
+            decision = _unrecorded(name, NOT_KEPT, trail)
         return self._recorded(name, face, decision, request, started, trail, audited=True)
 
     def run_now(self, name: str, request: Request, *, face: str) -> Decided | Pending:
@@ -346,8 +345,9 @@ def _unknown_kid(found: Verified | Refusal) -> bool:
     return isinstance(found, Refusal) and found.code is Code.UNKNOWN_KEY and found.detail == Miss.UNKNOWN_KID
 
 
-def _unrecorded(name: str, refusal: Refusal) -> Decision:
+def _unrecorded(name: str, refusal: Refusal, trail: Trail) -> Decision:
     """Nobody's, so that no shadow makes an allow of it; but counted under the resource that was asked for."""
+    trail.steps = (Step("decision", ok=False, detail=told_of(refusal)),)  # whatever had been decided
     return replace(decide.of_nobody(refusal), resource=name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from support.line import lane_line, settle
 from bearerd.audit import assembly
 from bearerd.audit.arguments import told
 from bearerd.audit.entry import MOST_ACTORS, actors
+from bearerd.audit.recorder import Trail
 from bearerd.audit.sinks import FileSink, files_of
 from bearerd.config.guard import Sensitive
 from bearerd.decision import Pending, Wait
@@ -21,6 +23,7 @@ from bearerd.flow import Flow
 from bearerd.mcp.operation import Misread, Operation
 from bearerd.mcp.redact import BY_NAME, TOO_DEEP
 from bearerd.metrics import gather
+from bearerd.policy import decide
 from bearerd.policy.terms import NOTHING
 from bearerd.refusals import Code, Refusal
 from bearerd.request import of
@@ -218,6 +221,25 @@ async def test_a_flood_elsewhere_by_the_lane_takes_only_half_the_room(tmp_path: 
     assert [record["resource"] for record in records(tmp_path)][2:] == ["bare"] * 50 + ["ruled"]
 
 
+async def test_whoever_is_refused_for_want_of_room_takes_no_place_that_is_kept_for_another(tmp_path: Path) -> None:
+    async with Audited(audited(tmp_path, on_full="refuse", queue=100), tmp_path) as house:
+        await house.stall()
+        while house.audit.room > 1:
+            assert (await house.decide()).allowed
+        async with house.audit.place() as refusal:  # of one whose approval is being spent meanwhile
+            assert refusal is None
+            assert [(await house.decide()).code for _ in range(3)] == ["overloaded"] * 3
+            asked = decide.of_nobody(Refusal(Code.BAD_SIGNATURE))
+            house.service.recorder.record("introspect", replace(asked, resource="ruled"), None, 0.0)
+            assert [feeder.waiting for feeder in house.audit._feeders] == [99]
+        assert (await house.decide()).allowed
+        counted = gather([house.service.metrics.buffer])
+        house.go_on()
+    results = [counted["bearerd_audit_records_total", result] for result in ("refused", "dropped")]
+    assert results == [(3.0,), (4.0,)]
+    assert len(records(tmp_path)) == 100
+
+
 async def test_whom_a_fault_has_left_asleep_wakes_with_the_next_look(tmp_path: Path) -> None:
     async with Audited(audited(tmp_path), tmp_path) as house:
         sleeper = asyncio.get_running_loop().create_future()
@@ -290,6 +312,20 @@ async def test_a_decision_is_counted_and_logged_as_what_was_answered_once_its_re
     (line,) = [vars(record)["fields"] for record in caplog.records if record.name == "bearerd.decision"]
     (withdrawn,) = records(tmp_path, "withdrawn")
     assert (line["code"], line["resource"], line["request_id"]) == ("overloaded", "ruled", withdrawn["request_id"])
+
+
+async def test_a_refusal_whose_record_was_not_kept_tells_of_that_and_not_of_what_was_decided_before(
+    tmp_path: Path,
+) -> None:
+    async with Audited(audited(tmp_path, sync="always", wait=0.1), tmp_path) as house:
+        await house.stall()
+        headers = ((b"Authorization", b"Bearer " + TOKENS["bad signature"].encode()),)
+        request = of("GET", b"/a/b", None, headers, trusted=True, peer="10.0.0.9")
+        trail = Trail()
+        late = await Flow(house.service).run("ruled", request, face="python", trail=trail)
+        house.go_on()
+    assert late.decision.code == "overloaded"
+    assert [step.detail for step in trail.steps] == ["overloaded: its audit record could not be written in time"]
 
 
 async def test_a_reload_changes_what_is_audited_and_the_policy_s_version(tmp_path: Path) -> None:

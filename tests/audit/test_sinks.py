@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bearerd.audit import sinks
 from bearerd.audit.feeder import MOST_BYTES_AT_ONCE, Feeder
 from bearerd.audit.sinks import FileSink, StdoutSink
 
@@ -211,3 +213,33 @@ def test_log_lines_on_the_same_pipe_stay_apart_from_records(tmp_path: Path) -> N
     assert len(found) == 4000 + len(logged)
     sink.close()
     os.close(reader)
+
+
+def test_what_is_out_in_whole_lines_is_not_written_again_after_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verifier finds what is there twice, and could not tell it from what somebody has copied."""
+    out = tmp_path / "out"
+    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sink, other = StdoutSink(tmp_path / "lock", descriptor), StdoutSink(tmp_path / "lock", descriptor)
+    lines = [b"%0999d\n" % number for number in range(10)]
+    room = [1, 0]  # writes before the disk is full, twice
+
+    def full(to: int, data: bytes) -> int:
+        if room:
+            room[0] -= 1
+            if room[0] < 0:
+                room.pop(0)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(to, data)
+
+    monkeypatch.setattr(sinks, "written", full)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            sink.write(lines)
+    between = [b"other\n"]
+    other.write(between)
+    sink.write(lines)
+    assert sorted(out.read_bytes().splitlines(keepends=True)) == sorted(lines + between)
+    for one in (sink, other):
+        one.close()

@@ -27,6 +27,7 @@ from bearerd.issuers import keyset
 from bearerd.issuers.keyset import KeySet, Origin, Validators
 from bearerd.jws import keys
 from bearerd.limits import Limits
+from bearerd.metrics import Labels
 from bearerd.policy import decide, rules
 from bearerd.policy.rules import Selected
 from bearerd.refusals import TABLE, Code, Refusal
@@ -132,7 +133,7 @@ class World:
 
     def cold(self) -> Service:
         """A process that has just begun, and knows what there is to know."""
-        with patch.multiple(services, Timekeeper=lambda *_, **__: self.warm.time, labels=lambda _: ({}, (), ())):
+        with patch.multiple(services, Timekeeper=lambda *_, **__: self.warm.time, labels=lambda _: Labels()):
             cold = Service(self.config, data_dir=self.folder)
         for issuer in cold.current.issuers:
             if issuer.iss in self.adopted:

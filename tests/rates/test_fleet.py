@@ -253,3 +253,22 @@ async def test_those_who_stand_behind_a_question_that_failed_are_told_with_it(cl
         with pytest.raises(StoreError, match="cut"):
             await waiting
     assert hung.asked == 1
+
+
+async def test_what_nobody_waits_for_any_more_is_not_spent(client: clients.Client) -> None:
+    """Whoever was refused meanwhile asks again, and would pay twice."""
+    hung: Any = Hung(client)
+    fleet, budget = Fleet(hung), Budget("rule", SLOW, 3.0)
+    hung.timeout = 3600.0
+    first = asyncio.create_task(fleet.take(Ask(key(), budget, only_if=True)))
+    while not hung.asked:
+        await asyncio.sleep(0)
+    hung.timeout = 0.05
+    with pytest.raises(StoreError, match="in time"):
+        await fleet.take(Ask(key("bob"), budget, only_if=True))
+    hung.open.set()
+    assert (await first).taken
+    while fleet._task is not None and not fleet._task.done():
+        await asyncio.sleep(0)
+    assert (hung.asked, fleet.waiting) == (1, 0)
+    await fleet.close()

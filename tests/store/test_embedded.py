@@ -203,6 +203,25 @@ async def test_the_lock_is_held_until_the_server_itself_is_gone(tmp_path: Path) 
     await again.stop()
 
 
+async def test_a_child_that_was_forked_off_does_not_hold_the_lock_when_its_parent_has_left(tmp_path: Path) -> None:
+    store, again = Embedded(tmp_path), Embedded(tmp_path)
+    await store.start()
+    waits, ends = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(ends)
+        os.read(waits, 1)
+        os._exit(0)
+    try:
+        await store.stop()
+        await again.start(patience=0)
+        await again.stop()
+    finally:
+        os.close(ends)
+        os.close(waits)
+        os.waitpid(child, 0)
+
+
 async def test_without_any_server_program_the_error_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,30 +27,28 @@ async def whole(receive: Receive, asked: Request, limits: Limits) -> tuple[bytes
     """
     if asked.method != "POST":
         return None, receive
-    taken: list[Message] = []
-    body = await _read(receive, limits.max_mcp_body_bytes, taken)
-    if body is not None:
-        taken = [{"type": "http.request", "body": body, "more_body": False}]
-    return body, _again(taken, receive)
+    found, ended, last = await _read(receive, limits.max_mcp_body_bytes)
+    taken: list[Message] = [] if last is None else [last]
+    if found or ended:
+        taken.insert(0, {"type": "http.request", "body": found, "more_body": not ended})
+    return found if ended and len(found) <= limits.max_mcp_body_bytes else None, _again(taken, receive)
 
 
-async def _read(receive: Receive, most: int, taken: list[Message]) -> bytes | None:
-    """``taken``: becomes what the server said."""
+async def _read(receive: Receive, most: int) -> tuple[bytes, bool, Message | None]:
+    """What came of it, in one piece however many there were; whether that is all; and whatever else the server said."""
     found = bytearray()
     try:
         async with asyncio.timeout(SECONDS):
-            while True:
+            while len(found) <= most:
                 message = await receive()
-                taken.append(message)
                 if message["type"] != "http.request":  # whoever asked is gone
-                    return None
+                    return bytes(found), False, message
                 found += message.get("body", b"")
-                if len(found) > most:
-                    return None
                 if not message.get("more_body", False):
-                    return bytes(found)
+                    return bytes(found), True, None
     except TimeoutError:
-        return None
+        pass
+    return bytes(found), False, None
 
 
 def _again(taken: list[Message], receive: Receive) -> Receive:

@@ -174,20 +174,25 @@ class Auditor:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._wake)
 
-    def has_place(self, resource: str) -> bool:
-        """Whether a record of this resource finds room: half of it is not for what is not audited in full."""
-        return self.room + (self._reserved if self.of(resource).all else -(self._settings.queue // 2)) > 0
+    def has_place(self, resource: str, *, placed: bool = False) -> bool:
+        """Whether a record of this resource finds room: half of it is not for what is not audited in full.
+
+        ``placed``: within ``place``, which keeps one; nobody else takes what is kept so.
+        """
+        if self.of(resource).all:
+            return self.room + (self._reserved if placed else 0) > 0
+        return self.room > self._settings.queue // 2
 
     # ---- records
 
-    def add(self, record: Record, policy: str | None = None, *, promised: bool = False) -> None:
-        """One decision's record.  ``promised``: there is a place for it.
+    def add(self, record: Record, policy: str | None = None, *, promised: bool = False, placed: bool = False) -> None:
+        """One decision's record.  ``promised``: there is a place for it.  ``placed``: as for ``has_place``.
 
         Raises NoRoom for an allow that must leave one; what else finds no room is counted, and a record says so.  Of what
         is not audited in full only half the room is taken: a flood elsewhere drives nobody off.
         """
         resource = record.decision.resource
-        if not promised and not self.has_place(resource):
+        if not promised and not self.has_place(resource, placed=placed):
             if self.of(resource).all and self.keeps and record.decision.allowed:
                 self._metrics.inc("bearerd_audit_records_total", "refused")
                 raise NoRoom("there is no room for its audit record")

@@ -7,7 +7,7 @@ import re
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+_MOST_GONE: Final = 100  # looks at names of which one is gone
+_GONE_SECONDS: Final = 0.01  # between two of them
 _AGO = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d)")
 
 
@@ -99,15 +101,26 @@ def files_in_turn(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def _listed(path: Path) -> list[tuple[Path, tuple[int, int]]]:
-    """Names and what bears them, at one moment: looked at twice, for a rotation may be under way."""
-    before = None
+    """Names and what bears them, at one moment: looked at twice, for a rotation may be under way.
+
+    Of two names of one file (somebody has linked it) the newer counts.
+    """
+    before, gone = None, 0
     while True:
         try:
-            found = [(file, _identity(file.stat())) for file in files_of(path)]
-        except FileNotFoundError:
+            found: dict[tuple[int, int], Path] = {}
+            for file in files_of(path):
+                identity = _identity(file.stat())
+                found.pop(identity, None)
+                found[identity] = file
+        except FileNotFoundError:  # renamed in this moment; or a link that leads nowhere
+            gone += 1
+            if gone > _MOST_GONE:
+                raise
+            time.sleep(_GONE_SECONDS)
             continue
         if found == before:
-            return found
+            return [(file, identity) for identity, file in found.items()]
         before = found
 
 

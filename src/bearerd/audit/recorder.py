@@ -45,6 +45,7 @@ class Trail:
     steps: tuple[Step, ...] = ()
     watched: Watched | None = None  # what is sensitive in the arguments
     request_id: str = ""  # set by the recorder where it made a record, on an allow, too
+    placed: bool = False  # within ``Auditor.place``
 
 
 class Recorder:
@@ -113,13 +114,13 @@ class Recorder:
             if sampled or audit is not None:
                 record = self._record(face, decision, request, seconds, trail, caller)
                 if audit is not None:
-                    audit.add(record)
+                    audit.add(record, placed=trail is not None and trail.placed)
                 if sampled:
                     self.write(record)
             return ""
         record = self._record(face, decision, request, seconds, trail, caller)
         if audit is not None:
-            audit.add(record)
+            audit.add(record, placed=trail is not None and trail.placed)
         self.ring.add(record)
         if self.burst.take():
             self.write(record)
@@ -130,7 +131,7 @@ class Recorder:
     def enter(self, face: str, decision: Decision, request: Request, seconds: float, trail: Trail) -> None:
         """Its audit record alone, of a decision that is none before that is durable: what becomes of it is for ``record``."""
         if self.audit is not None and self.audit.wants(decision):
-            self.audit.add(self._record(face, decision, request, seconds, trail, None))
+            self.audit.add(self._record(face, decision, request, seconds, trail, None), placed=trail.placed)
 
     def fault(self, what: str, error: Exception) -> None:
         """A fault of ours, with its places and without its words; whoever found a way to cause it cannot fill the log."""

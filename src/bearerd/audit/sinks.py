@@ -34,23 +34,27 @@ class StdoutSink:
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
         self._descriptor = descriptor
         self._mark = secrets.token_bytes(8)
-        self._left = b""  # of lines whose beginning is out
+        self._left = b""  # what a write that failed has left of its lines: whole ones
+        self._out = 0  # bytes of the first of them that are out
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Again after a fault: from where it stopped, or whole where another came between; of equal lines one counts."""
+        """Again after a fault: from where it stopped, or from that line's beginning where another came between."""
         with locked(self._lock):
             half = os.pread(self._lock, len(self._mark), 0)
-            mine = half == self._mark and self._left
-            data, self._left = mine or b"\n" * bool(half) + b"".join(lines), b""
+            data, at = self._left or b"".join(lines), 0
+            if half == self._mark:
+                at = self._out
+            elif half:
+                data = b"\n" + data
             self._note(self._mark)
-            whole, at = not half, 0
+            whole = not half
             try:
                 while at < len(data):
-                    sent = written(self._descriptor, data[at : _piece(data, at)])
-                    at += sent
+                    at += written(self._descriptor, data[at : _piece(data, at)])
                     whole = data[at - 1 : at] == b"\n"
             finally:
-                self._left = data[at:]
+                begins = data.rfind(b"\n", 0, at) + 1
+                self._left, self._out = data[begins:], at - begins
                 if whole:
                     self._note(b"")
 

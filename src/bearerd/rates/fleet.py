@@ -96,7 +96,11 @@ class Fleet:
         now: list[tuple[Ask, asyncio.Future[Held]]] = []
         try:
             while self._asking:
-                now, self._asking = self._asking[:AT_ONCE], self._asking[AT_ONCE:]
+                # Whoever gave up waiting was refused, and pays nothing: they will ask again.
+                waiting = [one for one in self._asking if not one[1].done()]
+                now, self._asking = waiting[:AT_ONCE], waiting[AT_ONCE:]
+                if not now:
+                    break
                 try:
                     found = await self.tell([ask for ask, _ in now])
                 except StoreError as error:

@@ -19,6 +19,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -69,6 +70,7 @@ class Embedded:
         self._lock: int | None = None
         self._runtime: Path | None = None
         self._socket: Path | None = None
+        _stores.add(self)
 
     @property
     def url(self) -> str:
@@ -139,6 +141,12 @@ class Embedded:
                 self._note.unlink(missing_ok=True)
             shutil.rmtree(self._runtime, ignore_errors=True)
         self._runtime = self._socket = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def forked(self) -> None:
+        """In a child: the lock is its parent's.  Open here, too, it would keep everybody from starting a store while the child lives."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -232,6 +240,17 @@ class Embedded:
                 return await self.attach_or_start()
             except StoreError as error:
                 _LOGGER.error("the embedded store does not start", extra={"detail": str(error)})
+
+
+_stores: Final[weakref.WeakSet[Embedded]] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for store in _stores:
+        store.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 async def attach_or_start(data_dir: Path) -> Embedded:
