@@ -43,9 +43,9 @@ NOT_TAKEN: Final = Refusal(Code.MALFORMED_TOKEN, "the resource does not take thi
 _ASK_LATER: Final = Refusal(
     Code.ISSUER_UNAVAILABLE, "the kid is unknown, and the issuer was asked moments ago", retry_after=5
 )
-_ANOTHER: Final = Refusal(
+ANOTHER: Final = Refusal(
     Code.OVERLOADED,
-    "while a key or a settlement was waited for, a reload gave the host, or the dialect, to another",
+    "while a key, a settlement or a body was waited for, a reload gave host, dialect or upstream to another, or trusts the peer no more",
     retry_after=RETRY_AFTER,
 )
 
@@ -210,12 +210,12 @@ class Flow:
             found = self._judged(name, request, now, trail, by_rules=by_rules)
             if isinstance(found, Unsettled):
                 settled = await self._settled(found, request, now, trail)
-                return settled if still is None or still() else decide.of_nobody(_ANOTHER)
+                return settled if still is None or still() else decide.of_nobody(ANOTHER)
             if not isinstance(found, Pending):
                 return found
             refusal = await self._service.flights.wait(found)
             if still is not None and not still():
-                return decide.of_nobody(_ANOTHER)  # nobody's, so that no shadow makes an allow of it
+                return decide.of_nobody(ANOTHER)  # nobody's, so that no shadow makes an allow of it
             if refusal is not None:
                 break
         return self._refused(name, refusal or _unresolved(), request, trail)

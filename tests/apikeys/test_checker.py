@@ -92,6 +92,24 @@ async def test_a_wrong_checksum_is_refused_from_memory_and_nobody_is_asked(tmp_p
         await wire.close()
 
 
+async def test_what_became_of_a_record_that_was_pushed_out_of_memory_meanwhile_is_seen_although_the_key_is_cached(
+    tmp_path: Path,
+) -> None:
+    async with Keys(tmp_path, limits={"max_apikeys": 1}) as house:
+        wire, record = await Wire.to(house.lane_port), house.vault.record
+        assert record is not None
+        for _ in range(2):
+            assert (await house.asked(wire)).status == 200
+        house.vault.record = replace(record, id=form.new_id())
+        await house.service.apikeys.want(house.vault.record.id)  # there is room for one
+        house.vault.record = record.rotated("0" * 64, record.created, 1)  # an overlap that is over by now
+        replies = [await house.auth(house.key), await house.asked(wire)]  # the first has it read again
+        assert [(reply.status, reply.get("X-Auth-Request-Id") and house.why(reply)) for reply in replies] == [
+            (401, "expired"),
+        ] * 2
+        await wire.close()
+
+
 @pytest.mark.parametrize("what", ["deleted", "rotated", "revoked"])
 async def test_what_became_of_the_record_is_seen_although_the_key_is_cached(tmp_path: Path, what: str) -> None:
     async with Keys(tmp_path) as house:

@@ -262,3 +262,17 @@ async def test_whoever_waits_when_it_ends_is_told() -> None:
     await scene.ring.close()
     with pytest.raises(StoreError):
         await asyncio.wait_for(waiting, 10)
+
+
+async def test_a_reply_that_was_under_way_while_this_process_changed_a_record_does_not_bring_the_old_one_back() -> None:
+    scene = Scene()
+    key_id = scene.vault.make()
+    await scene.learn(key_id)
+    old = scene.vault.records[key_id]
+    reading = asyncio.ensure_future(scene.ring._refresh(scene.vault))  # type: ignore[arg-type]
+    await asyncio.sleep(0)  # it is asked for
+    scene.vault.records[key_id] = new = replace(old, revoked=1)
+    scene.ring.adopt(new)
+    scene.vault.records[key_id] = old  # as it was when the store read it
+    await reading
+    assert scene.ring.revoked(key_id)

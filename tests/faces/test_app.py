@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 from support.house import API, SECRET, House, config, issuer, token
 from support.issuer import Answer, Gate, ScriptedIssuer
+from support.line import TURNS, plain_line, settle
 from support.wire import Wire, request
 
 from bearerd import log, metrics
@@ -127,6 +128,30 @@ async def test_trust_follows_a_reload_on_an_open_connection(tmp_path: Path) -> N
         assert (await house.ask("/auth/api", *asked)).status == 200
         await house.service.reload(config(tmp_path, resource=RESOURCES, trust={"peers": ["10.0.0.0/8"]}))
         assert (await house.ask("/auth/api", *asked)).status == 403
+
+
+@pytest.mark.parametrize("changes", ["trust", "gateway"])
+async def test_a_reload_counts_for_whose_body_had_not_come_in_full(tmp_path: Path, changes: str) -> None:
+    def served(gateway: str = "envoy") -> dict[str, Any]:
+        told = {"kind": "mcp", "mcp_headers": "checked", "mcp_body": "required", "rule": [{"tool": "*"}]}
+        return {"resource": {"mcp": {"identifier": API, "gateway": gateway} | told}}
+
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"dig","arguments":{}}}'
+    fields = (f"Authorization: Bearer {token()}", f"Content-Length: {len(body)}", "Content-Type: application/json")
+    head = "\r\n".join(["POST /ext_authz/mcp/mcp HTTP/1.1", "Host: a", *fields, "", ""]).encode()
+    after = {"trust": served() | {"trust": {"peers": ["10.0.0.0/8"]}}, "gateway": served("grpc")}[changes]
+    async with House(config(tmp_path, **served()), tmp_path) as house:
+        for status in (b"200", b"403"):
+            line = plain_line(house)
+            line.feed(head + body[:20])
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            if status == b"403":
+                await house.service.reload(config(tmp_path, **after))
+            line.feed(body[20:])
+            await settle(house, until=lambda line=line: bool(line.sent))
+            assert bytes(line.sent)[9:12] == status
+            line.hang_up()
 
 
 async def test_a_face_that_fails_is_503_and_says_nothing(

@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.house import API, House, config, key, token
-from support.lanes import DIALECTS, made, question, tokens
-from support.line import Line, ids, lane_line, settle, told
+from support.lanes import DIALECTS, OTHER, made, question, tokens
+from support.line import Line, ids, lane_line, plain_line, settle, told
 
 from bearerd import flow
 from bearerd._native import clock
 from bearerd._native.connection import Connection
+from bearerd.decision import Pending, Wait
 from bearerd.faces import answer
 from bearerd.lane import clerk as clerks
 from bearerd.turns import WOKEN
+from bearerd.verify.verifier import TokenVerifier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from bearerd.decision import Now
+    from bearerd.refusals import Refusal
+    from bearerd.verify.verified import Verified
 
 TOKENS = tokens()
 GOOD = question("nginx", "bare", TOKENS["good"])
@@ -127,6 +133,28 @@ async def test_a_resource_that_is_gone_while_its_token_waited_is_unknown_then(ho
     hung.go.set()
     await settle(house)
     assert statuses(line) == [403]
+
+
+@pytest.mark.parametrize("table", ["bare", "shade"])
+@pytest.mark.parametrize("at", [lane_line, plain_line])
+async def test_a_peer_that_is_no_longer_trusted_once_its_key_has_come_is_allowed_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch, at: Callable[[House], Line], table: str
+) -> None:
+    hung, verify_now = Hung(house), TokenVerifier.verify_now
+
+    def verified(self: TokenVerifier, token: bytes, now: Now) -> Verified | Refusal | Pending:
+        return verify_now(self, token, now) if hung.go.is_set() else Pending(Wait.KEY, OTHER, "k2")
+
+    monkeypatch.setattr(TokenVerifier, "verify_now", verified)
+    line, before = at(house), house.service.current.config
+    line.feed(question("nginx", table, TOKENS["other issuer"]))
+    while not hung.asked:
+        await asyncio.sleep(0)
+    peers = before.trust.model_copy(update={"peers": ("10.0.0.0/8",)})
+    await house.service.reload(before.model_copy(update={"trust": peers}))
+    hung.go.set()
+    await settle(house, until=lambda: bool(line.sent))
+    assert statuses(line) == [503]
 
 
 async def test_a_resource_that_is_gone_before_its_token_was_looked_at_is_unknown_then(

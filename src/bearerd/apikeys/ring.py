@@ -225,8 +225,12 @@ class Ring:
     def _put(self, key_id: str, record: Record | None, read: float) -> None:
         """What was read at that boot time."""
         known = self._known.get(key_id)
+        if known is not None and read < known.read:
+            return  # a reply that was long under way, and says what was before
         if known is not None and record != known.record:
             self._changed()
+        elif known is None and record is not None and len(self._known) >= self._most:
+            self._changed()  # one is forgotten: what was made of it is not to outlive whatever becomes of it meanwhile
         if record is None:
             self._known.pop(key_id, None)
             self._unknown.pop(key_id, None)

@@ -87,7 +87,8 @@ class Faces:
             return answer.unread(Code.HEAD_TOO_LARGE, request_id)
         target = server.raw_target(request)
         if target.startswith((forward_auth.PREFIX, ext_authz.PREFIX)) or by_host.is_asked(target):
-            question = asked.read(await self._seen(request, target, current), current.policy)
+            seen = await self._seen(request, target, current)
+            question = asked.read(seen, self._current().policy)
             return answer.plain(404) if question is None else await self._decide(question)
         if target.startswith(proxy.PREFIX):
             return await self._proxy.answer(request, target)
@@ -123,7 +124,7 @@ class Faces:
                 question.name,
                 question.request,
                 face=question.face,
-                still=lambda: asked.still(question, self._service.current.policy),
+                still=lambda: asked.still(question, self._current().policy, self._trust),
             )
         return reply(decided, question, self._service.current)
 
@@ -156,9 +157,11 @@ class Faces:
             return seen
         try:
             most = current.config.limits.max_mcp_body_bytes
-            return seen._replace(body=await form.body(request, most, self._turns.turn))
+            seen = seen._replace(body=await form.body(request, most, self._turns.turn))
         except form.BadForm:
-            return seen  # of a body that is not whole nothing is read
+            pass  # of a body that is not whole nothing is read
+        self._current()  # a reload may have come while the body did
+        return seen._replace(trusted=who in self._trust)
 
     def _unjudged(self, code: Code, who: str) -> str:
         unknown = view.of(None, None, peer=who)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
 from bearerd._native import path
-from bearerd.faces import by_host, ext_authz, forward_auth, operations
+from bearerd.faces import by_host, ext_authz, forward_auth, operations, peer
 from bearerd.refusals import Code, Refusal
 
 if TYPE_CHECKING:
+    from bearerd.faces.peer import Trust
     from bearerd.policy.resource import Policy
     from bearerd.request import Headers, Request
 
@@ -66,9 +67,12 @@ def read(seen: Seen, policy: Policy) -> Asked | None:
     return None if name is None else _asked(seen, name, ext_authz.FACE, policy)
 
 
-def still(question: Asked, policy: Policy) -> bool:
-    """Whether another configuration reads the same question: a reload may have come while a key was waited for."""
-    return read(question.seen, policy) == question
+def still(question: Asked, policy: Policy, trust: Trust) -> bool:
+    """Whether another configuration reads the same question, of a peer that it trusts as much: a reload may have come while
+    a key was waited for.
+    """
+    seen = question.seen
+    return (peer.named(seen.peer) in trust) == seen.trusted and read(seen, policy) == question
 
 
 def _asked(seen: Seen, raw: bytes, face: str, policy: Policy) -> Asked:

@@ -58,6 +58,11 @@ def at(host: str) -> Peer:
     return Peer(str(mapped or address), mapped or address)
 
 
+def named(name: str) -> Peer:
+    """The one that has this name."""
+    return Peer(UNIX, None) if name == UNIX else at(name)
+
+
 def of_request(request: web.BaseRequest) -> Peer:
     """The same, looked at once a connection."""
     connection = request.protocol

@@ -228,12 +228,17 @@ class Clerk:
                     ask.name,
                     ask.request,
                     face=ask.face,
-                    still=lambda: asked.still(ask, self._service.current.policy),
+                    still=lambda: self._still(ask),
                 )
             connection.waiter = None
             connection.reply(*self._message(connection, ask, decided, question))
         except Exception as error:  # noqa: BLE001 - no answer is better than a wrong one
             self._failed(connection, error)
+
+    def _still(self, ask: Asked) -> bool:
+        """Whether by the configuration of now the same is asked, and may be."""
+        self.renew()
+        return asked.still(ask, self._service.current.policy, self._trust)
 
     def _failed(self, connection: Connection, error: Exception) -> None:
         connection.waiter = None

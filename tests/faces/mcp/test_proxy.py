@@ -185,6 +185,26 @@ async def test_a_shadow_resource_passes_on_whatever_arrived_whole(
     assert len(server.seen) == 1
 
 
+async def test_what_was_sent_to_one_server_does_not_go_there_once_the_name_is_another_s(
+    client: Client, server: McpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = proxy.form.body
+
+    async with McpServer() as other:
+
+        async def slowly(*args: Any) -> bytes:
+            await client.house.service.reload(config(tmp_path, resource={"api": table(other)}))
+            return await real(*args)
+
+        monkeypatch.setattr(proxy.form, "body", slowly)
+        async with client.call("add") as reply:
+            assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+        assert server.seen == other.seen == []
+        async with client.call("add") as reply:
+            assert reply.status == 200
+        assert (len(server.seen), len(other.seen)) == (0, 1)
+
+
 async def test_of_a_resource_without_a_server_no_body_is_read(
     server: McpServer, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from bearerd.faces.mcp.relay import Gone, Looks, Unfit, relay, unless_gone
 from bearerd.faces.mcp.tools import Shown
 from bearerd.faces.mcp.upstream import Upstream, onward
 from bearerd.faces.reply import reply
+from bearerd.flow import ANOTHER
 from bearerd.mcp import body, listing
 from bearerd.mcp.operation import Misread
 from bearerd.refusals import Code, Refusal
@@ -139,6 +140,8 @@ class Proxy:
             whose = "" if resource.shadow else resource.name  # nobody's, so that no shadow makes an allow of it
             return self._refused(self._flow.refuse(whose, _MANY_BODIES, asked, face=FACE), asked)
         asked, sent = await self._read(request, asked, resource)
+        if not self._still(resource):  # what is decided by the rules of now must not go to the server of before
+            return self._refused(self._flow.refuse("", ANOTHER, asked, face=FACE), asked)
         trail = Trail()
         decided = await self._flow.run(
             resource.name, asked, face=FACE, trail=trail, still=lambda: self._still(resource)
