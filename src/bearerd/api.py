@@ -126,7 +126,7 @@ class Verifier:
             if config.store.url is None:
                 store = await embedded.attach_or_start(self._data_dir)
                 running.push_async_callback(store.stop)
-                config = config.model_copy(update={"store": config.store.model_copy(update={"url": store.url})})
+                config = config.with_store(store.url)
             service = Service(config, data_dir=self._data_dir, store_is_ours=store is not None and store.ours)
             if store is not None:
                 following = Loops()

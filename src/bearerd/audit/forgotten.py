@@ -11,15 +11,15 @@ import orjson
 if TYPE_CHECKING:
     from pathlib import Path
 
-BEGINNING: Final = re.compile(
-    rb'\{"chain":\{"process":"([0-9a-f]{16})","segment":([0-9]{1,9}),"sequence":([0-9]{1,15})[,}]'
-)
 _OPENING: Final = b'{"chain":{"process":"'
+BEGINNING: Final = re.compile(
+    re.escape(_OPENING) + rb'([0-9a-f]{16})","segment":([0-9]{1,9}),"sequence":([0-9]{1,15})[,}]'
+)
 _OPENED: Final = re.compile(rb'[0-9a-f]{0,16}|[0-9a-f]{16}"[a-z0-9",:]{0,50}')
 MOST: Final = 1_000  # processes that a record names
 _EVENT: Final = b'"event":"forgotten"'
 _NAME: Final = re.compile("[0-9a-f]{16}")
-_PROCESS: Final = slice(21, 37)  # of a line: where the pattern has its first group
+_PROCESS: Final = slice(len(_OPENING), len(_OPENING) + 16)  # of a line: where the pattern has its first group
 
 
 def forgotten(file: Path) -> dict[str, Any]:

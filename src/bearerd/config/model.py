@@ -322,6 +322,10 @@ class Config(Table):
     def _named(cls, issuers: tuple[Issuer, ...]) -> tuple[Issuer, ...]:
         return tuple(with_names(issuers))
 
+    def with_store(self, url: str) -> Config:
+        """The same with a store at this url: the embedded one, which is elsewhere each time that it is started."""
+        return self.model_copy(update={"store": self.store.model_copy(update={"url": url})})
+
 
 def with_names(issuers: Iterable[Issuer]) -> list[Issuer]:
     """Every issuer with a name: its own, else its host, else host and path, else either with a number."""

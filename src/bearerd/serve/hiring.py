@@ -43,9 +43,10 @@ class Terms:
 
     def orders(self, slot: int, page: Page, listeners: Listeners) -> dict[str, Any]:
         """What the supervisor sends first."""
+        config = self.config if self.store_url is None else self.config.with_store(self.store_url)
         return Orders(
             slot=slot,
-            config=dump(with_store(self.config, self.store_url)),
+            config=dump(config),
             data_dir=str(self.data_dir),
             store_is_ours=self.store_is_ours,
             clocks=self.time.seen(),
@@ -58,11 +59,6 @@ class Terms:
             session_secret=self.session_secret if listeners.approvals else "",
             papers=None if self.papers is None else self.papers.as_dict(),
         ).as_dict()
-
-
-def with_store(config: Config, url: str | None) -> Config:
-    """The same, with the embedded store's url; None: it names its own."""
-    return config if url is None else config.model_copy(update={"store": config.store.model_copy(update={"url": url})})
 
 
 def dump(config: Config) -> dict[str, Any]:
