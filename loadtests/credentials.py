@@ -60,19 +60,19 @@ class Issuer:
         file.write_bytes(self.rs256.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         return file
 
-    def token(self, algorithm: str = "RS256") -> str:
+    def token(self, algorithm: str = "RS256", scope: str = "orders:read") -> str:
         """A token that differs from every other in its ``jti``."""
         self.minted += 1
         head = b64(_json({"alg": algorithm, "typ": "JWT", "kid": algorithm.lower()})) + "."
         room = SIZE - len(head) - 1 - len(b64(bytes(256)))
-        signed = head + b64(self._claims(room))
+        signed = head + b64(self._claims(room, scope))
         return f"{signed}.{b64(self._sign(algorithm, signed.encode()))}"
 
     def tokens(self, count: int, algorithm: str = "RS256") -> list[str]:
         """So many."""
         return [self.token(algorithm) for _ in range(count)]
 
-    def _claims(self, room: int) -> bytes:
+    def _claims(self, room: int, scope: str) -> bytes:
         """Claims whose base64url fills the room; a name is as long as it takes."""
         now = int(time.time()) - 5
         claims = {
@@ -83,7 +83,7 @@ class Issuer:
             "exp": now + LIFETIME,
             "jti": f"{self.minted:012d}",
             "client_id": "orders",
-            "scope": "orders:read",
+            "scope": scope,
             "name": "",
         }
         claims["name"] = "n" * (room * 3 // 4 - len(_json(claims)))

@@ -33,6 +33,9 @@ class _Desk(Protocol):
     def later(self, connection: Connection) -> None:
         """``more`` of it, once others have had their answers."""
 
+    def stand_back(self, connection: Connection) -> None:
+        """Likewise, once others have had turns of the loop."""
+
     def watch(self) -> None:
         """``Lane.turned`` in the loop's next turn: in this one reads have taken long."""
 

@@ -16,6 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t
 
 from bearerd._native.anchor cimport Time
+from bearerd._native.buffer cimport taken
 from bearerd._native.clock cimport boot_now
 from bearerd._native.fieldnames cimport FORWARDED_HOST, FORWARDED_URI, HOST, ORIGINAL_HOST, ORIGINAL_URI
 from bearerd._native.head cimport Face, Head, Verdict as Recognised, recognise
@@ -166,9 +167,7 @@ cdef class Connection:
 
     def rested(self):
         """Seconds since its last answer, or its beginning; 0 while anything is under way."""
-        if self.state != State.READING or self.held or self.write_paused:
-            return 0.0
-        return boot_now() - self.since
+        return 0.0 if self.state != State.READING or self.held or self.write_paused else boot_now() - self.since
 
     def more(self):
         """Its turn has come: answer what was left over."""
@@ -229,6 +228,8 @@ cdef class Connection:
             self.desk.wait(self)
         elif self.state == State.LEAVING:
             self.go_on()
+        elif self.queued:
+            self.desk.stand_back(self)
         elif at and self.client.last:
             self.close()
         elif more and not self.transport.is_closing():
@@ -245,8 +246,7 @@ cdef class Connection:
     cdef int answer_all(self, bytes data, size_t* at) except -1:
         """``at``: what comes to be answered of it.  Whether there may be more to answer, once this has been written."""
         cdef const unsigned char* p = start(data)
-        cdef size_t n = <size_t>PyBytes_GET_SIZE(data)
-        cdef size_t made = 0
+        cdef size_t n = <size_t>PyBytes_GET_SIZE(data), made = 0
         cdef int found
         while at[0] < n:
             found = recognise(p + at[0], n - at[0], &self.searched, &self.lane.limits, &scratch)
@@ -259,6 +259,9 @@ cdef class Connection:
             found = self.lane.judge(&self.client, p + at[0], &scratch)
             if found == Verdict.KNOWN:
                 found = self.decide(p + at[0])
+            if found == Verdict.LATER:
+                self.queued = True
+                return 0
             if found != Verdict.ANSWERED:
                 self.state = State.WAITING if found == Verdict.UNKNOWN else State.LEAVING
                 self.client.waits = found == Verdict.UNKNOWN
@@ -269,7 +272,7 @@ cdef class Connection:
                 at[0] = n  # what follows was not to be sent
             made += 1
             # An answer is many times as long as its question: who reads none gets no more of them.
-            if self.lane.out_size >= MOST_UNSENT or made == AT_ONCE:
+            if self.lane.out.size >= MOST_UNSENT or made == AT_ONCE:
                 return at[0] < n
         return 0
 
@@ -297,8 +300,7 @@ cdef class Connection:
     cdef const Head* waiting(self) except NULL:
         """The head that is waited for, once more; not what has come behind it, of which a last request knows nothing."""
         cdef size_t searched = 0
-        cdef int found = recognise(start(self.held), self.owed, &searched, &self.lane.limits, &scratch)
-        if found != Recognised.COMPLETE:
+        if recognise(start(self.held), self.owed, &searched, &self.lane.limits, &scratch) != Recognised.COMPLETE:
             raise RuntimeError("a head is not what it was")
         return &scratch
 
@@ -367,9 +369,8 @@ cdef class Connection:
         return 0
 
     cdef int flush(self) except -1:
-        if self.lane.out_size:
-            self.transport.write(PyBytes_FromStringAndSize(<const char*>self.lane.out, <Py_ssize_t>self.lane.out_size))
-            self.lane.out_size = 0
+        if self.lane.out.size:
+            self.transport.write(taken(&self.lane.out))
         return 0
 
     cdef int leave(self) except -1:

@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bearerd._native.anchor cimport Anchor, Time
+from bearerd._native.buffer cimport Buffer
 from bearerd._native.counters cimport Page
 from bearerd._native.generations cimport Generations
 from bearerd._native.head cimport Head, HeadLimits
@@ -18,6 +19,7 @@ cdef enum Verdict:
     ANSWERED  # the answer stands in the buffer
     KNOWN  # to be decided by Python, now: nothing has to be verified
     UNKNOWN  # to be decided by Python, when it is its turn
+    LATER  # to be judged again, once known tokens have had most of the time
     ELSEWHERE  # nobody's here: aiohttp's
 
 cdef struct Client:  # what the lane knows of a connection's other end, and of what it asks
@@ -28,6 +30,7 @@ cdef struct Client:  # what the lane knows of a connection's other end, and of w
     int target  # likewise
     bint last  # the answer is the last one
     bint waits  # its question has a place in the queue
+    bint stood_back  # it has waited for known tokens
     unsigned char[16] digest  # keyed128 of the token that was last looked at
     uint32_t length  # of that token; 0: none was
 
@@ -71,9 +74,7 @@ cdef class Lane:
     cdef double latest
     cdef double started
     cdef unsigned char* path
-    cdef unsigned char* out
-    cdef size_t out_size
-    cdef size_t out_room
+    cdef Buffer out
     cdef int64_t second
     cdef unsigned char[29] date
 
@@ -92,12 +93,13 @@ cdef class Lane:
     cdef Route chosen(self, const Client* client, const unsigned char* p, const Head* head)
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1
     cdef Lookup find(self, Client* client, const unsigned char* token, size_t size) noexcept nogil
-    cdef int known(self) noexcept nogil
+    cdef int known(self, Client* client) noexcept nogil
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1
     cdef int refuse_long(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule, const unsigned char* token, size_t size) except -1
     cdef bint is_pressed(self, const Client* client) noexcept nogil
+    cdef bint stands_back(self, Client* client) noexcept nogil
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
@@ -107,7 +109,4 @@ cdef class Lane:
     cdef Note* note(self, const Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                     Py_ssize_t rule, bint logged, bint audited) noexcept nogil
     cdef double took(self) noexcept nogil
-    cdef unsigned char* room(self, size_t size) except NULL
-    cdef int put(self, const unsigned char* p, size_t size) except -1
     cdef int put_end(self, const Client* client) except -1
-    cdef int put_with_id(self, const unsigned char* p, size_t size, size_t hole, const unsigned char* digits) except -1

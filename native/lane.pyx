@@ -8,10 +8,11 @@ and the rule are looked at for each request.  Whatever else there is to decide i
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MIN, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from bearerd._native.anchor cimport Anchor
+from bearerd._native.buffer cimport put, put_with_hole, room_for
 from bearerd._native.clock cimport boot_now
 from bearerd._native.counters cimport Page
 from bearerd._native.credential cimport credential_of, is_spelled, name_into
@@ -62,13 +63,13 @@ cdef class Lane:
         self.limits.max_headers = <uint32_t>max_headers
         self.second = INT64_MIN
         self.path = <unsigned char*>malloc(<size_t>max_header_bytes + 1)  # a target is no longer than a field
-        self.room(4096)
+        room_for(&self.out, 4096)
         if self.path == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         free(self.path)
-        free(self.out)
+        free(self.out.text)
 
     def drained(self, Py_ssize_t most=-1):
         """The notes that are to become lines (``ring.Noted``), ``most`` of them; a further one is announced by ``noted`` again."""
@@ -78,7 +79,7 @@ cdef class Lane:
     # -- one read --
 
     cdef void begin(self) noexcept nogil:
-        self.out_size = 0
+        self.out.size = 0
         self.anchor.look(&self.now)
         self.latest = self.now.wall + self.now.behind
         self.started = self.now.boot
@@ -126,7 +127,7 @@ cdef class Lane:
         if token != NULL and size <= self.max_token:
             found = self.find(client, token, size)
             if found.found == Finding.HIT or found.found == Finding.KEYS_CHANGED:
-                verdict = self.known()
+                verdict = self.known(client)
         client.length = 0  # nothing is prepared for such
         return verdict
 
@@ -201,11 +202,13 @@ cdef class Lane:
             client.digest, client.length, self.latest, self.now.boot, self.generations, self.revocations
         )
 
-    cdef int known(self) noexcept nogil:
-        """Python decides at once what is known, which takes it no time, but not without end: KNOWN or UNKNOWN.
+    cdef int known(self, Client* client) noexcept nogil:
+        """Python decides at once what is known, which takes it no time, but not without end: KNOWN, UNKNOWN or LATER.
 
         Who holds a good token may ask for what it is not good for as often as it likes.
         """
+        if self.stands_back(client):
+            return Verdict.LATER
         return Verdict.KNOWN if self.heavy + 1000.0 * (boot_now() - self.now.boot) < SLICE else Verdict.UNKNOWN
 
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
@@ -218,6 +221,8 @@ cdef class Lane:
         if head.known[AUTHORIZATION] < 0 and route.enforced and not route.asks_nobody(rule):
             if route.redirects and may_navigate(p, head):
                 return self.unless_full(client, route, p, head, asked, rule)  # anybody may say so: it waits its turn
+            if self.stands_back(client):
+                return Verdict.LATER
             return self.refuse(client, route, p, head, asked, rule, route.refusal_count - MISSING, NULL)
         token = credential_of(p, head, &size)
         if token == NULL or not route.takes(token, size):
@@ -228,15 +233,17 @@ cdef class Lane:
         if found.found == Finding.HIT:
             text = self.cache.prepared(found.index, route.index, <size_t>(rule + 1), self.latest, self.now.boot, &size)
             if text == NULL:
-                return self.known()
+                return self.known(client)
             self.cache.hits += 1
             return self.allow(client, route, p, head, asked, rule, text, size)
         if found.found == Finding.KEYS_CHANGED:
-            return self.known()
+            return self.known(client)
         if found.found == Finding.REVOKED or not route.enforced:
             return Verdict.UNKNOWN
         memory = self.refused.recall(client.digest, client.length, self.now.boot, self.generations.of_all())
         if memory != NULL and <size_t>memory.value + TOO_LARGE < route.refusal_count:
+            if self.stands_back(client):
+                return Verdict.LATER
             self.cache.misses += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
         return self.unless_full(client, route, p, head, asked, rule)
@@ -259,6 +266,11 @@ cdef class Lane:
         """
         return not client.waits and not self.full and self.now.boot - self.allowed_at < PRESSED_SECONDS
 
+    cdef bint stands_back(self, Client* client) noexcept nogil:
+        """Until known tokens have had most of the time: whoever is no allow that stands ready costs as much, or far more."""
+        client.stood_back = not client.stood_back and self.is_pressed(client)
+        return client.stood_back
+
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1:
         """Python's, in its turn, if there is room to wait."""
@@ -272,8 +284,8 @@ cdef class Lane:
         cdef Note* note
         cdef bint logged, audited
         if route.audits_all and not self.ring.makes_room():
-            return self.known()  # whoever decides it there waits for room, or says that there is none
-        self.put(text, size)
+            return self.known(client)  # whoever decides it there waits for room, or says that there is none
+        put(&self.out, text, size)
         self.put_end(client)
         seconds = self.took()
         self.allowed += 1
@@ -302,17 +314,17 @@ cdef class Lane:
         cdef Note* note
         cdef bint logged
         if route.audits_all and not self.full and not self.ring.makes_room():
-            return self.known()  # likewise; where Python is overwhelmed, too, who asks is told so, and the record counted
+            return self.known(client)  # likewise; where Python is overwhelmed, too, who asks is told so, and the record counted
         if route.forms > 1:
             template += <size_t>form_of(p, head) * route.refusal_count
         self.ring.draw_id(request_id)
         write_hex(request_id, digits)
-        self.put_with_id(template.head, template.head_size, template.head_hole, digits)
+        put_with_hole(&self.out, template.head, template.head_size, template.head_hole, digits, DIGITS)
         self.put_end(client)
         if template.body_has_hole:
-            self.put_with_id(template.body, template.body_size, template.body_hole, digits)
+            put_with_hole(&self.out, template.body, template.body_size, template.body_hole, digits, DIGITS)
         else:
-            self.put(template.body, template.body_size)
+            put(&self.out, template.body, template.body_size)
         seconds = self.took()
         self.page.add_to(template.cell, 1.0)
         self.page.observe_in(route.duration, seconds)
@@ -357,42 +369,20 @@ cdef class Lane:
     # -- writing --
 
     cdef int write(self, Client* client, bytes head, bytes body) except -1:
-        self.put(<const unsigned char*>PyBytes_AS_STRING(head), <size_t>PyBytes_GET_SIZE(head))
+        put(&self.out, <const unsigned char*>PyBytes_AS_STRING(head), <size_t>PyBytes_GET_SIZE(head))
         self.put_end(client)
-        self.put(<const unsigned char*>PyBytes_AS_STRING(body), <size_t>PyBytes_GET_SIZE(body))
+        put(&self.out, <const unsigned char*>PyBytes_AS_STRING(body), <size_t>PyBytes_GET_SIZE(body))
         self.took()
-        return 0
-
-    cdef unsigned char* room(self, size_t size) except NULL:
-        cdef size_t needed = self.out_size + size
-        cdef unsigned char* grown
-        if needed > self.out_room:
-            grown = <unsigned char*>realloc(self.out, 2 * needed)
-            if grown == NULL:
-                raise MemoryError
-            self.out, self.out_room = grown, 2 * needed
-        return self.out + self.out_size
-
-    cdef int put(self, const unsigned char* p, size_t size) except -1:
-        memcpy(self.room(size), p, size)
-        self.out_size += size
         return 0
 
     cdef int put_end(self, const Client* client) except -1:
         """The Date field, whether the connection ends, and the end of the head: in aiohttp's order."""
         write_date(self.date, &self.second, <int64_t>self.now.wall)
-        self.put(b"Date: ", 6)
-        self.put(self.date, DATE)
+        put(&self.out, b"Date: ", 6)
+        put(&self.out, self.date, DATE)
         if client.last:
-            self.put(b"\r\nConnection: close\r\n\r\n", 23)
+            put(&self.out, b"\r\nConnection: close\r\n\r\n", 23)
         else:
-            self.put(b"\r\n\r\n", 4)
+            put(&self.out, b"\r\n\r\n", 4)
         self.answered += 1
-        return 0
-
-    cdef int put_with_id(self, const unsigned char* p, size_t size, size_t hole, const unsigned char* digits) except -1:
-        cdef unsigned char* out = self.room(size)
-        memcpy(out, p, size)
-        memcpy(out + hole, digits, DIGITS)
-        self.out_size += size
         return 0

@@ -22,12 +22,12 @@ GOOD: Final = 1_000  # tokens
 BAD: Final = 40_000
 LONG: Final = 5_000
 LONGEST: Final = 8192  # bytes: limits.max_token_bytes
-SEEN: Final = {"401", "503"}
+SEEN: Final = {"401", "403", "503"}
 INTRO: Final = f"""{GOOD:,} known tokens on {GOOD_CONNECTIONS} connections and a flood on {BAD_CONNECTIONS}, all as fast as the answers come: a fair share by connections would
 leave {GOOD_CONNECTIONS / (GOOD_CONNECTIONS + BAD_CONNECTIONS):.0%}. Windows with and without each flood take turns. The issuer's key set is fetched over HTTP, so that an unknown `kid` is
 a reason to ask for it again. One generator sends both, each connection in its turn, so that the two do not fight each other for the
-load's core: what is left depends on the worker alone. New bad tokens wait for their turn, and so do those that are too long; what is
-remembered as bad, as the last one is, is answered as it comes, so that it takes its connections' share at least."""
+load's core: what is left depends on the worker alone. New bad tokens wait for their turn, and so do those that are too long; who is
+refused once more, for a token that is remembered as bad, or for asking with a good one for what it is not good for, stands back."""
 
 
 def section(place: Place) -> Section:
@@ -98,6 +98,7 @@ def _floods(place: Place) -> Iterator[tuple[str, Iterator[str] | list[str]]]:
     yield f"tokens of {len(head) + len(padded) + 344:,} bytes, each another", forged(f"{head}.{padded}", LONG)
     yield "tokens that are a byte too long", ["t" * (LONGEST + 1)]
     yield "one bad token again and again", [tampered(token)]
+    yield "a good token that lacks the scope, again and again", [place.issuer.token(scope="orders:none")]
 
 
 class _Keys:

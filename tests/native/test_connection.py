@@ -117,6 +117,111 @@ async def test_whose_turn_is_still_to_come_is_neither_slow_nor_at_rest_and_may_l
     assert len(answers(line)) == AT_ONCE
 
 
+# ---- who is refused again
+
+BAD = ask(b"bad")
+
+
+@pytest.fixture
+async def told(bay: Bay) -> Bay:
+    """Of a bad token."""
+    bay.refuse(b"bad")
+    return bay
+
+
+@pytest.mark.parametrize("again", [BAD, ask(None)])
+async def test_who_is_refused_again_stands_back_for_those_who_are_known_and_nobody_else_does(
+    told: Bay, again: bytes
+) -> None:
+    line, other = told.open(), told.open()
+    line.feed(ask() + again + ask() + again)  # of one read, so that known tokens have come just now
+    assert (len(answers(line)), line.reading) == (1, True)
+    other.feed(ask())
+    assert len(answers(other)) == 1
+    assert told.back == [connection_of(line)]
+    told.back.pop().more()
+    assert len(answers(line)) == 3  # and the other one stands back for itself
+    told.back.pop().more()
+    assert [head[:3] for head in bytes(line.sent).split(b"HTTP/1.1 ")[1:]] == [b"200", b"401", b"200", b"401"]
+    assert not told.asked
+    assert not told.waiting
+
+
+async def test_nobody_stands_back_where_no_known_token_comes(told: Bay) -> None:
+    line = told.open()
+    line.feed(BAD + ask(None) + BAD)
+    assert (len(answers(line)), told.back) == (3, [])
+
+
+async def test_nobody_stands_back_twice_or_where_all_places_are_taken(told: Bay) -> None:
+    line = told.open()
+    line.feed(ask() + BAD)
+    told.open().feed(ask())  # known tokens still come
+    told.back.pop().more()
+    assert (len(answers(line)), told.back) == (2, [])
+    told.lane.full = True
+    line.feed(ask() + BAD)
+    assert (len(answers(line)), told.back) == (4, [])
+
+
+async def test_who_stands_back_is_neither_slow_nor_at_rest_and_may_leave(told: Bay) -> None:
+    line = told.open()
+    line.feed(ask() + BAD)
+    connection = connection_of(line)
+    connection.check(clock.boot() + 2 * IDLE_SECONDS)
+    connection.shut()
+    assert (line.closed, connection.rested()) == (False, 0.0)
+    line.hang_up()
+    told.serve()
+    assert len(answers(line)) == 1
+
+
+async def test_what_comes_from_who_stands_back_is_kept_within_the_limit_and_answered_in_order(told: Bay) -> None:
+    line = told.open()
+    line.feed(ask() + BAD[:-2])
+    assert not told.back
+    line.feed(BAD[-2:])  # the rest of it: however long that took, it is refused
+    told.serve()
+    assert len(answers(line)) == 2
+    line.feed(ask() + BAD)
+    line.feed(ask() + BAD[:20])
+    assert line.reading
+    line.feed(BAD[20:] + ask() * 100)
+    assert (len(answers(line)), line.reading) == (3, False)
+    told.serve()
+    assert (len(answers(line)), line.reading) == (3 + 3 + 100, True)
+
+
+async def test_a_last_request_that_stands_back_is_answered_before_the_end(told: Bay) -> None:
+    line = told.open()
+    line.feed(ask() + BAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert (len(answers(line)), line.closed) == (1, False)
+    told.serve()
+    assert (len(answers(line)), line.closed) == (2, True)
+    assert bytes(line.sent).endswith(b"\r\nConnection: close\r\n\r\n")
+
+
+async def test_who_stands_back_and_reads_nothing_is_answered_once_it_does(told: Bay) -> None:
+    line = told.open()
+    line.feed(ask() + BAD)
+    line.stall()
+    told.serve()
+    assert len(answers(line)) == 1
+    line.flow()
+    assert len(answers(line)) == 2
+
+
+async def test_what_stood_back_may_be_anything_by_then(told: Bay) -> None:
+    """The configuration is another, so what was remembered is not: it waits its turn like any other."""
+    line = told.open()
+    line.feed(ask() + BAD)
+    told.generations.bump_key_set(7)
+    told.serve()
+    assert (len(answers(line)), told.waiting) == (1, [connection_of(line)])
+    connection_of(line).reply(OK, b"")
+    assert len(answers(line)) == 2
+
+
 # ---- what takes long
 
 
@@ -141,6 +246,8 @@ async def test_others_that_take_long_wait_for_the_next_turn_of_the_loop_and_nobo
     quick.feed(ask())
     assert len(answers(quick)) == 1
     dear.feed(ask(b"other"))
+    while crowded.back:  # as a known token has come just now
+        crowded.back.pop().more()
     assert (answers(dear), crowded.waiting) == ([], [connection_of(dear)])
     crowded.lane.turned()
     crowded.serve()
@@ -445,8 +552,9 @@ async def test_a_large_body_goes_through_the_door_whole(bay: Bay) -> None:
 async def test_a_fault_at_the_desk_ends_the_connection_and_answers_nothing(bay: Bay, split: bool) -> None:
     bay.now = RuntimeError("a fault")
     bay.know(b"known")  # and nothing prepared
+    bay.refuse(b"bad")  # not allowed: nobody stands back for that
     line = bay.open()
-    for piece in [ask(), ask(b"known") + ask()] if split else [ask() + ask(b"known") + ask()]:
+    for piece in [BAD, ask(b"known") + ask()] if split else [BAD + ask(b"known") + ask()]:
         line.feed(piece)
     line.feed(ask())
     assert len(answers(line)) == int(split)  # what came before it in another read
@@ -473,6 +581,7 @@ async def test_a_fault_over_what_waited_ends_the_connection_too(bay: Bay, when: 
         connection = connection_of(line)
         with pytest.raises(RuntimeError, match="a fault"):
             connection.ask() if when == "ask" else connection.reply(OK, b"")
+            bay.serve()
     assert line.aborted
     line.feed(ask())
     assert line.sent.count(b"HTTP/1.1") <= 1
@@ -541,5 +650,6 @@ async def test_trust_is_looked_at_again_under_another_configuration(bay: Bay) ->
     bay.know(b"good")
     line.feed(ask())
     assert bay.renewed == 2
+    bay.serve()
     (question,) = bay.asked  # what it may do is Python's to say now
     assert question[-2] is False

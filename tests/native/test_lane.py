@@ -23,6 +23,7 @@ def native(bay: Bay, data: bytes = b"", peer: str = "127.0.0.1") -> bool:
     """Whether it is answered without asking the desk."""
     line = bay.open(peer)
     line.feed(data or ask())
+    bay.serve()
     given = bool(line.sent) and not bay.asked and not bay.waiting
     bay.asked.clear()
     bay.waiting.clear()
@@ -56,6 +57,7 @@ def test_a_token_remembered_as_bad_is_refused_under_an_id_of_its_own() -> None:
     for _ in range(50):
         line = bay.open()
         line.feed(ask(b"bad"))
+        bay.serve()
         (number,) = re.findall(rb"X-Id: ([0-9a-f]{32})\r\n", line.sent)
         seen.add(number)
         found = bay.lane.ring.find(bytes.fromhex(number.decode()))
@@ -125,6 +127,7 @@ def test_every_answer_is_counted_and_timed() -> None:
     before = bay.counts()
     line = bay.open()
     line.feed(ask() * 3 + ask(b"bad") * 2)
+    bay.serve()
     assert [now - then for now, then in zip(bay.counts(), before, strict=True)] == [3.0, 2.0, 5.0]
     assert bay.cache.misses == 2
 
@@ -145,6 +148,7 @@ def test_refusals_beyond_the_burst_are_counted_and_kept_but_not_written() -> Non
     bay.refuse(b"bad")
     line = bay.open()
     line.feed(ask(b"bad") * 10)
+    bay.serve()
     assert len(bay.lane.drained()) == 3
     assert len(bay.lane.ring) == 10
 

@@ -90,6 +90,7 @@ class Bay:
         self.asked: list[Question] = []  # what was to be decided at once
         self.waiting: list[Connection] = []
         self.queued: list[Connection] = []
+        self.back: list[Connection] = []
         self.watched = 0  # times that another turn of the loop was to be told of
         self.turns = True  # each read has one of its own
         self.seconds = 0.0  # that a decision takes
@@ -146,6 +147,9 @@ class Bay:
     def later(self, connection: Connection) -> None:
         self.queued.append(connection)
 
+    def stand_back(self, connection: Connection) -> None:
+        self.back.append(connection)
+
     def gone(self, connection: Connection) -> None:
         self.left.append(connection)
 
@@ -154,8 +158,8 @@ class Bay:
 
     def serve(self) -> None:
         """Whatever was left over is answered."""
-        while self.queued:
-            self.queued.pop(0).more()
+        while self.queued or self.back:
+            (self.queued or self.back).pop(0).more()
 
     def handler(self) -> Any:
         self.behind.append(Behind())

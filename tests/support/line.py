@@ -149,7 +149,7 @@ def busy(house: House) -> bool:
         for one in house.runner.server.connections
     )
     clerk = getattr(house, "clerk", None)
-    return theirs or bool(clerk and (clerk._turns.waiting or clerk._queue))
+    return theirs or bool(clerk and (clerk._turns.waiting or clerk._left.waiting))
 
 
 async def settle(*houses: House, until: Callable[[], bool] = lambda: True) -> None:

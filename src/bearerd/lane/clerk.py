@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from bearerd._native import clock
@@ -16,6 +15,7 @@ from bearerd.faces.asked import Seen
 from bearerd.faces.reply import reply
 from bearerd.flow import Flow
 from bearerd.lane import notes, plan
+from bearerd.lane.leftovers import Leftovers
 from bearerd.lane.turns import Turns
 from bearerd.refusals import Refusal
 
@@ -38,7 +38,6 @@ CHECK_SECONDS: Final = 1.0  # between two looks at who is slow
 # From a note to its line: one by one, each would find the processor's caches as the lane left them.
 LINES_SECONDS: Final = 0.05
 RECORDS_SECONDS: Final = 0.005  # from a note to its audit record
-QUEUE_SECONDS: Final = 0.002  # of a turn, for those that ask more at once than is answered at once
 LEAST_NOTES: Final = 4_096
 PLANS: Final = 4  # configurations whose notes can be told
 AT_ONCE: Final = 256  # notes that become audit records before the loop turns to others
@@ -75,8 +74,7 @@ class Clerk:
         self._trust = peer.Trust(())
         self._routes: dict[tuple[str, str], Route] = {}
         self._places: dict[tuple[str, int | None], int] = {}
-        self._queue: deque[Connection] = deque()
-        self._serving: asyncio.Handle | None = None
+        self._left = Leftovers(self.lane, self._failed)
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Handle | None = None
         self._due = 0.0  # by the loop's clock
@@ -149,45 +147,20 @@ class Clerk:
 
     def later(self, connection: Connection) -> None:
         """It has more to be answered; others come first."""
-        self._queue.append(connection)
-        self.watch()
+        self._left.later(connection)
+
+    def stand_back(self, connection: Connection) -> None:
+        """While known tokens come, others have their turns first."""
+        self._left.stand_back(connection)
 
     def watch(self) -> None:
         """Tell the lane of the loop's next turn."""
-        if self._serving is None:
-            self._serving = asyncio.get_running_loop().call_soon(self._serve)
+        self._left.watch()
 
     def gone(self, connection: Connection) -> None:
         """Nobody waits for this answer any more."""
         if isinstance(connection.waiter, asyncio.Task):
             connection.waiter.cancel()
-
-    # ---- what was left over
-
-    def _serve(self) -> None:
-        """Those that are queued, in turn, for a while; then whatever has come meanwhile."""
-        self._serving = None  # what takes long here asks for the next turn, too: else nobody says that this one is over
-        self.lane.turned()
-        until = clock.boot() + QUEUE_SECONDS
-        try:
-            for _ in range(len(self._queue)):
-                connection = self._queue.popleft()
-                try:
-                    connection.more()
-                except Exception as error:  # noqa: BLE001 - no answer is better than a wrong one
-                    self._failed(connection, error)
-                if clock.boot() >= until:
-                    break
-        finally:
-            if self._queue:
-                self.watch()
-
-    def _revive(self) -> None:
-        """From time to time: whatever became of the last turn, there is another."""
-        if self._serving is not None:
-            self._serving.cancel()  # else there would be two from then on
-            self._serving = None
-        self.watch()
 
     # ---- what waited
 
@@ -283,7 +256,7 @@ class Clerk:
         self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
         boot = clock.boot()
         self._turns.revive()
-        self._revive()
+        self._left.revive()
         for connection in list(self.lane.connections):
             connection.check(boot)
         self._write()
