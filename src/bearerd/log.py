@@ -2,8 +2,8 @@
 
 Three walls stand between a token and the log.  First, nothing of bearerd passes one to a logger.  Second, what other
 libraries say about a *request* is not repeated at all: aiohttp's parser errors quote the offending header, so records of
-``aiohttp.*`` keep their place and the exception's type and lose their words.  Third, every text that is left goes
-through ``redact``, which takes out whatever looks like a credential.
+``aiohttp.*``, and of OpenTelemetry's exporter, which quotes its URL and its headers, keep their place and the exception's type
+and lose their words.  Third, every text that is left goes through ``redact``, which takes out whatever looks like a credential.
 
 An exception is logged as its type and the places it passed, never as its own words, unless it is one of ours.
 """
@@ -149,6 +149,9 @@ _QUOTING: Final = (
     "aiohttp.websocket",
     "grpc._common",
     "grpc._cython.cygrpc",
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.util.re",
+    "urllib3.connectionpool",
 )
 
 

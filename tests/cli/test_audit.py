@@ -12,6 +12,7 @@ from support.audits import KEY
 
 from bearerd.audit.chain import Chain, Head
 from bearerd.cli import audit
+from bearerd.cli.output import Failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +110,18 @@ def test_following_shows_what_was_written_in_the_moment_of_a_rotation(tmp_path: 
     coming = audit._coming(file, Late(), audit._wanted(dict.fromkeys(WANTED)))  # type: ignore[arg-type]
     assert [next(coming)["n"] for _ in range(3)] == [0, 1, 2]
     coming.close()
+
+
+def test_that_all_files_are_gone_is_a_finding_where_the_store_knows_of_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(tmp_path)
+    monkeypatch.setattr(audit, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(audit, "_asked", lambda *_: writer.heads)
+    told = CliRunner().invoke(audit.command, ["verify", "-c", str(writer.config)])
+    assert isinstance(told.exception, Failure)  # nothing was written yet
+    writer.segment()
+    code, said = writer.verified()
+    assert code == 1
+    assert [finding["what"] for finding in said["findings"]] == ["missing: all of the process, up to record 1 at least"]
+    assert "there is no" in said["notes"][0]["what"]

@@ -112,6 +112,12 @@ def test_what_holds_no_key_is_told_without_a_word_of_it(tmp_path: Path, content:
     assert "c2Vj" not in str(refused.value)
 
 
+def test_of_two_keys_in_one_pem_file_neither_is_passed_over_in_silence(tmp_path: Path) -> None:
+    """Which one signs would be a guess, and the other would not be published: rotated away before its time."""
+    with pytest.raises(ConfigError, match="holds 2 keys in PEM"):
+        load.load(written(tmp_path, key=identity.pem("P-256") + identity.pem("P-256", 1)), {})
+
+
 def test_no_more_than_sixteen_keys_are_published(tmp_path: Path) -> None:
     many = json.dumps({"keys": [jose.jwk("Ed25519", number) for number in range(identity_keys.MOST_KEYS)]})
     with pytest.raises(ConfigError, match="17 keys, more than 16"):

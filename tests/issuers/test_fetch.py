@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,9 @@ async def test_only_what_may_be_json_is_read(server: ScriptedIssuer, kind: str |
 
 async def test_compressed_answers_are_refused_unread(server: ScriptedIssuer) -> None:
     server.always("/a", Answer(b"\x1f\x8b" + b"\0" * 100, headers={"Content-Encoding": "gzip"}))
-    assert (await fault(fetcher(server.url).get(f"{server.url}/a"))).reason == "content_type"
+    caught = await fault(fetcher(server.url).get(f"{server.url}/a"))
+    assert caught.reason == "content_type"
+    assert "Content-Encoding" in str(caught)  # and not that it is no JSON, which nobody has looked at
     assert server.seen[0].headers["accept-encoding"] == "identity"
 
 
@@ -377,6 +380,13 @@ async def test_https_is_never_left_by_a_redirect_even_where_http_is_allowed(tmp_
         assert plain.seen == []
 
 
+async def test_a_fifo_in_place_of_the_ca_file_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "ca.pem")
+    caught = await fault(fetcher("https://127.0.0.1:1", ca_file=path).get("https://127.0.0.1:1/a"))
+    assert caught.reason == "local_file"
+    assert f"{path}: it is not a regular file" in str(caught)
+
+
 async def test_a_changed_ca_file_counts_at_the_next_fetch(tmp_path: Path) -> None:
     ca = authority()
     path = authority("another").write(tmp_path)
@@ -483,6 +493,10 @@ async def test_faults_quote_nothing_of_the_answer_nor_of_a_query(
     server.always("/a?appid=hidden", Answer(b"canary", status=500, headers={"X-Canary": "canary"}))
     caught = await fault(fetcher(server.url).get(f"{server.url}/a?appid=hidden"))
     assert "canary" not in str(caught)
+    assert "hidden" not in str(caught)
+    server.always("/b?appid=hidden", Hang())
+    caught = await fault(fetcher(server.url, timeout=0.2).get(f"{server.url}/b?appid=hidden"))
+    assert caught.reason == "timeout"
     assert "hidden" not in str(caught)
     assert "canary" not in caplog.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,14 @@ def test_a_line_that_is_no_field_is_named_by_number_and_not_quoted(tmp_path: Pat
 
 
 def test_a_missing_or_huge_file_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(IssuerFault, match="FileNotFoundError"):
+    with pytest.raises(IssuerFault, match="No such file"):
         headers.read(tmp_path / "none")
     (tmp_path / "huge").write_bytes(b"X: y\n" * 10_000)
     with pytest.raises(IssuerFault, match="longer than"):
         headers.read(tmp_path / "huge")
+    os.mkfifo(tmp_path / "fifo")  # nobody will write into it
+    with pytest.raises(IssuerFault, match="not a regular file"):
+        headers.read(tmp_path / "fifo")
 
 
 @pytest.mark.parametrize(

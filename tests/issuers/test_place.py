@@ -73,6 +73,8 @@ def test_a_bundle_that_cannot_be_read_fits_nothing_not_even_itself(tmp_path: Pat
     assert of(ca_file=missing) != of(ca_file=missing)
     assert of(ca_file=missing) != of()
     assert of(ca_file=tmp_path) != of(ca_file=tmp_path)
+    os.mkfifo(fifo := tmp_path / "fifo")  # nobody will write into it
+    assert of(ca_file=fifo) != of(ca_file=fifo)
 
 
 def test_no_two_issuers_share_a_name_whatever_theirs_hold() -> None:

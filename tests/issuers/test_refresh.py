@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +210,7 @@ async def test_cache_control_shortens_the_time_to_the_next_fetch() -> None:
 )
 async def test_a_bad_answer_leaves_the_last_good_keys_in_use(bad: Answer) -> None:
     async with ScriptedIssuer() as server:
-        worker = Worker(table(server, unknown_kid_cooldown=0.01))
+        worker = Worker(table(server, unknown_kid_cooldown=COOLDOWN))
         await worker.resolve(server.issuer)
         generation = worker.only().generation
         server.always(JWKS, bad)
@@ -327,6 +329,60 @@ async def test_an_entity_tag_is_sent_only_to_where_it_came_from() -> None:
         assert "if-none-match" not in server.seen[-1].headers
 
 
+# Keys that have moved
+
+
+def moves(server: ScriptedIssuer) -> None:
+    """The keys are elsewhere from now on, with a new one among them; what was there before stays there."""
+    server.always(JWKS, Answer(server.jwks()))
+    server.rotate("second")
+    server.always("/new", Answer(server.jwks()))
+    server.always(OPENID, Answer(server.metadata() | {"jwks_uri": f"{server.url}/new"}))
+
+
+async def test_an_unknown_kid_is_looked_for_where_the_metadata_say_that_the_keys_are_now() -> None:
+    """An issuer that moves its keys may leave the old ones where they were: no fetch fails there."""
+    async with ScriptedIssuer() as server:
+        worker = Worker(table(server))
+        await worker.resolve(server.issuer)
+        moves(server)
+        assert isinstance(await worker.resolve(server.issuer, "second"), Key)
+        assert isinstance(worker.select(server.issuer), Key)
+        assert (server.count(OPENID), server.count(JWKS), server.count("/new")) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("uri", ["{url}/gone", "http://10.0.0.1/jwks"])
+async def test_a_place_that_gives_no_keys_takes_none_away(uri: str) -> None:
+    async with ScriptedIssuer() as server:
+        worker = Worker(table(server, unknown_kid_cooldown=COOLDOWN))
+        await worker.resolve(server.issuer)
+        server.always(OPENID, Answer(server.metadata() | {"jwks_uri": uri.format(url=server.url)}))
+        assert code(await worker.resolve(server.issuer, "second")) is Code.UNKNOWN_KEY
+        assert isinstance(worker.select(server.issuer), Key)
+        assert not worker.witness.reasons
+        for _ in range(3):  # once a cool-down, and no more than that
+            assert code(await worker.resolve(server.issuer, "third")) is Code.UNKNOWN_KEY
+        assert (server.count(OPENID), server.count(JWKS)) == (2, 2)
+
+
+async def test_who_learns_of_moved_keys_by_a_peer_does_not_ask_at_the_old_place_again() -> None:
+    """It would publish the old keys as the newest, and take the new one from everybody."""
+    fleet = Fleet()
+    async with ScriptedIssuer() as server:
+        first, second = (Worker(table(server), fleet=fleet) for _ in range(2))
+        await second.resolve(server.issuer)  # believes the old place
+        await first.resolve(server.issuer)
+        first.refresher._keepers[server.issuer]._source._discovered = f"{server.url}{JWKS}"
+        moves(server)
+        assert isinstance(await first.resolve(server.issuer, "second"), Key)
+        peer = second.refresher._keepers[server.issuer]
+        await peer.follow()
+        assert isinstance(second.select(server.issuer, "second"), Key)
+        await peer._fetch()
+        assert isinstance(second.select(server.issuer, "second"), Key)
+        assert fleet.documents and all(kept.jwks_uri == f"{server.url}/new" for kept in fleet.documents.values())
+
+
 # Key files
 
 
@@ -354,6 +410,43 @@ async def test_a_token_of_an_unknown_kid_looks_into_the_file_at_once(tmp_path: P
     server.rotate("second")
     path.write_bytes(jose.json.dumps(server.jwks()).encode())
     assert isinstance(await worker.resolve("https://auth.test", "second"), Key)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "writable by all"])
+async def test_what_takes_a_key_files_place_is_a_fault_and_holds_nobody_up(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "jwks.json", tmp_path / "other"
+    server = ScriptedIssuer()
+    path.write_bytes(jose.json.dumps(server.jwks()).encode())
+    worker = Worker({"issuer": "https://auth.test", "jwks_file": path, "key_set_refresh": 0.05})
+    server.rotate("second", overlap=False)
+    if kind == "fifo":
+        os.mkfifo(other)
+    elif kind == "folder":
+        other.mkdir()
+    else:
+        other.write_bytes(jose.json.dumps(server.jwks()).encode())
+        other.chmod(0o666)
+    path.unlink()
+    other.rename(path)
+    writer = None
+    try:
+        async with running(worker):
+            try:
+                async with asyncio.timeout(20):
+                    await until(lambda: worker.witness.reasons)
+                    assert code(await worker.resolve("https://auth.test", "second")) is Code.UNKNOWN_KEY
+                assert set(worker.witness.reasons) == {"local_file"}
+                assert isinstance(worker.select("https://auth.test"), Key)
+            finally:  # lets go whoever waits in a FIFO
+                with contextlib.suppress(OSError):
+                    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            path.rename(other)
+            path.write_bytes(jose.json.dumps(server.jwks()).encode())
+            await until(lambda: isinstance(worker.select("https://auth.test", "second"), Key))
+            assert not isinstance(worker.select("https://auth.test"), Key)
+    finally:
+        if writer is not None:
+            os.close(writer)
 
 
 async def test_inline_keys_need_no_loop() -> None:

@@ -347,6 +347,21 @@ def test_an_index_that_passes_to_another_issuer_gets_another_generation() -> Non
     assert [issuer.generation for issuer in after] == [generation + 1 for generation in generations]
 
 
+@pytest.mark.parametrize(("refresh", "due"), [(3600.0, 300.0), (60.0, 60.0)])
+def test_a_reload_that_asks_more_often_counts_for_the_keys_that_are_there(refresh: float, due: float) -> None:
+    """Else the keys that an operator wants gone would stay until the time that the old configuration set."""
+    before = issuers({})
+    (old,) = before
+    old.adopt(key_set(), now())
+    assert old.key_set is not None
+    known = Validators(f"{ISS}/jwks", None, old.key_set.fetched_at, old.key_set.fetched_at + 300.0)
+    old.adopt(old.key_set.renewed(known), now())
+    (new,) = before.reloaded(config({"key_set_refresh": refresh}))
+    assert new.key_set is not None
+    assert new.key_set.expires_at == known.fetched_at + due
+    assert (new.key_set.keys, new.key_set.origin) == (old.key_set.keys, old.key_set.origin)
+
+
 def test_new_limits_make_new_issuers() -> None:
     before = issuers({})
     (new,) = before.reloaded(config({}, limits=Limits(max_keys=5)))

@@ -148,8 +148,17 @@ def test_more_keys_than_the_limit_is_a_fault() -> None:
 
 
 def test_a_document_of_endless_members_is_a_fault() -> None:
-    many = {f"m{number}": 0 for number in range(5000)}
-    assert fault(json.dumps(many | {"keys": [jwk("RSA")]}).encode()) == "bad_json"
+    many = {f"m{number}": 0 for number in range(20_000)}
+    large = Limits(max_key_set_bytes=1 << 20)
+    assert fault(json.dumps(many | {"keys": [jwk("RSA")]}).encode(), large) == "bad_json"
+
+
+def test_of_a_thousand_keys_it_is_said_that_they_are_too_many() -> None:
+    """Not that their JSON is bad, which would send whoever reads it to the issuer instead of to ``max_keys``."""
+    entries = [jwk("P-256", kid=str(number), use="sig", alg="ES256") for number in range(1000)]
+    with pytest.raises(IssuerFault, match="1000 keys, more than max_keys = 100") as caught:
+        read(*entries)
+    assert caught.value.reason == "bad_document"
 
 
 def test_a_full_set_of_rich_keys_is_read() -> None:

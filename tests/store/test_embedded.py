@@ -90,6 +90,62 @@ async def test_one_data_directory_has_one_server(tmp_path: Path) -> None:
         await store.stop()
 
 
+@pytest.mark.parametrize("name", ["store.log", "store.new", "store.json.new"])
+async def test_a_link_that_another_user_put_there_is_not_written_through(tmp_path: Path, name: str) -> None:
+    """Whoever may write the folder could otherwise have any file of bearerd's user overwritten."""
+    other = tmp_path / "fleet.key"
+    other.write_text("a key")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / name).symlink_to(other)
+    store = await attach_or_start(data)
+    try:
+        assert await call(store.url, "PING") == b"PONG"
+        assert other.read_text() == "a key"
+        second = await attach_or_start(data)  # it is found all the same
+        assert second.url == store.url
+    finally:
+        await store.stop()
+
+
+@pytest.mark.parametrize("name", ["store.log", "store.json"])
+async def test_a_fifo_in_a_files_place_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)  # nobody will read or write it
+    store = await attach_or_start(tmp_path)
+    try:
+        assert await call(store.url, "PING") == b"PONG"
+    finally:
+        await store.stop()
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("a link", "is a link"), ("everybody's", "by every local user: chmod 700"), ("another user's", "belongs to user")],
+)
+async def test_the_data_of_somebody_else_are_not_served(tmp_path: Path, what: str, why: str) -> None:
+    """A folder of theirs under the name of ours would hold revocations and key sets as they like them."""
+    elsewhere = Embedded(tmp_path / "elsewhere")
+    await elsewhere.start()
+    await elsewhere.stop()
+    data = tmp_path / "data"
+    data.mkdir()
+    theirs = data / "store"
+    (tmp_path / "elsewhere" / "store").rename(theirs)
+    if what == "a link":
+        theirs.rename(tmp_path / "theirs")
+        theirs.symlink_to(tmp_path / "theirs")
+    elif what == "everybody's":
+        theirs.chmod(0o777)
+    elif os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    else:
+        os.chown(theirs, 65534, -1)
+    store = Embedded(data)
+    with pytest.raises(StoreError, match=f"{theirs} .*{why}"):
+        await store.start()
+    assert not store.ours
+
+
 async def test_a_second_process_attaches_and_leaves_it_running(tmp_path: Path) -> None:
     first = await attach_or_start(tmp_path)
     try:

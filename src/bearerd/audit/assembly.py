@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -10,7 +11,7 @@ import orjson
 from bearerd import log
 from bearerd.audit.auditor import Auditor
 from bearerd.audit.feeder import Feeder
-from bearerd.audit.forgotten import forgotten
+from bearerd.audit.forgotten import forgotten, unread
 from bearerd.audit.heads import Heads, StoreSink
 from bearerd.audit.sinks import FileSink, StdoutSink
 from bearerd.config.effective import effective
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bearerd.store.client import Client
 
 LOCK: Final = "audit-stdout.lock"
+_LOGGER: Final = logging.getLogger("bearerd.audit")
 
 
 def policy_version(config: Config, generation: int) -> str:
@@ -42,14 +44,27 @@ def auditor(config: Config, recorder: Recorder, generation: int) -> Auditor | No
     settings = config.audit
     if not settings.sinks:
         return None
-    key = None
-    if settings.chain == "hmac":
-        if settings.key_file is None:  # ``load`` has seen to it; whoever builds a Config otherwise is told here
-            raise ConfigError("configuration", [("audit.key_file", "is not given", 'name it, or set chain = "off"')])
-        key = read_key(settings.key_file, "audit.key_file")
-    made = Auditor(config, key, policy_version(config, generation), recorder.subject, recorder.metrics)
+    made = Auditor(config, _key(settings), policy_version(config, generation), recorder.subject, recorder.metrics)
     recorder.audit = made
     return made
+
+
+def _key(settings: Audit) -> bytes | None:
+    """The chain's; None where it is off."""
+    if settings.chain == "off":
+        return None
+    if settings.key_file is None:  # ``load`` has seen to it; whoever builds a Config otherwise is told here
+        raise ConfigError("configuration", [("audit.key_file", "is not given", 'name it, or set chain = "off"')])
+    return read_key(settings.key_file, "audit.key_file")
+
+
+def _forgotten(file: Path, settings: Audit) -> dict[str, Any]:
+    """What stood in a file that rotation removes.  The key is read for it: nobody keeps it."""
+    try:
+        return forgotten(file, _key(settings))
+    except ConfigError as error:  # records go on; that these are gone will be a finding
+        _LOGGER.error("rotation removes audit records that are not vouched for", extra={"detail": log.told(error)})
+        return unread(file)
 
 
 def begin(audit: Auditor, config: Config, data_dir: Path, loops: Loops) -> Client:
@@ -88,7 +103,7 @@ def _opened(
                 settings.file,
                 rotate_bytes=settings.rotate_bytes,
                 keep=settings.rotate_keep,
-                forgotten=lambda file: forgot(forgotten(file)),
+                forgotten=lambda file: forgot(_forgotten(file, settings)),
             )
         if name == "store":
             return StoreSink(client, settings.stream_length)

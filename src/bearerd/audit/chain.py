@@ -17,6 +17,7 @@ MAC_BYTES: Final = 16
 PROCESS: Final = re.compile(rb"[0-9a-f]{16}")
 _PURPOSE: Final = b"bearerd-audit-1\0"
 _NEXT: Final = b"bearerd-audit-next-1\0"
+_MAC: Final = b',"mac":"'
 _HEAD: Final = b"bearerd-audit-head-1\0"
 
 
@@ -54,6 +55,14 @@ def mac_of(key: Mac, text: bytes) -> bytes:
 def proof_of(key: Mac, head: Head) -> str:
     """What only a holder of the segment's key can say of its head."""
     return mac_of(key, _HEAD + head.said()).decode()
+
+
+def apart(line: bytes) -> tuple[bytes, bytes | None]:
+    """The text that is under the MAC, and the MAC; None where the line is not whole."""
+    text, sign, rest = line.rstrip(b"\n").rpartition(_MAC)
+    if not sign or len(rest) != 34 or not rest.endswith(b'"}'):
+        return line, None
+    return text, rest[:-2]
 
 
 class Chain:

@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 MOST_AT_ONCE: Final = 1_000  # lines
 MOST_BYTES_AT_ONCE: Final = 4 * 1024 * 1024  # and one line more: collectors and stores take no piece of any size
 RETRY_SECONDS: Final = 0.2
+LAST_RETRY_SECONDS: Final = 1.0  # at most, once we are to end: what is not taken by then is lost
+AGAIN_SECONDS: Final = 5.0  # between two lines about a sink that goes on failing, for another reason
 HUNG_SECONDS: Final = 5.0  # for which one attempt may take until it counts as failing
 
 _LOGGER: Final = logging.getLogger("bearerd.audit")
+
+
+class NotTaken(OSError):
+    """A sink at the other end of a network did not take lines: they are to be offered again, but not before long."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(0, why)
+        self.seconds: Final = seconds
 
 
 class Sink(Protocol):
@@ -54,6 +64,8 @@ class Feeder:
         self._idle = False
         self._since: float | None = None  # when the attempt that is under way was begun
         self._closed = False
+        self._until = 0.0  # when to give up, once closed
+        self._said, self._said_at = "", 0.0
         self._thread = threading.Thread(target=self._run, name=f"bearerd-audit-{sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -89,7 +101,7 @@ class Feeder:
     def close(self, patience: float) -> bool:
         """Hand over what waits, for at most so many seconds; whether all of it went."""
         with self._wake:
-            self._closed = True
+            self._closed, self._until = True, time.monotonic() + patience
             self._wake.notify()
         self._thread.join(patience)
         return not self.waiting
@@ -139,16 +151,31 @@ class Feeder:
             except Exception as error:  # noqa: BLE001 - whatever a sink raises, the records are kept and offered again
                 self._since = None
                 self._failed(log.told(error))
-                if self._closed:
+                if not self._rested(error):
                     return False
-                time.sleep(RETRY_SECONDS)
             else:
                 self._since = None
                 self._well()
                 return True
 
+    def _rested(self, error: Exception) -> bool:
+        """Until it is to be tried again, or until ``close``, for a last time; False where we are to end before."""
+        seconds = error.seconds if isinstance(error, NotTaken) else RETRY_SECONDS
+        with self._wake:
+            if not self._closed:
+                self._wake.wait(seconds)
+                return True
+            # A disk is as full as it was; a collector may be back in a moment.
+            seconds = min(seconds, LAST_RETRY_SECONDS)
+            if not isinstance(error, NotTaken) or time.monotonic() + seconds >= self._until:
+                return False
+            self._wake.wait(seconds)
+        return True
+
     def _failed(self, why: str) -> None:
-        if not self.failing:
+        changed = why != self._said and time.monotonic() - self._said_at >= AGAIN_SECONDS
+        if not self.failing or changed:
+            self._said, self._said_at = why, time.monotonic()
             _LOGGER.error("an audit sink fails: records wait", extra={"sink": self.name, "detail": why})
         self.failing = why
         self._told()

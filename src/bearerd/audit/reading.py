@@ -75,9 +75,15 @@ def records(lines: Iterable[bytes], wanted: Filter) -> Iterator[dict[str, Any]]:
 
 def lines_of(files: Iterable[Path]) -> Iterator[bytes]:
     """Of each in turn."""
+    for _, lines in opened(files):
+        yield from lines
+
+
+def opened(files: Iterable[Path]) -> Iterator[tuple[Path, BinaryIO]]:
+    """These files, as they are given.  Raises OSError."""
     for file in files:
         with file.open("rb") as lines:
-            yield from lines
+            yield file, lines
 
 
 def files_in_turn(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
@@ -92,12 +98,12 @@ def files_in_turn(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
             if at == len(there):
                 return
             file, identity = there[at]
-            opened = _opened(file, identity)
-            if opened is not None:
+            lines = _opened(file, identity)
+            if lines is not None:
                 held.close()
-                held.callback(opened.close)
+                held.callback(lines.close)
                 before = identity
-                yield file, opened
+                yield file, lines
 
 
 def _listed(path: Path) -> list[tuple[Path, tuple[int, int]]]:
@@ -127,12 +133,12 @@ def _listed(path: Path) -> list[tuple[Path, tuple[int, int]]]:
 def _opened(file: Path, identity: tuple[int, int]) -> BinaryIO | None:
     """The file of this name, if it is that one yet."""
     try:
-        opened = file.open("rb")
+        lines = file.open("rb")
     except FileNotFoundError:
         return None
-    if _identity(os.fstat(opened.fileno())) == identity:
-        return opened
-    opened.close()
+    if _identity(os.fstat(lines.fileno())) == identity:
+        return lines
+    lines.close()
     return None
 
 

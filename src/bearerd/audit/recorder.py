@@ -108,19 +108,15 @@ class Recorder:
         metrics.observe(seconds, "bearerd_decision_duration_seconds", face)
         for found in decision.would_refuse:
             metrics.inc("bearerd_would_refuse_total", decision.resource, found.code)
-        audit = self.audit if not audited and self.audit is not None and self.audit.wants(decision) else None
+        audit = None if audited else self._wanting(decision)
         if decision.allowed and not decision.would_refuse:
             sampled = self._sampled()
             if sampled or audit is not None:
-                record = self._record(face, decision, request, seconds, trail, caller)
-                if audit is not None:
-                    audit.add(record, placed=trail is not None and trail.placed)
+                record = self._record(face, decision, request, seconds, trail, caller, audit)
                 if sampled:
                     self.write(record)
             return ""
-        record = self._record(face, decision, request, seconds, trail, caller)
-        if audit is not None:
-            audit.add(record, placed=trail is not None and trail.placed)
+        record = self._record(face, decision, request, seconds, trail, caller, audit)
         self.ring.add(record)
         if self.burst.take():
             self.write(record)
@@ -130,8 +126,13 @@ class Recorder:
 
     def enter(self, face: str, decision: Decision, request: Request, seconds: float, trail: Trail) -> None:
         """Its audit record alone, of a decision that is none before that is durable: what becomes of it is for ``record``."""
-        if self.audit is not None and self.audit.wants(decision):
-            self.audit.add(self._record(face, decision, request, seconds, trail, None), placed=trail.placed)
+        audit = self._wanting(decision)
+        if audit is not None:
+            self._record(face, decision, request, seconds, trail, None, audit)
+
+    def _wanting(self, decision: Decision) -> Auditor | None:
+        """The audit, where it wants a record of this decision."""
+        return self.audit if self.audit is not None and self.audit.wants(decision) else None
 
     def fault(self, what: str, error: Exception) -> None:
         """A fault of ours, with its places and without its words; whoever found a way to cause it cannot fill the log."""
@@ -159,10 +160,12 @@ class Recorder:
         seconds: float,
         trail: Trail | None,
         caller: str | None,
+        audit: Auditor | None,
     ) -> Record:
+        """Made, and added to the audit where there is one for it."""
         trail = trail or Trail()
         trail.request_id = trail.request_id or secrets.token_hex(16)
-        return Record(
+        record = Record(
             at=clock.wall(),
             face=face,
             decision=decision,
@@ -181,6 +184,9 @@ class Recorder:
             misread=request.misread if request else None,
             watched=trail.watched,
         )
+        if audit is not None:
+            audit.add(record, placed=trail.placed)
+        return record
 
     def write(self, record: Record) -> None:
         """One line."""

@@ -183,7 +183,9 @@ def numbers(path: Path) -> list[int]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """All of them, the oldest first."""
+    """All of them, the oldest first; none where their folder is gone."""
+    if not path.parent.is_dir():
+        return []
     older = [path.with_name(f"{path.name}.{number}") for number in sorted(numbers(path), reverse=True)]
     return [*older, path] if path.exists() else older
 

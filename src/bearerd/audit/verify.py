@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from bearerd.audit.chain import Head, first_key, mac_of, next_key, proof_of
+from bearerd.audit.chain import Head, apart, first_key, mac_of, next_key, proof_of
 from bearerd.audit.forgotten import BEGINNING, begun
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MOST_SEGMENTS: Final = 1_000_000  # of one process: at least ten days of the shortest ones
 MOST_STEPS: Final = 20_000_000  # of keys, in all: made-up numbers must not keep a verifier busy for ever
 MOST_MISSING: Final = 1_000_000  # sequences that are remembered as missing
-_MAC: Final = b',"mac":"'
 _HALF: Final = "half a record: its process, or its machine, ended in the midst of it"
 
 
@@ -81,10 +80,14 @@ class Verifier:
             if line.strip():
                 self._line(f"{name}:{number}", line)
 
+    def note(self, what: str) -> None:
+        """What its caller has to say of the records as a whole."""
+        self._note("", None, "", what)
+
     # ---- one line
 
     def _line(self, where: str, line: bytes) -> None:
-        begins, (text, mac) = BEGINNING.match(line), _apart(line)
+        begins, (text, mac) = BEGINNING.match(line), apart(line)
         if begins is None:
             if begun(line):
                 self._note("", None, where, _HALF)
@@ -276,14 +279,6 @@ class Verifier:
 
     def _note(self, process: str, sequence: int | None, where: str, what: str) -> None:
         self.notes.append(Said(process, sequence, where, what))
-
-
-def _apart(line: bytes) -> tuple[bytes, bytes | None]:
-    """The text that is under the MAC, and the MAC; None where the line is not whole."""
-    text, sign, rest = line.rstrip(b"\n").rpartition(_MAC)
-    if not sign or len(rest) != 34 or not rest.endswith(b'"}'):
-        return line, None
-    return text, rest[:-2]
 
 
 def _spans(numbers: set[int]) -> list[tuple[int, int]]:

@@ -79,10 +79,14 @@ def verify(
     key = _key(config, key_file)
     # Before the records: where bearerd runs, segments are sealed meanwhile, whose heads would tell of records that were not read.
     heads = None if offline or config is None or path is None else _heads(config, path)
+    told = any(host in ({*hosts} or {os.uname().nodename}) for _, host in heads or ())
     for patience in (LATE_SECONDS, 0.0):
-        found = Verifier(key)
-        for name, lines in _sources(config, path, files, from_store=from_store):
+        found, read = Verifier(key), False
+        for name, lines in _sources(config, path, files, from_store=from_store, none_is_well=told):
             found.read(name, lines, again=from_store)
+            read = True
+        if not read:  # but the store knows of records
+            found.note(f"there is no {_file(config)}")
         counted = {*hosts} or {*found.hosts, os.uname().nodename}
         found.end(None if heads is None else [head for head, host in heads if host in counted])
         if files or not found.behind or len(found.findings) > found.behind:
@@ -211,25 +215,28 @@ def _loaded(path: str | None) -> Config | None:
     return load.load(path)
 
 
+def _file(config: Config | None) -> Path:
+    if config is None or config.audit.file is None:
+        raise click.UsageError("name FILES, or a configuration (-c) with audit.file")
+    return config.audit.file
+
+
+def _absent(file: Path) -> Failure:
+    return Failure(f"there is no {file}: no record was written yet, or somebody removed it")
+
+
 def _paths(config: Config | None, files: tuple[str, ...]) -> list[Path]:
     from bearerd.audit.sinks import files_of
 
-    if files:
-        found = [Path(file) for file in files]
-    elif config is not None and config.audit.file is not None:
-        found = files_of(config.audit.file)
-        if not found:
-            raise Failure(f"there is no {config.audit.file}: no record was written yet, or somebody removed it")
-    else:
-        raise click.UsageError("name FILES, or a configuration (-c) with audit.file")
+    found = [Path(file) for file in files] if files else files_of(_file(config))
+    if not found:
+        raise _absent(_file(config))
     return found
 
 
 def _sources(
-    config: Config | None, path: str | None, files: tuple[str, ...], *, from_store: bool
+    config: Config | None, path: str | None, files: tuple[str, ...], *, from_store: bool, none_is_well: bool = False
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
-    from bearerd.audit.reading import files_in_turn
-
     if from_store:
         from bearerd.audit import heads
 
@@ -237,20 +244,16 @@ def _sources(
             raise click.UsageError("--from-store needs a configuration (-c), and no FILES")
         yield "store", _asked(config, path, heads.records)
         return
-    given = _paths(config, files)
-    if not files and config is not None and config.audit.file is not None:
-        try:
-            for file, lines in files_in_turn(config.audit.file):
-                yield str(file), lines
-        except OSError as error:
-            raise Failure(f"{error.filename or config.audit.file}: {error.strerror}") from None
-        return
-    for file in given:
-        try:
-            with file.open("rb") as lines:
-                yield str(file), lines
-        except OSError as error:
-            raise Failure(f"{file}: {error.strerror}") from None
+    from bearerd.audit.reading import files_in_turn, opened
+
+    file = None
+    try:
+        for file, lines in opened(map(Path, files)) if files else files_in_turn(_file(config)):
+            yield str(file), lines
+    except OSError as error:
+        raise Failure(f"{error.filename or file}: {error.strerror}") from None
+    if file is None and not none_is_well:
+        raise _absent(_file(config))
 
 
 def _key(config: Config | None, key_file: str | None) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from bearerd.config import files
+from bearerd.config import check_otlp, files
 from bearerd.config.check_issuers import not_a_web_url
 
 if TYPE_CHECKING:
@@ -102,3 +103,5 @@ def warnings(config: Config) -> Iterator[str]:
         yield "audit.on_full: drop-and-count: decisions are made whose records are only counted"
     if "store" in audit.sinks and len(audit.sinks) == 1:
         yield f"audit.sink: the store alone keeps about {audit.stream_length} records; older ones are gone"
+    if "otlp" in audit.sinks:
+        yield from check_otlp.warnings(audit.otlp_endpoint, os.environ)

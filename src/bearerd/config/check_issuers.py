@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bearerd.config import files
+from bearerd.config import fetch_fields, files
 from bearerd.config.problems import meant
 from bearerd.config.units import spelled
 from bearerd.errors import IssuerFault
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _SOURCES: Final = ("jwks_uri", "jwks", "jwks_file", "secret_file")
 _FETCHING: Final = ("ca_file", "proxy", "connect_to", "fetch_header_file")
-_HEADER_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*)")
-_NOT_OURS_TO_SEND: Final = (b"host", b"content-length", b"transfer-encoding", b"connection")
 _SPELLED: Final = {"issuer": "write it exactly as in the token's iss", "jwks_uri": "write it like https://host/keys"}
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
@@ -205,15 +203,12 @@ def _check_reach(key: str, issuer: Issuer, problems: Problems) -> None:
 
 def _check_header_file(key: str, path: Path, problems: Problems) -> None:
     """The lines are credentials: never quoted."""
-    content = _content(key, path, files.MAX_SECRET_BYTES, problems) or b""
-    for number, line in enumerate(content.splitlines(), 1):
-        match = _HEADER_LINE.fullmatch(line)
-        if match is None:
-            problems.add(key, f"line {number} of {path} is not a header", 'write "Name: value", one a line')
-        elif match[1].lower() in _NOT_OURS_TO_SEND:
-            problems.add(
-                key, f"line {number} of {path} sets {match[1].decode()}", "remove it: bearerd sets that itself"
-            )
+    content = _content(key, path, fetch_fields.MOST_BYTES, problems) or b""
+    for number, name in fetch_fields.parse(content)[1].items():
+        if name is None:
+            problems.add(key, f"line {number} of {path} is not a header", 'write "Name: value" in ASCII, one a line')
+        else:
+            problems.add(key, f"line {number} of {path} sets {name}", "remove it: bearerd sets that itself")
 
 
 def _check_claims_and_times(key: str, issuer: Issuer, problems: Problems) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import ssl
@@ -26,11 +27,30 @@ def read_secret(path: Path) -> bytes:
 
 def read(path: Path, most: int) -> bytes:
     """A file's bytes, at most ``most`` of them.  Raises OSError, ValueError."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"it is longer than {most} bytes")
     return content
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file that the configuration names, for reading while bearerd runs.  Raises OSError, whose ``strerror`` says why.
+
+    What it was at load it need not be now, so it is held to the same (``trouble``): a FIFO in its place would hold whoever
+    opens it until somebody writes, and of one that every local user may write the keys are anybody's.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        if mode & stat.S_IWOTH:
+            raise PermissionError(errno.EPERM, "every local user may write it: chmod o-w", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def open_own(path: Path) -> BinaryIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_KEYS: Final = 16  # of all files: a rotation needs two or three, and every upstream reads them all
 NEW_KEY: Final = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE"
+_KEY: Final = re.compile(rb"^-----BEGIN [A-Z ]*KEY-----", re.MULTILINE)
 _DEPTH: Final = 4  # of a JWK Set
 _MEMBERS: Final = 32 * MOST_KEYS
 
@@ -70,6 +72,11 @@ def load(pems: Sequence[str]) -> tuple[SigningKey, list[dict[str, str]]]:
 
 
 def _of_pem(path: Path, content: bytes) -> PrivateKey | PublicKey:
+    blocks = len(_KEY.findall(content))
+    if blocks > 1:  # the reader takes one, and says nothing of the other: it would not be published
+        raise Unfit(
+            f"{path} holds {blocks} keys in PEM", "give each a file of its own in key_files, the one that signs first"
+        )
     return key_of(path, lambda: _parsed(content), (f"{path} holds no key in PEM, and no JWK Set", NEW_KEY))
 
 

@@ -17,7 +17,7 @@ REMEDY: Final[dict[Reason, str]] = {
     Reason.REDIRECT: "name the last place of the redirects as issuer or jwks_uri",
     Reason.HTTP_STATUS: "check the path: Keycloak's has /realms/NAME, Auth0's a final slash; or name jwks_uri",
     Reason.PROTOCOL: "look at what answers there: curl -v",
-    Reason.CONTENT_TYPE: "a login page or an error page answers there: let bearerd through, or name jwks_uri",
+    Reason.CONTENT_TYPE: "a login page or an error page answers there, or something that compresses unasked: let bearerd through, or name jwks_uri",
     Reason.TOO_LARGE: "raise limits.max_key_set_bytes if so large a document is really the issuer's",
     Reason.BAD_JSON: "look at what answers there: curl -v",
     Reason.BAD_DOCUMENT: "look at what answers there: curl -v; a JWK Set is an object with a list keys",

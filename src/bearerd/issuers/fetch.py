@@ -26,6 +26,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from bearerd import lines
+from bearerd.config import files
 from bearerd.errors import IssuerFault
 from bearerd.issuers import addresses, headers
 from bearerd.issuers.faults import Reason
@@ -98,7 +99,8 @@ class Fetcher:
             async with asyncio.timeout(self._timeout):
                 return await self._follow(url, etag)
         except TimeoutError as error:
-            raise IssuerFault(Reason.TIMEOUT, f"no answer from {url[:200]} within {self._timeout:g} s") from error
+            shown = _shown(self._checked(url))
+            raise IssuerFault(Reason.TIMEOUT, f"no answer from {shown} within {self._timeout:g} s") from error
 
     async def post(self, url: str, form: Mapping[str, str], authorization: str | None = None) -> bytes:
         """Send a form, and read the JSON that answers it; no redirect is followed.  Raises IssuerFault."""
@@ -231,6 +233,10 @@ class Fetcher:
             return Response(str(target), b"", True, etag, max_age)
         if answer.status != 200:
             raise IssuerFault(Reason.HTTP_STATUS, f"{_shown(target)} answered {answer.status}", answer.status)
+        if headers.encoded(answer.headers):
+            raise IssuerFault(
+                Reason.CONTENT_TYPE, f"{_shown(target)} answered encoded (Content-Encoding), which was not asked for"
+            )
         if not headers.json_like(answer.headers):
             raise IssuerFault(Reason.CONTENT_TYPE, f"{_shown(target)} answered with something other than plain JSON")
         body = bytearray()
@@ -300,6 +306,8 @@ def _tls_problem(error: Exception) -> str:
 @lru_cache(maxsize=32)
 def _tls_context(ca_file: Path | None, _modified: int) -> ssl.SSLContext:
     """Certificates checked against ``ca_file`` alone, else the system's; built anew when the file has changed."""
+    if ca_file is not None:
+        files.opened(ca_file).close()  # OpenSSL would wait for somebody to write into a FIFO
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # not what the machine's OpenSSL takes for enough
     return context

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from bearerd.config import fetch_fields, files
 from bearerd.errors import IssuerFault
 from bearerd.issuers.faults import Reason
 
@@ -13,11 +14,6 @@ if TYPE_CHECKING:
 
     from multidict import CIMultiDictProxy
 
-_LARGEST_FILE: Final = 16 * 1024  # bytes
-_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)")
-_FRAMING: Final = frozenset(
-    {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "if-none-match", "upgrade", "te"}
-)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?(\d{1,9})"?\s*(?:$|,)', re.IGNORECASE)
 
@@ -28,27 +24,18 @@ _JSON_TYPES: Final = frozenset(
 
 
 def read(path: Path) -> dict[str, str]:
-    """The fields of ``fetch_header_file``: one ``Name: value`` a line; empty lines and ``#`` lines are skipped.
+    """The fields of ``fetch_header_file``: as the configuration's check reads them.
 
     Raises IssuerFault, whose detail names the line and never quotes it: the file may hold a credential.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST_FILE + 1).decode("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise IssuerFault(Reason.LOCAL_FILE, f"fetch_header_file {path}: {type(error).__name__}") from None
-    if len(text) > _LARGEST_FILE:
-        raise IssuerFault(Reason.LOCAL_FILE, f"fetch_header_file {path}: longer than {_LARGEST_FILE} bytes")
-    fields: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        field = _FIELD.fullmatch(line.rstrip())
-        if field is None or field[1].lower() in _FRAMING:
-            raise IssuerFault(
-                Reason.LOCAL_FILE, f"fetch_header_file {path}: line {number} is not a field that may be set"
-            )
-        fields[field[1]] = field[2]
+        text = files.read(path, fetch_fields.MOST_BYTES)
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise IssuerFault(Reason.LOCAL_FILE, f"fetch_header_file {path}: {said}") from None
+    fields, wrong = fetch_fields.parse(text)
+    for number in wrong:
+        raise IssuerFault(Reason.LOCAL_FILE, f"fetch_header_file {path}: line {number} is not a field that may be set")
     return fields
 
 
@@ -70,9 +57,12 @@ def freshness(fields: CIMultiDictProxy[str]) -> float | None:
     return max(0.0, float(found[1]) - (float(age) if age.isascii() and age.isdigit() and len(age) < 10 else 0.0))
 
 
+def encoded(fields: CIMultiDictProxy[str]) -> bool:
+    """Whether the answer is compressed, or otherwise encoded, by its Content-Encoding."""
+    return fields.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
+
+
 def json_like(fields: CIMultiDictProxy[str]) -> bool:
-    """Whether the answer may be plain JSON by its Content-Type and Content-Encoding."""
-    if fields.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        return False
+    """Whether the answer may be plain JSON by its Content-Type."""
     kind = fields.get("Content-Type", "").partition(";")[0].strip().lower()
     return kind in _JSON_TYPES or (kind.startswith("application/") and kind.endswith("+json"))

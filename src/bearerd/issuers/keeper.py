@@ -183,6 +183,8 @@ class Keeper:
             ):
                 return False
             await self._fetch()
+            if strange and kid is not None and not self._holds(kid):
+                await self._fetch(elsewhere=True)
         finally:
             if self._shared is not None:
                 await self._asked(self._shared.release(self.issuer.iss))
@@ -203,9 +205,16 @@ class Keeper:
                 return True
         return False
 
-    async def _fetch(self) -> None:
+    def _holds(self, kid: str) -> bool:
+        keys = self.issuer.key_set
+        return keys is not None and keys.holds(kid)
+
+    async def _fetch(self, *, elsewhere: bool = False) -> None:
+        """Ask where the keys were; ``elsewhere``: where else they may be by now, if anywhere.  Raises IssuerFault."""
         ticket, before, where = self.issuer.ticket(), self.issuer.key_set, place.of(self.issuer.config)
-        key_set = await self._source.fetch(before)
+        key_set = await (self._source.elsewhere() if elsewhere else self._source.fetch(before))
+        if key_set is None:
+            return
         now = self.issuer.key_set
         if now is not None and now is not before and now.fetched_at > key_set.fetched_at:
             return  # a peer has asked after us, and was quicker

@@ -53,7 +53,7 @@ def read(issuer: Issuer, limits: Limits, wall: float) -> KeySet:
 
 
 def _bounded(path: Path, most: int) -> bytes:
-    with path.open("rb") as file:
+    with files.opened(path) as file:
         text = file.read(most + 1)
     if len(text) > most:
         raise IssuerFault(Reason.TOO_LARGE, f"{path} is longer than {most} bytes")

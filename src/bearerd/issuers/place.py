@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bearerd.config import files
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -43,4 +45,5 @@ def _authorities(ca_file: Path | None) -> str | None:
 
 @lru_cache(maxsize=32)
 def _digest(path: Path, *_as_it_was: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with files.opened(path) as file:
+        return hashlib.sha256(file.read()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bearerd import timekeeper
@@ -168,10 +168,14 @@ class Issuer:
 
     def take_over(self, old: Issuer) -> None:
         """The keys of the same issuer under its old configuration, and as old as they are there: the wall clock may have
-        been set since.  A reload is no way around the cool-down, either.
+        been set since.  A reload is no way around the cool-down, either.  When they are asked for again is the new one's to say.
         """
-        if old.key_set is not None:
-            self.adopt(old.key_set, self.now())
+        keys = old.key_set
+        if keys is not None:
+            due = keys.fetched_at + self.config.key_set_refresh
+            if due < keys.expires_at:
+                keys = keys.renewed(replace(keys.validators, expires_at=due), keys.origin)
+            self.adopt(keys, self.now())
             self._fetched, self.quiet_boot = old._fetched, old.quiet_boot
 
     def fail(self, fault: IssuerFault, retry_boot: float) -> None:

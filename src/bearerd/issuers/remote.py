@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bearerd.limits import Limits
 
 METADATA_LIFE: Final = 3600.0
-"""Seconds for which a discovered ``jwks_uri`` is believed; a fetch that fails there asks again at once."""
+"""Seconds for which a discovered ``jwks_uri`` is believed; a fetch that fails there, and a ``kid`` that is not, ask again at once."""
 
 _MOVED: Final = frozenset({Reason.HTTP_STATUS, Reason.DNS, Reason.CONNECT, Reason.TLS, Reason.CONTENT_TYPE})
 
@@ -33,6 +33,7 @@ class Remote:
         self._fetcher = Fetcher(issuer, limits.max_key_set_bytes, resolver=resolver)
         self._discovered: str | None = None
         self._discovered_at = 0.0  # boot time
+        self._asked = False  # whether the last fetch asked the metadata
 
     async def fetch(self, known: KeySet | None) -> KeySet:
         """The issuer's key set now.  ``known`` makes the request conditional.  Raises IssuerFault.
@@ -40,11 +41,14 @@ class Remote:
         One that lay on the disk does not: "not modified" would say of its entity tag that it is the issuer's, and nothing of
         the keys beside it, which may have rotted, or been exchanged, and would go on to the fleet as confirmed.
         """
+        place = None if known is None else known.validators.jwks_uri
         if known is not None and known.origin is Origin.DISK:
             known = None
+        self._asked = False
         if self._config.jwks_uri is not None:
             return await self._from(self._config.jwks_uri, known)
-        aged = clock.boot() - self._discovered_at > METADATA_LIFE
+        # A peer that has found the keys elsewhere since has asked the metadata after us.
+        aged = clock.boot() - self._discovered_at > METADATA_LIFE or place not in (None, self._discovered)
         believed, moved = None if aged else self._discovered, None
         if believed is not None:
             try:
@@ -53,11 +57,28 @@ class Remote:
                 if fault.reason not in _MOVED:
                     raise
                 moved = fault
+        self._asked = True
         uri = await discovery.discover(self._config.issuer, self._fetcher, self._limits)
         if moved is not None and uri == believed:
             raise moved
         key_set = await self._from(uri, known)
         # Only now: an answer that named a place without keys, or one that may not be asked, is not believed for an hour.
+        self._discovered, self._discovered_at = uri, clock.boot()
+        return key_set
+
+    async def elsewhere(self) -> KeySet | None:
+        """The key set of another place than the last fetch's, if the metadata name one by now and it gives one.
+
+        For a ``kid`` that is not where the keys were: an issuer that moves its keys may leave the old ones there.
+        """
+        believed = self._discovered
+        if believed is None or self._asked:
+            return None
+        try:
+            uri = await discovery.discover(self._config.issuer, self._fetcher, self._limits)
+            key_set = None if uri == believed else await self._from(uri, None)
+        except IssuerFault:
+            return None  # the fetch before has brought what there is
         self._discovered, self._discovered_at = uri, clock.boot()
         return key_set
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bearerd.limits import Limits
 
 _MEMBERS_A_KEY: Final = 32  # the richest in the field (Entra's, with x5c and x5t) have a dozen
+_MEMBERS: Final = 16 * 1024  # in any case: of a set with a thousand keys it is to be said that these are too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def _parse(document: bytes | Mapping[str, Any], limits: Limits) -> dict[str, Any
             raise IssuerFault("bad_json", "the key set holds what JSON cannot") from None
     if len(document) > limits.max_key_set_bytes:
         raise IssuerFault("too_large", f"the key set is longer than max_key_set_bytes = {limits.max_key_set_bytes}")
+    most = max(_MEMBERS, (limits.max_keys + 1) * _MEMBERS_A_KEY)
     try:
-        return jsonobject.read(document, limits.max_json_depth, (limits.max_keys + 1) * _MEMBERS_A_KEY)
+        return jsonobject.read(document, limits.max_json_depth, most)
     except jsonobject.Malformed as fault:
         raise IssuerFault("bad_json", f"the key set cannot be read: {fault}") from None
 

@@ -21,10 +21,11 @@ import sys
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from bearerd._native import clock
+from bearerd.config import files
 from bearerd.errors import StoreError
 
 _START: Final = 30.0  # seconds until the server must answer (a long append-only file takes a while)
@@ -156,9 +157,10 @@ class Embedded:
     async def _launch(self, program: Path) -> None:
         home = self._data_dir / "store"
         home.mkdir(mode=0o700, exist_ok=True)
+        _ours(home)
         assert self._lock is not None  # noqa: S101 - start() took it
-        try:
-            with (self._data_dir / "store.log").open("wb") as log:
+        with _fresh(self._data_dir / "store.log") as log:
+            try:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     *("-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(program)),
@@ -169,8 +171,8 @@ class Embedded:
                     pass_fds=(self._lock,),
                     start_new_session=True,  # Ctrl-C is for us; the server must outlive our drain
                 )
-        except OSError as error:  # too few open files, or processes, are allowed
-            raise StoreError(f"the embedded store cannot be started: {error.strerror}") from None
+            except OSError as error:  # too few open files, or processes, are allowed
+                raise StoreError(f"the embedded store cannot be started: {error.strerror}") from None
 
     async def _answers(self) -> None:
         """Wait for PONG: not while it still reads its file."""
@@ -188,7 +190,11 @@ class Embedded:
             raise StoreError(f"the embedded store did not answer within {_START:g} s: {self._last_words()}") from None
 
     def _last_words(self) -> str:
-        lines = (self._data_dir / "store.log").read_text(errors="replace").strip().splitlines()
+        try:
+            with files.open_own(self._data_dir / "store.log") as log:
+                lines = log.read().decode(errors="replace").strip().splitlines()
+        except (OSError, ValueError):
+            lines = []
         return " / ".join(line.strip() for line in lines[-3:]) or "it said nothing"
 
     def _sweep(self) -> None:
@@ -200,7 +206,8 @@ class Embedded:
 
     def _write_note(self) -> None:
         new = self._note.with_suffix(".new")
-        new.write_text(json.dumps({"socket": str(self._socket), "pid": self.pid}))
+        with _fresh(new) as file:
+            file.write(json.dumps({"socket": str(self._socket), "pid": self.pid}).encode())
         new.replace(self._note)
 
     # ---- attaching
@@ -279,6 +286,27 @@ def _lock(data_dir: Path) -> int:
     return fd
 
 
+def _ours(home: Path) -> None:
+    """What the server finds there it serves, and we believe.  Raises StoreError where somebody else could have put it there."""
+    status = home.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        wrong, remedy = "is a link, which is not followed", "put the folder itself there"
+    elif status.st_uid not in (0, os.geteuid()):
+        wrong, remedy = f"belongs to user {status.st_uid}", f"chown -R {os.geteuid()}, if what it holds is bearerd's"
+    elif status.st_mode & stat.S_IWOTH:
+        wrong, remedy = "may be written by every local user", "chmod 700, if what it holds is bearerd's"
+    else:
+        return
+    raise StoreError(f"the embedded store cannot be started: {home} {wrong}: {remedy}")
+
+
+def _fresh(path: Path) -> BinaryIO:
+    """A file of our own under this name, to be written: there may be a link to another file of ours, or a FIFO."""
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
+
+
 def _runtime_root() -> str:
     """Where sockets may live: short, since a socket path ends at 108 bytes."""
     for root in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
@@ -328,7 +356,8 @@ def _read_note(note: Path) -> Path | None:
     bear our name.
     """
     try:
-        said: Any = json.loads(note.read_text())
+        with files.open_own(note) as file:
+            said: Any = json.loads(file.read())
         socket = Path(said["socket"])
         folder = socket.parent.lstat()
     except (OSError, ValueError, KeyError, TypeError):
