@@ -114,6 +114,30 @@ async def test_whoever_writes_the_store_makes_no_key_and_widens_none(
     assert found.forged == 1
 
 
+@pytest.mark.parametrize("reply", [b"x", [1], [b"x", []], [1, []], [1, [7]], [1, [[b"a", None, b""]]]])
+async def test_an_answer_of_another_shape_is_the_stores_fault(
+    vault: Vault, client: Client, monkeypatch: pytest.MonkeyPatch, reply: object
+) -> None:
+    async def run(*_: object, **__: object) -> object:
+        return reply
+
+    monkeypatch.setattr(client, "run", run)
+    with pytest.raises(StoreError, match="shape"):
+        await vault.find(form.new_id())
+
+
+async def test_a_fault_of_our_own_is_not_taken_for_the_stores(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = record(vault)
+    await vault.create(made, 10)
+
+    def broken(text: bytes) -> Record:
+        raise TypeError("a fault of ours")
+
+    monkeypatch.setattr(Record, "decode", broken)
+    with pytest.raises(TypeError, match="a fault of ours"):
+        await vault.find(made.id)
+
+
 async def test_a_dump_holds_no_key_and_nothing_to_try_one_on(vault: Vault, shared_server: Valkey) -> None:
     key_id = form.new_id()
     key, now = form.new(key_id), int(time.time())

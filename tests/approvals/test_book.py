@@ -158,6 +158,28 @@ async def test_one_that_would_have_expired_at_birth_is_not_opened(client: Client
         await book_of(client).open(call(), 60, time.time() - 61)
 
 
+async def test_one_that_a_clock_ahead_has_opened_lives_no_longer_than_any_other(
+    client: Client, approvals_server: Valkey
+) -> None:
+    book = book_of(client)
+    found = (await book.open(call(), 60, time.time() + 3600)).approval
+    assert (
+        int(approvals_server.call("HGET", client.names.approval(found.id), "expires")) <= (await book._now()) + 60_000
+    )
+
+
+async def test_the_repetition_is_not_prolonged_by_a_clock_that_was_set_back(
+    client: Client, approvals_server: Valkey
+) -> None:
+    book = book_of(client)
+    found = await approved(book)
+    assert await book.use(found, "mine")
+    key = client.names.approval(found.id)
+    used = int(approvals_server.call("HGET", key, "used"))
+    approvals_server.call("HSET", key, "used", str(used + 50_000))  # before the store's clock was set back by so much
+    assert (await book.open(call(), 60, time.time(), "mine")).opened
+
+
 async def test_without_knowing_how_durable_a_use_is_nothing_is_used(client: Client) -> None:
     book = book_of(client)
     found = await approved(book)

@@ -109,7 +109,7 @@ GOOD_RULE = st.fixed_dictionaries(
         "methods": st.just(["GET"]),
         "scopes": st.just(["a"]),
         "claims": st.dictionaries(
-            st.sampled_from(["a", "b c", "d.e"]), st.integers() | st.booleans() | st.just('x"\\')
+            st.sampled_from(["a", "b c", "d.e"]), st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.just('x"\\')
         ),
         "enforce": st.just("shadow"),
     },

@@ -14,7 +14,7 @@ from bearerd.config import load
 from bearerd.serve import crew as module
 from bearerd.serve import desk, hiring, watchdog
 from bearerd.serve.channel import ChannelClosed, NotDone
-from bearerd.serve.crew import Crew
+from bearerd.serve.crew import MOST_FAULTS, Crew
 from bearerd.serve.hiring import Terms
 from bearerd.serve.listeners import Listeners
 from bearerd.serve.member import Member, Phase, Share
@@ -451,6 +451,24 @@ async def test_a_configuration_that_no_worker_can_start_with_is_hopeless_at_the_
     crew.members.remove(other)
     await crew._start(member)
     assert crew.hopeless.result() == "caller[0].secret_file: is empty"
+
+
+async def test_a_fault_that_keeps_every_worker_from_starting_is_not_tried_for_ever(crew: Crew) -> None:
+    failing = Channel(start=NotDone("RuntimeError", "RuntimeError"))
+    member, _, _ = join(crew, 0, failing, phase=Phase.STARTING)
+    for _ in range(MOST_FAULTS * crew.slots - 1):
+        await crew._start(member)
+    assert not crew.hopeless.done()
+    await crew._start(member)
+    assert crew.hopeless.result().startswith("no worker can start: RuntimeError ")
+
+
+async def test_a_fault_of_successors_ends_nobody_who_has_begun(crew: Crew) -> None:
+    member, _, _ = join(crew, 0, Channel(start=NotDone("RuntimeError", "RuntimeError")), phase=Phase.STARTING)
+    crew.begun = True
+    for _ in range(2 * MOST_FAULTS * crew.slots):
+        await crew._start(member)
+    assert not crew.hopeless.done()
 
 
 # ---- readiness

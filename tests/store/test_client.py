@@ -14,7 +14,7 @@ from support.valkey import Valkey
 
 import bearerd
 from bearerd.config import model
-from bearerd.errors import ConfigError, StoreError
+from bearerd.errors import ConfigError, StoreError, StoreRight
 from bearerd.store import client as clients
 from bearerd.store import server as servers
 from bearerd.store.script import PUBLISH
@@ -169,6 +169,7 @@ async def test_a_refused_login_names_no_password(server: Valkey) -> None:
         with pytest.raises(StoreError) as caught:
             await client.call("PING")
     assert "wrong-secret" not in str(caught.value)
+    assert "store.url_file" in str(caught.value)
     async with connected(f"redis://:the-right-one@127.0.0.1:{server.port}") as client:
         assert await client.call("PING") == b"PONG"
 
@@ -188,6 +189,13 @@ async def test_a_user_without_a_right_is_told_which(server: Valkey) -> None:
     async with connected(f"redis://poor:pw@127.0.0.1:{server.port}") as client:
         with pytest.raises(StoreError, match=r"lacks a right.*xread.*docs/store\.md"):
             await client.call("XREAD", "STREAMS", "k", "0")
+
+
+async def test_a_user_without_a_right_that_a_script_needs_is_told_which(server: Valkey) -> None:
+    server.call("ACL", "SETUSER", "poor", "on", ">pw", "~*", "+@all", "-zadd")
+    async with connected(f"redis://poor:pw@127.0.0.1:{server.port}") as client:
+        with pytest.raises(StoreRight, match=r"lacks a right.*zadd.*docs/store\.md"):
+            await client.call("EVAL", "return redis.call('ZADD', KEYS[1], 1, 'a')", 1, "k")
 
 
 async def test_a_server_out_of_memory_is_named(server: Valkey) -> None:

@@ -341,6 +341,25 @@ async def test_what_stands_in_the_place_of_a_file_of_its_own_is_named_and_the_lo
     await store.stop()
 
 
+async def test_a_folder_in_the_place_of_its_log_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store.log").mkdir()
+    with pytest.raises(StoreError, match=f"cannot be started: {tmp_path / 'store.log'}: "):
+        await Embedded(tmp_path).start()
+
+
+async def test_what_it_writes_beside_its_data_is_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "store.log").write_text("of an earlier version")
+    (tmp_path / "store.log").chmod(0o644)
+    store = Embedded(tmp_path)
+    await store.start()
+    try:
+        assert "of an earlier version" not in (tmp_path / "store.log").read_text()
+        for name in ("store", "store.json", "store.lock", "store.log"):
+            assert (tmp_path / name).stat().st_mode & 0o077 == 0, name
+    finally:
+        await store.stop()
+
+
 async def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="data_dir"):

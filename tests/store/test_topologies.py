@@ -182,6 +182,22 @@ async def test_the_documented_rights_suffice_on_an_older_redis_without_those_tha
             assert (await here.writer.lift(Kind.TOKEN, ISSUER, "t")).complete
 
 
+async def test_a_node_that_has_others_keys_says_how_to_find_the_right_one(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "one", cluster_enabled="yes") as one,
+        running(tmp_path / "two", cluster_enabled="yes") as two,
+    ):
+        one.call("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
+        two.call("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
+        one.call("CLUSTER", "MEET", "127.0.0.1", two.port, two.settings["cluster-port"])
+        await until(lambda: all(b"cluster_state:ok" in node.call("CLUSTER", "INFO") for node in (one, two)))
+        there = one if one.call("CLUSTER", "KEYSLOT", "k") > 8191 else two
+        client = clients.connect(model.Store(url=there.url), timeout=5)
+        with pytest.raises(StoreError, match=r"MovedError.*redis\+cluster://.*store\.url"):
+            await client.call("SET", "k", "v")
+        await client.close()
+
+
 @pytest.mark.parametrize("more", [(), ("+cluster|slots",)])
 async def test_a_cluster_asks_for_one_right_more(tmp_path: Path, more: tuple[str, ...]) -> None:
     with running(tmp_path, cluster_enabled="yes") as node:

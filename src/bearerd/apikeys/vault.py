@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.apikeys.record import Record
 from bearerd.errors import StoreError, StoreFull
@@ -64,14 +64,12 @@ class Vault:
         names = self._client.names
         keys = (*self._indices, *map(names.api_key, ids))
         reply = await self._client.run(script.APIKEY_READ, keys, (), most=MOST_AT_ONCE * 2 * _MOST_BYTES)
-        found: dict[str, Stored | None] = {}
-        forged = 0
         with shaped():
-            active, rows = reply
-            for key_id, row in zip(ids, rows, strict=True):
-                found[key_id] = self._opened(key_id, row) if row else None
-                forged += bool(row) and found[key_id] is None
-            return Found(int(active), found, forged)
+            count, rows = reply
+            active = int(count)
+            read = dict(zip(ids, [_parts(row) if row else None for row in rows], strict=True))
+        found = {key_id: self._opened(key_id, *row) if row else None for key_id, row in read.items()}
+        return Found(active, found, sum(found[key_id] is None for key_id, row in read.items() if row))
 
     async def find(self, key_id: str) -> Stored | None:
         """One key's."""
@@ -118,8 +116,7 @@ class Vault:
             raise StoreFull(f"there are max_apikeys = {most} API keys: none is made")
         return bool(answer == b"ok")
 
-    def _opened(self, key_id: str, row: list[bytes]) -> Stored | None:
-        text, mac, used = row
+    def _opened(self, key_id: str, text: bytes, mac: bytes, used: bytes) -> Stored | None:
         if not self.pepper.holds(mac, key_id, text):
             _LOGGER.warning("apikey_record_forged", extra={"id": key_id})
             return None
@@ -129,3 +126,11 @@ class Vault:
             _LOGGER.warning("apikey_record_unreadable", extra={"id": key_id})
             return None
         return Stored(record, mac, int(used) if used.isdigit() and len(used) < 12 else None)
+
+
+def _parts(row: Any) -> tuple[bytes, bytes, bytes]:
+    """Record, seal, and when it was used.  Raises TypeError and ValueError."""
+    text, mac, used = row
+    if not all(isinstance(part, bytes) for part in (text, mac, used)):
+        raise TypeError("not bytes")
+    return text, mac, used

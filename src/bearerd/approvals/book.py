@@ -81,7 +81,8 @@ class Book:
         mac = seal.make(_PURPOSE, made.id.encode(), document)
         limits = (self._bounds.most, self._bounds.most_of_one)
         expiry = int(made.expires_at * 1000)
-        args = (made.id, document, mac, expiry, *limits, attempt, int(GRACE * 1000), names.approval_hashes)
+        lives = (attempt, int(GRACE * 1000), names.approval_hashes, int(ttl * 1000))
+        args = (made.id, document, mac, expiry, *limits, *lives)
         word, *rest = await self._client.run(script.APPROVAL_OPEN, keys, args)
         if word == b"opened":
             return Found(made, opened=True)

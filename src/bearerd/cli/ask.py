@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bearerd.cli.output import Failure, Unreachable
 from bearerd.serve.folder import TOKEN, read_token
+from bearerd.serve.patience import to_revoke
 
 if TYPE_CHECKING:
     from bearerd.cli.place import Place
 
-SECONDS: Final = 30.0
+SECONDS: Final = 15.0  # more than bearerd lets its workers take
 _MOST: Final = 16 * 1024 * 1024  # bytes of an answer
 
 
@@ -28,7 +29,7 @@ def admin(place: Place, method: str, path: str, body: Any = None) -> tuple[int, 
     except ValueError as error:
         raise Failure(f"{file} is not used: {error}") from None
     headers = {"Authorization": f"Bearer {token}"}
-    status, answer = ask(place.admin, method, path, body, headers)
+    status, answer = ask(place.admin, method, path, body, headers, seconds=SECONDS + to_revoke(place.enforce_timeout))
     if status == 401:
         raise Failure(f"bearerd at {place.admin} does not know the token of {file}: it has another data_dir")
     return status, answer
@@ -40,7 +41,8 @@ def ask(
     path: str,
     body: Any = None,
     headers: dict[str, str] | None = None,
-    seconds: float = SECONDS,
+    *,
+    seconds: float,
 ) -> tuple[int, Any]:
     """Status and JSON of one request.  Raises Unreachable."""
     host, _, port = address.rpartition(":")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ADMIN: Final = "127.0.0.1:9181"
 PROBES: Final = "127.0.0.1:9182"
+ENFORCE_TIMEOUT: Final = 2.0
 _PRODUCTION_DATA_DIR: Final = "/var/lib/bearerd"
 _DEVELOPMENT_DATA_DIR: Final = ".bearerd"
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
@@ -30,6 +31,7 @@ class Place:
     admin: str
     probes: str
     data_dir: Path
+    enforce_timeout: float = ENFORCE_TIMEOUT  # seconds
 
 
 def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Place:
@@ -44,6 +46,7 @@ def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Place:
         admin=_reachable(str(server.get("admin", ADMIN)), "admin", data_dir),
         probes=_reachable(str(server.get("probes", PROBES)), "probes", data_dir),
         data_dir=data_dir,
+        enforce_timeout=_enforce_timeout(path, environ),
     )
 
 
@@ -52,6 +55,22 @@ def issuers(path: str | None) -> list[str]:
     found = _read(path).get("issuer", [])
     tables = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     return [name for one in tables if isinstance(name := one.get("issuer"), str)]
+
+
+def _enforce_timeout(path: str | None, environ: Mapping[str, str]) -> float:
+    """As far as it can be read: what is wrong with it was told to whoever started bearerd."""
+    found = _read(path).get("store", {})
+    given = environ.get(
+        "BEARERD_STORE__ENFORCE_TIMEOUT", found.get("enforce_timeout") if isinstance(found, dict) else None
+    )
+    if given is None:
+        return ENFORCE_TIMEOUT
+    from bearerd.config import units
+
+    try:
+        return units.seconds(given)
+    except ValueError:
+        return ENFORCE_TIMEOUT
 
 
 def _server(path: str | None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SOURCES: Final = ("jwks_uri", "jwks", "jwks_file", "secret_file")
 _FETCHING: Final = ("ca_file", "proxy", "connect_to", "fetch_header_file")
 _SPELLED: Final = {"issuer": "write it exactly as in the token's iss", "jwks_uri": "write it like https://host/keys"}
+_LEAST_PAUSE: Final = 1.0  # seconds between two fetches
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
@@ -215,6 +216,10 @@ def _check_claims_and_times(key: str, issuer: Issuer, problems: Problems) -> Non
     for field in ("scope_claims", "role_claims"):
         if "" in getattr(issuer, field):
             problems.add(f"{key}.{field}", "an empty claim path", "name a claim, or a path such as realm_access.roles")
+    for field in ("key_set_refresh", "unknown_kid_cooldown"):
+        if (value := getattr(issuer, field)) < _LEAST_PAUSE:
+            wrong = f"must be at least {spelled(_LEAST_PAUSE)}, not {spelled(value)}"
+            problems.add(f"{key}.{field}", wrong, "the issuer would be asked for its keys without a pause")
     if issuer.key_set_max_stale < issuer.key_set_refresh:
         problems.add(
             f"{key}.key_set_max_stale",

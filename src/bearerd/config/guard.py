@@ -15,8 +15,8 @@ class ApiKeys(Table):
     """``[apikeys]``: how API keys are kept, where a resource takes them (``credentials``)."""
 
     pepper_file: Path | None = None  # None: derived from the fleet key; in development one is kept in data_dir
-    lifetime: Duration = 90 * 86400.0  # of a key for which nothing else was said
-    max_lifetime: Duration = 366 * 86400.0
+    lifetime: Annotated[Duration, Field(ge=1.0)] = 90 * 86400.0  # of a key for which nothing else was said
+    max_lifetime: Annotated[Duration, Field(ge=1.0)] = 366 * 86400.0
 
 
 Sink = Literal["none", "stdout", "file", "store", "otlp"]

@@ -129,10 +129,10 @@ class Store(Table):
     fleet_key_file: Path | None = None
     snapshot_key_file: Path | None = None  # seals what is kept in data_dir; None: the fleet key, where there is one
     embedded: Flag = False  # allow an embedded store although a listener is not loopback or unix
-    max_staleness: Duration = 30.0
+    max_staleness: Annotated[Duration, Field(ge=1.0)] = 30.0  # heartbeats come twice a second at the most
     available_for: Duration = 3600.0
-    enforce_timeout: Duration = 2.0
-    revocation_retention: Duration = 26 * 3600.0
+    enforce_timeout: Annotated[Duration, Field(ge=0.1, le=300.0)] = 2.0  # whoever revokes waits for an answer
+    revocation_retention: Annotated[Duration, Field(ge=60.0)] = 26 * 3600.0
     durability: str | None = None  # "memory" | "fsync" | "replicas=N"; None: fsync where the server can, else memory
 
 
@@ -166,7 +166,7 @@ class Issuer(Table):
     jwks_file: Path | None = None
     secret_file: Path | None = None  # for HS algorithms only
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
-    max_lifetime: Duration = 25 * 3600.0
+    max_lifetime: Annotated[Duration, Field(ge=1.0)] = 25 * 3600.0
     leeway: Span = 30.0
     cutoff_slack: Span = 2.0
     key_set_max_stale: Duration = 72 * 3600.0
@@ -251,7 +251,7 @@ class Resource(Table):
     title: str | None = None  # what the metadata tells people
     documentation: str | None = None
     authorization_server_metadata: str | None = None  # mcp: of this issuer, for clients that look for it here
-    max_lifetime: Duration | None = None
+    max_lifetime: Annotated[Duration, Field(ge=1.0)] | None = None
     mcp_headers: Literal["checked"] | None = None  # the server compares Mcp-* with the body
     mcp_body: Literal["required", "unread"] = "required"  # at Envoy: by what an operation is decided
     upstream: str | None = None  # where ``/mcp/NAME`` passes on to; None: it is not answered

@@ -23,6 +23,7 @@ from bearerd.serve.channel import ChannelClosed, NotDone
 from bearerd.serve.desk import report
 from bearerd.serve.http import json_answer, problems_as_json
 from bearerd.serve.key_admin import KeyAdmin
+from bearerd.serve.patience import PATIENCE, to_revoke
 from bearerd.store.names import DEFAULT_FLEET
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PATIENCE: Final = 15.0  # seconds for a worker's answer: longer than a key set's fetch and enforce_timeout together
 PAGE: Final = 100  # revocations in one answer, unless told otherwise
 MOST_PAGE: Final = 1000
 
@@ -198,7 +198,7 @@ class _Admin:
 
     async def outcome(self, what: str, **fields: Any) -> web.Response:
         """What a worker says to an errand."""
-        found = await self._desk.crew.ask_any(what, PATIENCE, **fields)
+        found = await self._desk.crew.ask_any(what, to_revoke(self._desk.config.store.enforce_timeout), **fields)
         return json_answer(found["body"], found["status"])
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 START_SECONDS: Final = 60.0  # until a new worker must be up, and a successor ready
 RELOAD_SECONDS: Final = 30.0
 BACK_OFF: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before a slot's n-th replacement in a row
+MOST_FAULTS: Final = 5  # starts for each slot that fail by faults of the workers' own before any began
 PROVEN_TICKS: Final = 60  # a worker that was up for so many seconds did not fail at its start
 KILL_SECONDS: Final = 5.0  # beyond its patience, for a worker that leaves
 REAP_STEP: Final = 0.01
@@ -58,6 +59,7 @@ class Crew:
         self._on_gone = on_gone
         self._numbers = itertools.count(1)
         self._failures = [0] * slots
+        self._faults = 0  # starts that failed by a fault of the worker's before any began
         self._lives: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._rolling = asyncio.Lock()
@@ -116,14 +118,24 @@ class Crew:
         except (TimeoutError, NotDone) as error:
             _LOGGER.error("a worker did not start", extra={"worker": member.pid, "detail": str(error)})
             never = not any(other.settled for other in self.members)
-            if never and isinstance(error, NotDone) and error.fault == "ConfigError" and not self.hopeless.done():
-                self.hopeless.set_result(str(error))
+            if never and not self.begun and isinstance(error, NotDone):
+                self._despair(error)
             member.process.kill()
             return
         member.lease = str(told.get("lease", ""))
         if member.phase is Phase.STARTING:
             member.phase = Phase.UP
             self.assign()
+
+    def _despair(self, error: NotDone) -> None:
+        """None has ever begun.  What is wrong with the configuration stays wrong; any other fault may pass, but not for ever."""
+        self._faults += 1
+        if self.hopeless.done():
+            return
+        if error.fault == "ConfigError":
+            self.hopeless.set_result(str(error))
+        elif self._faults >= MOST_FAULTS * self.slots:
+            self.hopeless.set_result(f"no worker can start: {error} (the log says where; please report it)")
 
     async def _gone(self, member: Member) -> None:
         """Fold its counts, give its slot away, and see to a successor."""

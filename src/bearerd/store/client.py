@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from bearerd.config import model
 
 Argument = bytes | str | int
+_LOGIN: Final = "see user, password and database of store.url or store.url_file: a new one takes a restart"
+_CLUSTER: Final = ": another node of its cluster has the fleet's keys (redis+cluster:// in store.url finds it)"
+_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script")  # Valkey and Redis 7; Redis 6
 _IDLE: Final = 8  # connections kept for writers
 _ELSEWHERE: Final = (ReadOnlyError, ClusterDownError, AskError)  # this server is not, or no longer, the one to write to
 
@@ -123,7 +126,7 @@ class Link:
                 raise
             except _ELSEWHERE as error:
                 reason = f"not the server to write to ({type(error).__name__})"
-                raise StoreError(reason) from None
+                raise StoreError(reason + (_CLUSTER if isinstance(error, AskError) else "")) from None
             except ResponseError as error:
                 reason = ""  # the server answered this command: the connection is in step
                 raise _answered(error) from None
@@ -177,7 +180,7 @@ def _named(error: Exception) -> str:
 def _answered(error: ResponseError) -> StoreError:
     """A server's error in words for whoever is on call."""
     text = str(error)
-    if isinstance(error, NoPermissionError):
+    if isinstance(error, NoPermissionError) or text.startswith(_IN_SCRIPT):
         return StoreRight(f"the store user lacks a right: {text} (docs/store.md lists them)")
     if isinstance(error, OutOfMemoryError):
         return StoreError("the store is out of memory (maxmemory): it takes neither revocations nor heartbeats")
@@ -212,7 +215,7 @@ class Client:
                 await connection.disconnect(nowait=True)
             if isinstance(error, ResponseError | AuthenticationError):
                 # Not in its words: a server that has no AUTH quotes its arguments.
-                raise StoreError(f"the store refused the login: {type(error).__name__}") from None
+                raise StoreError(f"the store refused the login: {type(error).__name__} ({_LOGIN})") from None
             if isinstance(error, RedisError | OSError | TimeoutError):
                 raise _lost(error) from None
             raise

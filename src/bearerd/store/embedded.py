@@ -159,8 +159,8 @@ class Embedded:
         home.mkdir(mode=0o700, exist_ok=True)
         _ours(home)
         assert self._lock is not None  # noqa: S101 - start() took it
-        with _fresh(self._data_dir / "store.log") as log:
-            try:
+        try:
+            with _fresh(self._data_dir / "store.log") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     *("-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(program)),
@@ -171,8 +171,9 @@ class Embedded:
                     pass_fds=(self._lock,),
                     start_new_session=True,  # Ctrl-C is for us; the server must outlive our drain
                 )
-            except OSError as error:  # too few open files, or processes, are allowed
-                raise StoreError(f"the embedded store cannot be started: {error.strerror}") from None
+        except OSError as error:  # too few open files, or processes, are allowed
+            place = f"{error.filename}: " if error.filename else ""
+            raise StoreError(f"the embedded store cannot be started: {place}{error.strerror}") from None
 
     async def _answers(self) -> None:
         """Wait for PONG: not while it still reads its file."""

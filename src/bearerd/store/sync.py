@@ -113,6 +113,9 @@ class Sync:
         self._settled = -math.inf  # boot time at which the last heartbeat was sent that found our position
         self._link: Link | None = None
         self._since: float | None = None  # boot time from which this connection's store never lost our position
+        self._embedded = store_is_ours  # whatever it acknowledged is on its disk
+        self._held: float | None = None  # what ``_since`` was on the last connection, if nothing was lost with it
+        self._lapses = 0  # when our lease does, by the last heartbeat (milliseconds, the store's clock)
         self._ended = ""  # why the last connection did, until a heartbeat counts: joining anew must not hide it
         self._breaks = 0
         self._returned = 0  # heartbeats that brought entries older than the last one: somebody is putting back
@@ -199,17 +202,22 @@ class Sync:
 
     def store_moved(self) -> None:
         """It ended and was started again: what it holds is no longer all that anybody knows."""
-        self._trusted = False
+        self._trusted, self._embedded = False, True
 
     async def _session(self) -> None:
         """One connection, until it fails."""
         await self.client.renew()  # writers, too, are to meet the server that we meet
         link = await self.client.link()
         self._since = -math.inf if self._trusted else None
-        self._skew = None
+        skew, self._skew = self._skew, None
         try:
             facts = await server.admit(link)
             self._replicated = self._replicated or facts.replicas > 0
+            if self._since is None and self._held is not None:
+                if await self._kept(link):
+                    self._since, self._skew = self._held, skew  # also of its clock, by which leases are reckoned
+                else:
+                    self._held = None
             self._link = link
             while True:
                 await self._breath.draw(self._brought)
@@ -220,7 +228,7 @@ class Sync:
                     await self._rest()
         finally:
             self._link = None
-            self._since = None
+            self._held, self._since = self._held if self._since is None else self._since, None
             if math.isfinite(self.view.counted):
                 self._trusted = False
             await link.close()
@@ -281,6 +289,8 @@ class Sync:
                 link, self.view.position, self.lease if leased else "", self.pace.lease + GRACE, _MOST
             )
             self.longest = max(self.longest, beat.longest - GRACE)
+            if leased:
+                self._lapses = beat.now // 1000 + int((self.pace.lease + GRACE) * 1000)
             if self._in_step(beat, sent) and beat.known:
                 before, self._last_beat, self._brought = self._last_beat, beat.now, len(beat.members)
                 news = beat.position != self.view.position
@@ -298,21 +308,34 @@ class Sync:
         """After a break: everything is read, and what the store lacks is put back."""
         self._breaks += 1
         if self.view.position is not None:
-            _log.warning("the store does not know our position: it was flushed, restored or failed over with loss")
+            if not beat.known:  # else its clock jumped, which was told
+                _log.warning("the store does not know our position: it was flushed, restored or failed over with loss")
             self._trusted = False
         if not self._trusted:
-            self._since = None
+            self._since = self._held = None
         self.view.position = None
         self._last_beat = beat.now
         lacking = await reconcile.everything(link, self.log, self.view, beat.now / 1e6)
         if lacking:  # we know more than the store (by a snapshot, perhaps), and so may others
-            self._trusted, self._since = False, None
+            self._trusted, self._since, self._held = False, None, None
         if lacking or not beat.marked:
             added = await reconcile.put_back(link, self.log, self.view, lacking)
             if added:
                 _log.warning("put %d revocations back that the store lacked", added)
         else:
             self.view.position = beat.position
+
+    async def _kept(self, link: Link) -> bool:
+        """Whether an embedded store has every lease that it ever granted, though it ended, or we lost it, since.
+
+        Its log on the disk is in order, and nothing is acknowledged before it is there: where our own lease is as our last
+        heartbeat left it, what was granted before is there, too, and what was granted later was on the disk when it was.
+        """
+        if not (self._embedded and self.lease and self._lapses):
+            return False
+        lease = await link.call("HGET", self.client.names.leases, self.lease)
+        with shaped():
+            return lease is not None and int(lease.split()[0]) >= self._lapses
 
     # ---- its senses
 
