@@ -125,6 +125,24 @@ async def test_waiting_ends(tmp_path: Path) -> None:
     assert found.code is Code.OVERLOADED
 
 
+async def test_patience_is_for_all_rounds_and_for_keys_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = await remote(tmp_path)
+    waited: list[float | None] = []
+
+    async def wait(pending: Pending, patience: float | None) -> None:
+        waited.append(patience)
+
+    monkeypatch.setattr(service.flights, "wait", wait)
+    flow = Flow(service)
+    await flow.run("api", asked(token()), face="python", patience=60.0)
+    await flow.run("api", asked(token()), face="python")
+    monkeypatch.setattr(flow, "_judged", lambda *_, **__: Pending(Wait.TURN))
+    await flow.run("api", asked(token()), face="python", patience=60.0)
+    first, second, third, *rest = waited
+    assert 60.0 >= first >= second >= third > 0
+    assert rest == [None] * 2 * ROUNDS
+
+
 async def test_what_the_wait_comes_to_is_the_refusal(tmp_path: Path) -> None:
     service = await remote(tmp_path)
 

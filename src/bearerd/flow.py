@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
+from bearerd._native import clock
 from bearerd.audit.auditor import NOT_KEPT
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Trail
@@ -121,22 +122,25 @@ class Flow:
         trail: Trail | None = None,
         still: Callable[[], bool] | None = None,
         by_rules: bool = True,
+        patience: float | None = None,
     ) -> Decided:
         """The same, with the id of a refusal.  ``trail``: an empty one, of a face that tells more than the decision does.
 
+        ``patience``: for how many seconds an issuer's key is waited for; without, until the fetch ends by itself.
         ``still``: asked after each wait, whether by the configuration of then the same is asked of the same resource.
         ``by_rules``: false where it is not known yet what the token is for, and each use of it will be decided.
         """
         started, trail = time.perf_counter(), trail or Trail()
+        until = None if patience is None else clock.boot() + patience
         audit = self._service.recorder.audit
         if audit is None or not audit.holds(name):
-            decision = await self._tried(name, request, trail, still, by_rules=by_rules)
+            decision = await self._tried(name, request, trail, still, until, by_rules=by_rules)
             return self._recorded(name, face, decision, request, started, trail)
         async with audit.place() as refusal:
             if refusal:
                 return self._recorded(name, face, _unrecorded(name, refusal, trail), request, started, trail)
             trail.placed = True
-            decision = await self._tried(name, request, trail, still, by_rules=by_rules)
+            decision = await self._tried(name, request, trail, still, until, by_rules=by_rules)
             if not audit.waits:
                 return self._recorded(name, face, decision, request, started, trail)
             decision = self._entered(name, face, decision, request, started, trail)
@@ -194,15 +198,29 @@ class Flow:
         return _unresolved()
 
     async def _tried(
-        self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None, *, by_rules: bool
+        self,
+        name: str,
+        request: Request,
+        trail: Trail,
+        still: Callable[[], bool] | None,
+        until: float | None,
+        *,
+        by_rules: bool,
     ) -> Decision:
         try:
-            return await self._rounds(name, request, trail, still, by_rules=by_rules)
+            return await self._rounds(name, request, trail, still, until, by_rules=by_rules)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
             return self._failed(name, request, error, trail)
 
     async def _rounds(
-        self, name: str, request: Request, trail: Trail, still: Callable[[], bool] | None, *, by_rules: bool
+        self,
+        name: str,
+        request: Request,
+        trail: Trail,
+        still: Callable[[], bool] | None,
+        until: float | None,
+        *,
+        by_rules: bool,
     ) -> Decision:
         refusal = None
         for _ in range(ROUNDS):
@@ -213,7 +231,8 @@ class Flow:
                 return settled if still is None or still() else decide.of_nobody(ANOTHER)
             if not isinstance(found, Pending):
                 return found
-            refusal = await self._service.flights.wait(found)
+            patience = None if until is None or found.kind is not Wait.KEY else max(0.0, until - clock.boot())
+            refusal = await self._service.flights.wait(found, patience)
             if still is not None and not still():
                 return decide.of_nobody(ANOTHER)  # nobody's, so that no shadow makes an allow of it
             if refusal is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from support.house import API, House, config, issuer, key, token
 from support.issuer import Answer, Gate, ScriptedIssuer
+from support.wire import Wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +50,23 @@ async def test_nobody_gets_anothers_verdict(tmp_path: Path) -> None:
                     assert reply.status == (200 if person % 3 else 401)
                     assert reply.get("X-Auth-Subject") == (f"user{person}" if person % 3 else None)
                     await wire.close()
+
+
+@pytest.mark.parametrize("lane", [True, False])
+async def test_a_gateway_is_answered_before_it_gives_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, lane: bool
+) -> None:
+    """The issuer hangs, and what is said when the gateway has left nobody hears; in the lane nobody noted it, either."""
+    monkeypatch.setattr("bearerd.faces.asked.PATIENCE", 0.05)
+    remote = issuer(jwks=None, jwks_uri="https://issuer.example/keys")
+    async with House(config(tmp_path, issuer=[remote], resource={"api": RESOURCE}), tmp_path, lane=lane) as house:
+        house.service.flights._resolve = lambda _: asyncio.Event().wait()
+        wire = await Wire.to(house.lane_port if lane else house.port)
+        reply = await wire.ask("/auth/api", ("Authorization", f"Bearer {token()}"))
+        assert (reply.status, reply["Retry-After"]) == (503, "1")
+        assert house.why(reply) == "issuer_unavailable"
+        assert house.service.flights._under_way  # it is still asked for
+        await wire.close()
 
 
 async def test_a_reload_meanwhile_decides_for_those_who_wait(tmp_path: Path) -> None:

@@ -62,10 +62,10 @@ def rounds_end_in_an_allow() -> Iterator[None]:
 def the_waiting_are_not_counted_down() -> Iterator[None]:
     real = Flights.wait
 
-    async def wait(self: Flights, pending: Any) -> Refusal | None:
+    async def wait(self: Flights, *given: Any) -> Refusal | None:
         before = self.waiting
         try:
-            return await real(self, pending)
+            return await real(self, *given)
         except BaseException:
             self.waiting = before + 1
             raise

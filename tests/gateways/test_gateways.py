@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import urllib.parse
 
 import pytest
 from ask import Answer
@@ -30,6 +32,20 @@ def test_an_allowed_request_reaches_the_upstream_with_identity_and_without_the_t
     assert "authorization" not in headers
 
 
+def test_what_a_token_as_long_as_may_be_says_reaches_the_upstream_in_full(gateway: Gateway) -> None:
+    """nginx reads bearerd's answer into a buffer: one that was too short for it made a 503 of every such token."""
+    roles = [f"Betriebsführung {number}" for number in range(240)]
+    command = [sys.executable, "-m", "bearerd", "issuer", "mint", "--issuer", gateway.stage.url("issuer")]
+    command += ["--data-dir", str(gateway.stage.folder / "issuer"), "--audience", gateway.audience]
+    command += ["--scope", "api orders:read", "--claim", f"roles={json.dumps(roles, ensure_ascii=False)}"]
+    done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment())
+    assert done.returncode == 0, done.stderr
+    token = done.stdout.strip()
+    assert 7_000 < len(token) <= 8_192
+    told = seen(gateway.ask("/orders/7", token))["x-auth-roles"]
+    assert told == ",".join(urllib.parse.quote(role) for role in roles)
+
+
 def test_a_request_without_a_token_is_challenged_without_an_error(gateway: Gateway) -> None:
     answer = gateway.ask("/orders/7")
     assert answer.status == 401
@@ -42,8 +58,6 @@ def test_a_request_without_a_token_is_challenged_without_an_error(gateway: Gatew
 
 
 def test_the_metadata_that_the_challenge_names_is_served(gateway: Gateway) -> None:
-    import json
-
     answer = gateway.ask("/.well-known/oauth-protected-resource")
     assert answer.status == 200
     assert json.loads(answer.body)["resource"] == gateway.audience

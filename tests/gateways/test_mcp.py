@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -178,6 +179,21 @@ def test_envoy_refuses_by_the_scopes_that_the_body_needs(by_body: Gateway) -> No
 )
 def test_envoy_refuses_what_is_not_one_message(by_body: Gateway, body: str) -> None:
     assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) == 400
+
+
+def test_envoy_shows_the_longest_message_that_its_example_lets_pass(by_body: Gateway) -> None:
+    """By gRPC it was longer than bearerd takes there: 503, of which bearerd itself knew nothing."""
+    example = by_body.stage.folder / by_body.name / "envoy.yaml"
+    shown = re.search(r"^ *with_request_body: \{ max_request_bytes: (\d+)", example.read_text(), re.MULTILINE)
+    assert shown is not None
+    most = int(shown[1])
+    frame = json.loads(message("get_x"))
+    frame["params"]["arguments"] = {"text": ""}
+    frame["params"]["arguments"]["text"] = "x" * (most - len(json.dumps(frame)))
+    body = json.dumps(frame)
+    assert len(body) == most
+    assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body)) == 200
+    assert status(posted(by_body, JSON, VERSION, CALL, "Mcp-Name: get_x", body=body + " ", unread=True)) == 413
 
 
 def test_envoy_refuses_a_body_that_is_too_large_for_it(by_body: Gateway) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stage import Stage
+from stage import EXAMPLES, Stage
 
+from bearerd.faces import asked
 from gateways.conftest import Gateway, said, watching
 from gateways.witness import Witness
 
@@ -53,6 +55,24 @@ def test_a_silent_bearerd_means_no_passage(tmp_path: Path, name: str) -> None:
             assert b'"body_bytes"' not in answer
             # Once: who asks again waits as long again, and asks more of a bearerd that is behind already.
             assert len([one for one in watched.witness.questions if "/orders/7" in str(one)]) == 1
+
+
+# Where an example says how long its gateway waits for bearerd, and how many of its units are a second.
+WAITS = {
+    "nginx/nginx.conf": (r"proxy_read_timeout +(\d+)s", 1),
+    "nginx/nginx-caching.conf": (r"proxy_read_timeout +(\d+)s", 1),
+    "envoy/envoy.yaml": (r"cluster: bearerd, timeout: (\d+)s", 1),
+    "caddy/Caddyfile": (r"response_header_timeout (\d+)s", 1),
+    "haproxy/bearerd.lua": (r"PATIENCE = (\d+)", 1000),
+}
+
+
+@pytest.mark.parametrize("file", WAITS)
+def test_a_question_that_waits_for_a_key_is_answered_before_the_gateway_gives_up(file: str) -> None:
+    written, unit = WAITS[file]
+    told = re.search(written, (EXAMPLES / file).read_text())
+    assert told is not None
+    assert int(told[1]) / unit >= asked.PATIENCE + 0.5
 
 
 @pytest.fixture

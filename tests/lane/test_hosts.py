@@ -218,7 +218,7 @@ async def test_who_waits_for_a_key_while_a_reload_moves_the_host_is_not_judged_a
         def verified(self: TokenVerifier, token: bytes, at: Now) -> Verified | Refusal | Pending:
             return verify_now(self, token, at) if come.is_set() else Pending(Wait.KEY, ISS, "k9")
 
-        async def wait(_: Pending) -> None:
+        async def wait(*_: object) -> None:
             await come.wait()
 
         monkeypatch.setattr(TokenVerifier, "verify_now", verified)

@@ -95,6 +95,19 @@ async def test_a_later_wait_is_a_new_flight() -> None:
     assert work.asked == [A, A]
 
 
+async def test_whose_patience_ends_is_refused_and_the_flight_goes_on_for_the_next() -> None:
+    work = Work()
+    flights = Flights(work, 100)
+    other = asyncio.create_task(flights.wait(A))
+    refusal = await flights.wait(A, 0.0)
+    assert refusal is not None
+    assert (refusal.code, refusal.retry_after) == (Code.ISSUER_UNAVAILABLE, 1)
+    assert flights.waiting == 1
+    work.go.set()
+    assert await other is None
+    assert work.asked == [A]
+
+
 async def test_a_cancelled_waiter_cancels_nobody_else() -> None:
     work = Work()
     flights = Flights(work, 100)

@@ -125,6 +125,7 @@ class Faces:
                 question.request,
                 face=question.face,
                 still=lambda: asked.still(question, self._current().policy, self._trust),
+                patience=asked.PATIENCE,
             )
         return reply(decided, question, self._service.current)
 

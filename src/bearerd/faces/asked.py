@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from bearerd.request import Headers, Request
 
 
+PATIENCE: Final = 4.5
+"""Seconds for which a gateway's question waits for a key: gateways wait for five, and what is said later nobody hears."""
+
+
 class Seen(NamedTuple):
     """A request as it was received, by whom."""
 

@@ -202,6 +202,7 @@ class Clerk:
                     ask.request,
                     face=ask.face,
                     still=lambda: self._still(ask),
+                    patience=asked.PATIENCE,
                 )
             connection.waiter = None
             connection.reply(*self._message(connection, ask, decided, question))

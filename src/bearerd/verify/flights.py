@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
     from bearerd.decision import Pending
 
-RETRY_AFTER: Final = 1  # seconds, for those that find the waiting room full
+RETRY_AFTER: Final = 1  # seconds, for those that find the waiting room full, or have no time to wait until the end
+
+_LATE: Final = Refusal(
+    Code.ISSUER_UNAVAILABLE, "the key did not come in time, and is still asked for", retry_after=RETRY_AFTER
+)
 
 
 class Flights:
@@ -31,17 +35,19 @@ class Flights:
         self._turns = Turns()  # of those whose wait is over: all who waited for one key are woken at once
         self.waiting = 0  # requests, in all
 
-    async def wait(self, pending: Pending) -> Refusal | None:
+    async def wait(self, pending: Pending, patience: float | None = None) -> Refusal | None:
         """Wait until it makes sense to ask again: None then, or the refusal that the fault amounts to.
 
-        ``overloaded`` at once where ``max_waiting`` requests wait already.
+        ``overloaded`` at once where ``max_waiting`` requests wait already; ``issuer_unavailable`` after ``patience``
+        seconds, with the fetch still under way for whoever asks next.
         """
         if self.waiting >= self._max_waiting:
             return Refusal(Code.OVERLOADED, "max_waiting requests wait for a key already", retry_after=RETRY_AFTER)
         flight = self._flight(pending)
         self.waiting += 1
         try:
-            refusal = await asyncio.shield(flight)
+            arrived, _ = await asyncio.wait({flight}, timeout=patience)
+            refusal = flight.result() if arrived else _LATE
             await self._turns.turn()
             return refusal
         except asyncio.CancelledError:

@@ -360,7 +360,7 @@ async def test_who_waits_for_a_key_while_a_reload_takes_what_it_asked_by_is_refu
         def verified(self: TokenVerifier, token: bytes, at: Now) -> Verified | Refusal | Pending:
             return verify_now(self, token, at) if waited else Pending(Wait.KEY, ISS, "k9")
 
-        async def wait(found: Pending) -> None:
+        async def wait(found: Pending, _: float | None) -> None:
             waited.append(found)
             await service.reload(config(tmp_path, **after))
 
