@@ -60,7 +60,6 @@ cdef class Lane:
     cdef public bint full
     cdef public bint closing
     cdef readonly uint64_t answered, allowed
-    cdef readonly double busy
     cdef readonly bint noted
     cdef readonly set connections
     cdef double owed

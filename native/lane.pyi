@@ -31,8 +31,6 @@ class Lane:
     answered: int
     allowed: int
     """Known tokens among them: whoever holds one is not to wait for others to be verified."""
-    busy: float
-    """Seconds that reads took, from bytes to answers."""
 
     def __new__(
         cls,

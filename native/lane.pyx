@@ -86,7 +86,6 @@ cdef class Lane:
 
     cdef void finish(self) noexcept nogil:
         cdef double took = max(0.0, boot_now() - self.now.boot)
-        self.busy += took
         if took > LIGHT:
             self.heavy += 1000.0 * took
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bearerd._native.lane import Lane
 
 SLICE: Final = 0.002  # seconds of a turn, for either of them
-BACK_SHARE: Final = 0.125  # of the time that known tokens took in a turn, for those that stand back for them
+BACK_SHARE: Final = 0.08  # of the time that others took in a turn, for those that stand back
 
 
 class Leftovers:
@@ -32,7 +32,7 @@ class Leftovers:
         self._queue: deque[Connection] = deque()
         self._back: deque[Connection] = deque()
         self._spare = 0.0  # seconds for those that stand back
-        self._busy, self._allowed = 0.0, 0  # the lane's, at the end of the last turn
+        self._ended, self._allowed = clock.boot(), 0  # of the last turn: when, and how many had been allowed by then
         self._next: asyncio.Handle | None = None  # the turn that is due
 
     @property
@@ -71,7 +71,7 @@ class Leftovers:
             self._spare -= self._serve(self._back, self._spare)
             self._serve(self._queue, SLICE)
         finally:
-            self._busy, self._allowed = self._lane.busy, self._lane.allowed
+            self._ended, self._allowed = clock.boot(), self._lane.allowed
             if self.waiting:
                 self.watch()
 
@@ -80,7 +80,7 @@ class Leftovers:
         if self._lane.allowed == self._allowed:
             self._spare = SLICE
         else:
-            self._spare = min(SLICE, self._spare + BACK_SHARE * (self._lane.busy - self._busy))
+            self._spare = min(SLICE, self._spare + BACK_SHARE * (clock.boot() - self._ended))
 
     def _serve(self, queue: deque[Connection], seconds: float) -> float:
         """Those in a queue, for so long; returns how long that was."""
