@@ -38,6 +38,7 @@ class World:
         self.lane, self.failed = Lane(), list[tuple[Any, Exception]]()
         monkeypatch.setattr(leftovers.clock, "boot", lambda: self.now)
         monkeypatch.setattr(leftovers, "SLICE", SLICE)
+        monkeypatch.setattr(leftovers, "BACK_SHARE", 0.125)
         lane: Any = self.lane
         self.left = Leftovers(lane, lambda connection, error: self.failed.append((connection, error)))
 
