@@ -39,7 +39,8 @@ cdef class Connection:
     cdef bint write_paused
     cdef bint read_paused
     cdef bint queued  # there is more to answer, or to look at, than was at once: it goes on when its turn comes
-    cdef double since  # boot time at which a head began to arrive, or the last answer was given
+    cdef bint away  # it goes on to be told that there is no room
+    cdef readonly double since  # boot time at which a head began to arrive, or the last answer was given
     cdef public object waiter
 
     cdef int keep_up(self) except -1

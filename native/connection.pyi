@@ -33,8 +33,8 @@ class _Desk(Protocol):
     def later(self, connection: Connection) -> None:
         """``more`` of it, once others have had their answers."""
 
-    def stand_back(self, connection: Connection) -> None:
-        """Likewise, once others have had turns of the loop."""
+    def stand_back(self, connection: Connection, away: bool) -> None:
+        """Likewise, once others have had most of the time.  ``away``: there is no room for it to wait."""
 
     def watch(self) -> None:
         """``Lane.turned`` in the loop's next turn: in this one reads have taken long."""
@@ -55,6 +55,8 @@ class Connection(asyncio.Protocol):
     peer: str
     dialect: str
     waiter: object
+    since: float
+    """Boot time at which a head began to arrive, or the last answer was given."""
 
     def __init__(self, lane: Lane, desk: _Desk, dialect: str = "") -> None:
         """``dialect``: what its listener fixes for ``/auth``; empty: nothing is asked there."""

@@ -229,7 +229,7 @@ cdef class Connection:
         elif self.state == State.LEAVING:
             self.go_on()
         elif self.queued:
-            self.desk.stand_back(self)
+            self.desk.stand_back(self, self.away)
         elif at and self.client.last:
             self.close()
         elif more and not self.transport.is_closing():
@@ -259,8 +259,8 @@ cdef class Connection:
             found = self.lane.judge(&self.client, p + at[0], &scratch)
             if found == Verdict.KNOWN:
                 found = self.decide(p + at[0])
-            if found == Verdict.LATER:
-                self.queued = True
+            if found == Verdict.LATER or found == Verdict.AWAY:
+                self.queued, self.away = True, found == Verdict.AWAY
                 return 0
             if found != Verdict.ANSWERED:
                 self.state = State.WAITING if found == Verdict.UNKNOWN else State.LEAVING

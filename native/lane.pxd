@@ -20,6 +20,7 @@ cdef enum Verdict:
     KNOWN  # to be decided by Python, now: nothing has to be verified
     UNKNOWN  # to be decided by Python, when it is its turn
     LATER  # to be judged again, once known tokens have had most of the time
+    AWAY  # to be judged again, once those who wait have had most of it: there is no room to wait
     ELSEWHERE  # nobody's here: aiohttp's
 
 cdef struct Client:  # what the lane knows of a connection's other end, and of what it asks
@@ -30,7 +31,7 @@ cdef struct Client:  # what the lane knows of a connection's other end, and of w
     int target  # likewise
     bint last  # the answer is the last one
     bint waits  # its question has a place in the queue
-    bint stood_back  # it has waited for known tokens
+    bint stood_back  # it has waited for others
     unsigned char[16] digest  # keyed128 of the token that was last looked at
     uint32_t length  # of that token; 0: none was
 

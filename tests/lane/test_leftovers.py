@@ -14,6 +14,7 @@ from bearerd.lane import leftovers
 from bearerd.lane.leftovers import Leftovers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ONE = 2.0**-13  # seconds that a connection takes: sums of it are exact
@@ -25,6 +26,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.allowed = self.turns = 0
+        self.full = self.closing = False
 
     def turned(self) -> None:
         self.turns += 1
@@ -39,20 +41,32 @@ class World:
         monkeypatch.setattr(leftovers.clock, "boot", lambda: self.now)
         monkeypatch.setattr(leftovers, "SLICE", SLICE)
         monkeypatch.setattr(leftovers, "BACK_SHARE", 0.125)
+        monkeypatch.setattr(leftovers, "AWAY_SHARE", 0.25)
         lane: Any = self.lane
         self.left = Leftovers(lane, lambda connection, error: self.failed.append((connection, error)))
 
-    def connection(self, name: str, seconds: float = ONE, fault: bool = False) -> Any:
+    def connection(
+        self, name: str, seconds: float = ONE, *, fault: bool = False, then: Callable[[], None] = lambda: None
+    ) -> Any:
         world = self
 
         class Connection:
+            since = world.now
+
             def more(self) -> None:
                 world.now += seconds
                 world.served.append(name)
+                then()
                 if fault:
                     raise RuntimeError(name)
 
         return Connection()
+
+    def back(self, connection: Any) -> None:
+        self.left.stand_back(connection, away=False)
+
+    def away(self, connection: Any) -> None:
+        self.left.stand_back(connection, away=True)
 
     async def turn(self, known: float = 0.0) -> None:
         """One turn of the loop, in which known tokens took so long, or none came."""
@@ -68,15 +82,15 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 async def test_who_stands_back_has_a_share_while_known_tokens_come(world: World) -> None:
     for number in range(40):
-        world.left.stand_back(world.connection(f"{number}"))
+        world.back(world.connection(f"{number}"))
     for _ in range(16):
         await world.turn(known=4 * ONE)  # an eighth of it is half of what one takes
     assert world.served == [f"{number}" for number in range(8)]
 
 
 async def test_what_was_too_much_is_paid_back(world: World) -> None:
-    world.left.stand_back(world.connection("dear", 9 * ONE))
-    world.left.stand_back(world.connection("next"))
+    world.back(world.connection("dear", 9 * ONE))
+    world.back(world.connection("next"))
     await world.turn(known=8 * ONE)
     assert world.served == ["dear"]
     for _ in range(8):  # of which one share was granted, and eight are owed
@@ -88,7 +102,7 @@ async def test_what_was_too_much_is_paid_back(world: World) -> None:
 
 async def test_where_no_known_token_came_in_a_turn_all_of_it_is_theirs(world: World) -> None:
     for number in range(60):
-        world.left.stand_back(world.connection(f"{number}"))
+        world.back(world.connection(f"{number}"))
     await world.turn(known=ONE)
     assert len(world.served) == 1
     await world.turn()
@@ -100,8 +114,56 @@ async def test_where_no_known_token_came_in_a_turn_all_of_it_is_theirs(world: Wo
 async def test_a_long_silence_is_not_saved_up(world: World) -> None:
     world.now += 60.0
     for number in range(60):
-        world.left.stand_back(world.connection(f"{number}"))
+        world.back(world.connection(f"{number}"))
     await world.turn(known=1.0)
+    assert len(world.served) == 16
+
+
+async def test_who_finds_no_room_to_wait_is_told_so_in_a_share_of_the_time(world: World) -> None:
+    world.lane.full = True
+    for number in range(40):
+        world.away(world.connection(f"{number}"))
+    for _ in range(8):
+        world.now += 2 * ONE  # a quarter of it is half of what one takes
+        await world.turn()
+    assert world.served == [f"{number}" for number in range(4)]
+
+
+async def test_nobody_stands_back_for_long_to_be_told_that_there_is_no_room(world: World) -> None:
+    world.lane.full = True
+    for number in range(20):
+        world.away(world.connection(f"{number}"))
+    await world.turn()
+    assert world.served == []
+    world.now += leftovers.AWAY_SECONDS
+    world.left._away.spare = -60.0  # whatever is owed
+    await world.turn()
+    assert len(world.served) == 16
+    await world.turn()
+    assert len(world.served) == 20
+
+
+async def test_where_there_is_room_again_who_came_first_has_it(world: World) -> None:
+    def fill() -> None:
+        world.lane.full = len(world.served) >= 5
+
+    world.lane.full = True
+    for number in range(60):
+        world.away(world.connection(f"{number}", then=fill))
+    await world.turn()
+    assert world.served == []
+    world.lane.full = False
+    await world.turn()
+    assert world.served == [f"{number}" for number in range(5)]
+    world.lane.closing = True  # whoever is left is told so before the end
+    await world.turn()
+    assert len(world.served) == 5 + 16
+
+
+async def test_a_crowd_that_finds_room_again_has_a_slice_of_a_turn(world: World) -> None:
+    for number in range(60):
+        world.away(world.connection(f"{number}"))
+    await world.turn()
     assert len(world.served) == 16
 
 
@@ -116,7 +178,7 @@ async def test_who_has_more_to_ask_has_a_slice_whoever_comes(world: World) -> No
 
 async def test_a_fault_meets_one_connection_and_nobody_behind(world: World) -> None:
     bad = world.connection("bad", fault=True)
-    for queue in (world.left.stand_back, world.left.later):
+    for queue in (world.back, world.left.later):
         queue(bad)
         queue(world.connection("good"))
     await world.turn()
@@ -126,7 +188,7 @@ async def test_a_fault_meets_one_connection_and_nobody_behind(world: World) -> N
 
 
 async def test_nobody_turns_in_vain_and_each_turn_is_told_to_the_lane(world: World) -> None:
-    world.left.stand_back(world.connection("one"))
+    world.back(world.connection("one"))
     for _ in range(5):
         await world.turn()
     assert (world.lane.turns, world.left._next) == (1, None)

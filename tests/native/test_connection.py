@@ -326,11 +326,35 @@ async def test_whoever_has_waited_is_not_turned_away_because_others_wait(bay: Ba
     bay.lane.full = True
     assert connection_of(line).ask() is not None
     late.feed(PASSES)
+    assert (bytes(late.sent), bay.away) == (b"", [connection_of(late)])
+    bay.serve()
     assert b" 503 " in late.sent
     assert not line.sent
     connection_of(line).reply(OK, b"")
     line.feed(PASSES)  # nor does having waited once help with the next
+    bay.serve()
     assert b" 503 " in line.sent
+
+
+async def test_who_found_no_room_waits_its_turn_where_there_is_some_by_then(bay: Bay) -> None:
+    line = bay.open()
+    bay.lane.full = True
+    line.feed(PASSES + ask())
+    bay.lane.full = False
+    bay.serve()
+    assert (answers(line), bay.waiting) == ([], [connection_of(line)])
+    connection_of(line).reply(OK, b"")
+    assert len(answers(line)) == 2
+
+
+async def test_several_that_find_no_room_are_told_so_one_by_one(bay: Bay) -> None:
+    line = bay.open()
+    bay.lane.full = True
+    line.feed(PASSES * 2 + ask())
+    bay.away.pop().more()
+    assert (line.sent.count(b" 503 "), bay.away) == (1, [connection_of(line)])
+    bay.serve()
+    assert [head[:3] for head in bytes(line.sent).split(b"HTTP/1.1 ")[1:]] == [b"503", b"503", b"200"]
 
 
 async def test_bytes_behind_the_last_request_change_nothing_about_its_answer(bay: Bay) -> None:

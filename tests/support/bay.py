@@ -91,6 +91,7 @@ class Bay:
         self.waiting: list[Connection] = []
         self.queued: list[Connection] = []
         self.back: list[Connection] = []
+        self.away: list[Connection] = []
         self.watched = 0  # times that another turn of the loop was to be told of
         self.turns = True  # each read has one of its own
         self.seconds = 0.0  # that a decision takes
@@ -147,8 +148,8 @@ class Bay:
     def later(self, connection: Connection) -> None:
         self.queued.append(connection)
 
-    def stand_back(self, connection: Connection) -> None:
-        self.back.append(connection)
+    def stand_back(self, connection: Connection, away: bool) -> None:
+        (self.away if away else self.back).append(connection)
 
     def gone(self, connection: Connection) -> None:
         self.left.append(connection)
@@ -158,8 +159,8 @@ class Bay:
 
     def serve(self) -> None:
         """Whatever was left over is answered."""
-        while self.queued or self.back:
-            (self.queued or self.back).pop(0).more()
+        while queue := self.queued or self.back or self.away:
+            queue.pop(0).more()
 
     def handler(self) -> Any:
         self.behind.append(Behind())

@@ -149,9 +149,9 @@ class Clerk:
         """It has more to be answered; others come first."""
         self._left.later(connection)
 
-    def stand_back(self, connection: Connection) -> None:
-        """While known tokens come, others have their turns first."""
-        self._left.stand_back(connection)
+    def stand_back(self, connection: Connection, away: bool) -> None:
+        """Others have most of the time.  ``away``: while there is no room for it to wait; else while known tokens come."""
+        self._left.stand_back(connection, away=away)
 
     def watch(self) -> None:
         """Tell the lane of the loop's next turn."""

@@ -1,8 +1,12 @@
 """What a read left over: connections whose next request was not looked at at once, and when it is.
 
-Some have sent more than is answered at once, and others come first.  Some *stand back*: what they ask costs as much as an
-allow that stands ready, or far more, and brings nobody anything, as the hundredth refusal of one token.  While known tokens
-come, these have a share of the time; where none came in a turn of the loop, they have all of it.
+Some have sent more than is answered at once, and others come first.  Some *stand back*:
+
+- What they ask costs as much as an allow that stands ready, or far more, and brings nobody anything, as the hundredth refusal
+  of one token.  While known tokens come they have a share of the time; where none came in a turn of the loop, all of it.
+- There is no room for them to wait for their turn, and to be told so costs a tenth of what they wait for: where all were told
+  at once, the more came, the fewer would be served.  They have a share, too, and half a second is the longest; where there is
+  room again, who came first has it.
 """
 
 from __future__ import annotations
@@ -19,8 +23,23 @@ if TYPE_CHECKING:
     from bearerd._native.connection import Connection
     from bearerd._native.lane import Lane
 
-SLICE: Final = 0.002  # seconds of a turn, for either of them
-BACK_SHARE: Final = 0.08  # of the time that others took in a turn, for those that stand back
+SLICE: Final = 0.002  # seconds of a turn, for each of these queues
+BACK_SHARE: Final = 0.08  # of the time, for those that stand back for known tokens
+AWAY_SHARE: Final = 0.015  # likewise for those that find no room: reading what they ask costs as much again
+AWAY_SECONDS: Final = 0.5  # after which they are told so, whatever it costs: gateways do not wait for ever
+
+
+class _Share:
+    """A queue that has a share of the time; what it took too much is paid back first."""
+
+    def __init__(self, share: float) -> None:
+        self.queue: deque[Connection] = deque()
+        self.spare = 0.0  # seconds
+        self._share = share
+
+    def grant(self, passed: float, *, free: bool) -> None:
+        """For so many seconds.  ``free``: nobody else needs them."""
+        self.spare = SLICE if free else min(SLICE, self.spare + self._share * passed)
 
 
 class Leftovers:
@@ -30,24 +49,24 @@ class Leftovers:
         self._lane = lane
         self._failed = failed
         self._queue: deque[Connection] = deque()
-        self._back: deque[Connection] = deque()
-        self._spare = 0.0  # seconds for those that stand back
+        self._back = _Share(BACK_SHARE)
+        self._away = _Share(AWAY_SHARE)
         self._ended, self._allowed = clock.boot(), 0  # of the last turn: when, and how many had been allowed by then
         self._next: asyncio.Handle | None = None  # the turn that is due
 
     @property
     def waiting(self) -> int:
         """How many connections wait for their turn."""
-        return len(self._queue) + len(self._back)
+        return len(self._queue) + len(self._back.queue) + len(self._away.queue)
 
     def later(self, connection: Connection) -> None:
         """It has more to be answered; others come first."""
         self._queue.append(connection)
         self.watch()
 
-    def stand_back(self, connection: Connection) -> None:
-        """Known tokens come first, and again."""
-        self._back.append(connection)
+    def stand_back(self, connection: Connection, *, away: bool) -> None:
+        """Others come first, and again.  ``away``: those that wait, of whom there are too many; else known tokens."""
+        (self._away if away else self._back).queue.append(connection)
         self.watch()
 
     def watch(self) -> None:
@@ -68,7 +87,9 @@ class Leftovers:
         self._lane.turned()
         self._grant()
         try:
-            self._spare -= self._serve(self._back, self._spare)
+            self._serve(self._away.queue, SLICE, self._away_no_more)
+            for each in (self._back, self._away):
+                each.spare -= self._serve(each.queue, each.spare)
             self._serve(self._queue, SLICE)
         finally:
             self._ended, self._allowed = clock.boot(), self._lane.allowed
@@ -76,17 +97,19 @@ class Leftovers:
                 self.watch()
 
     def _grant(self) -> None:
-        """Time for those that stand back; what they took too much of is paid back first."""
-        if self._lane.allowed == self._allowed:
-            self._spare = SLICE
-        else:
-            self._spare = min(SLICE, self._spare + BACK_SHARE * (clock.boot() - self._ended))
+        passed = clock.boot() - self._ended
+        self._back.grant(passed, free=self._lane.allowed == self._allowed)
+        self._away.grant(passed, free=self._lane.closing)
 
-    def _serve(self, queue: deque[Connection], seconds: float) -> float:
+    def _away_no_more(self) -> bool:
+        """Whether there is room again, or the first has stood back for long."""
+        return not self._lane.full or clock.boot() - self._away.queue[0].since >= AWAY_SECONDS
+
+    def _serve(self, queue: deque[Connection], seconds: float, goes_on: Callable[[], bool] = lambda: True) -> float:
         """Those in a queue, for so long; returns how long that was."""
         started = now = clock.boot()
         for _ in range(len(queue)):
-            if now - started >= seconds:
+            if now - started >= seconds or not goes_on():
                 break
             connection = queue.popleft()
             try:
