@@ -94,6 +94,7 @@ cdef class Lane:
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1
     cdef Lookup find(self, Client* client, const unsigned char* token, size_t size) noexcept nogil
     cdef int known(self, Client* client) noexcept nogil
+    cdef int at_once(self) noexcept nogil
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1
     cdef int refuse_long(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

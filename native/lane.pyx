@@ -206,8 +206,10 @@ cdef class Lane:
 
         Who holds a good token may ask for what it is not good for as often as it likes.
         """
-        if self.stands_back(client):
-            return Verdict.LATER
+        return Verdict.LATER if self.stands_back(client) else self.at_once()
+
+    cdef int at_once(self) noexcept nogil:
+        """The same of one that has stood back: KNOWN or UNKNOWN."""
         return Verdict.KNOWN if self.heavy + 1000.0 * (boot_now() - self.now.boot) < SLICE else Verdict.UNKNOWN
 
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
@@ -316,7 +318,7 @@ cdef class Lane:
         cdef Note* note
         cdef bint logged
         if route.audits_all and not self.full and not self.ring.makes_room():
-            return self.known(client)  # likewise; where Python is overwhelmed, too, who asks is told so, and the record counted
+            return self.at_once()  # likewise, by whoever stood back; where Python is overwhelmed, too, it is told so, and the record counted
         if route.forms > 1:
             template += <size_t>form_of(p, head) * route.refusal_count
         self.ring.draw_id(request_id)

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.house import API, House, config
 
+from bearerd._native import clock
 from bearerd.apikeys import acts
 from bearerd.apikeys.acts import Wish
+from bearerd.apikeys.record import session_of
 from bearerd.errors import StoreError
 from bearerd.flow import Flow
 from bearerd.refusals import Code
+from bearerd.store import entries
+from bearerd.store.entries import API_KEYS, Kind
 from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
@@ -153,6 +157,38 @@ async def test_a_leaked_secret_is_revoked_by_name_however_often_its_rotation_had
         restore(shared_server, fleet, dumped)
         await until(lambda: one.view.table.sequence and one.health()["fresh"])
         assert await why(one, leaked) is Code.REVOKED
+
+
+async def test_a_rotation_after_a_restored_dump_makes_a_secret_that_works_whatever_was_revoked_meanwhile(
+    shared_server: Valkey, fleet: str, tmp_path: Path
+) -> None:
+    """The record counts its secrets from where the dump has it, and the entries name those that ended since."""
+    async with worker(shared_server, fleet, tmp_path, "one") as one:
+        assert one.writer is not None
+        record, first = await acts.create(one.apikeys, WISH, 100)
+        dumped = dump(shared_server, fleet)
+        leaked = [first]
+        for _ in range(3):
+            record, key, _ = await acts.rotate(one.apikeys, one.writer, record.id, 0, "stored")
+            one.apikeys.adopt(record)
+            leaked.append(key)
+        good = leaked.pop()
+        assert await why(one, good) is None
+        for key in leaked:
+            assert await why(one, key) in (Code.REVOKED, Code.UNKNOWN_KEY)
+        await until(lambda: all(_revoked(one, record.id, number) for number in (1, 2, 3)))
+        restore(shared_server, fleet, dumped)
+        record, key, _ = await acts.rotate(one.apikeys, one.writer, record.id, 0, "stored")
+        one.apikeys.adopt(record)
+        assert await why(one, key) is None
+        assert [await why(one, old) for old in leaked] == [Code.UNKNOWN_KEY] * 3
+
+
+def _revoked(service: Service, key_id: str, number: int) -> bool:
+    return (
+        service.view.table.cutoff(entries.key(Kind.SESSION, API_KEYS, session_of(key_id, number)), int(clock.wall()))
+        > 0
+    )
 
 
 async def _away(*_: object, **__: object) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -223,6 +224,20 @@ async def test_a_sign_in_decides_for_its_minutes_and_no_longer(desk: Desk) -> No
     async with desk.browser.get(desk.url + "/", allow_redirects=False) as answer:
         assert answer.status == 303
     assert desk.floor.count("approved") == 0
+
+
+async def test_who_signs_in_after_the_wall_clock_was_set_back_may_decide_for_as_long(desk: Desk) -> None:
+    """The provider's ID token lives for longer than the step: it is good, and so is the sign-in."""
+    desk.floor.behind = 1800.0
+    desk.provider.lies = {"exp": time.time() + 3600}
+    told = await desk.pending()
+    assert (await desk.get(f"/a/{told.id}"))[0] == 200
+    form = await desk.form(told.id)
+    desk.floor.ahead = 301.0
+    assert (await desk.post(f"/a/{told.id}/approve", form))[0] == 401
+    desk.floor.ahead = 0.0
+    assert (await desk.post(f"/a/{told.id}/approve", form))[0] == 200
+    assert isinstance(await desk.floor.ask(), Approval)
 
 
 async def test_a_reload_that_changes_who_may_approve_ends_the_sessions(desk: Desk) -> None:

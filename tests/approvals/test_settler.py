@@ -129,6 +129,15 @@ async def test_a_late_use_is_refused(floor: Floor) -> None:
     assert floor.count("used") == 0
 
 
+async def test_a_wall_clock_that_was_set_back_keeps_nobody_from_being_confirmed(floor: Floor) -> None:
+    """By what it said before is judged, for a day: by that, too, what is opened meanwhile has its time."""
+    floor.behind = 3600.0
+    told = await pending(floor)
+    assert 0 < told.expires_in <= 600
+    assert await floor.decide(told.id) == "ok"
+    assert isinstance(await floor.ask(), Approval)
+
+
 async def test_what_was_denied_is_forbidden_and_opens_no_other(floor: Floor) -> None:
     told = await pending(floor)
     await floor.decide(told.id, approved=False)

@@ -475,3 +475,26 @@ def test_no_link_is_followed_to_another_file(tmp_path: Path) -> None:
     (tmp_path / "audit.jsonl").symlink_to(tmp_path / "other")
     with pytest.raises(OSError, match=r"symbolic|links"):
         FileSink(tmp_path / "audit.jsonl", rotate_bytes=1000, keep=0, forgotten=lambda file: None)
+
+
+async def test_a_refusal_without_room_for_its_record_stands_back_no_second_time(tmp_path: Path) -> None:
+    """Else it has no answer for as long as the sink is full and known tokens come to another resource."""
+    tables = {"ruled": {"audit": "all"}, "bare": {"audit": "none"}}
+    async with Audited(audited(tmp_path, tables, on_full="refuse", queue=100), tmp_path) as house:
+        line, other = lane_line(house), lane_line(house)
+        known = question("nginx", "bare", TOKENS["good"])
+        for one, data in ((other, known), (line, BAD)):
+            one.feed(data)
+            await settle(house)
+        await house.stall()
+        while b" 503 " not in line.sent:  # until the lane's ring is full, too
+            line.feed(BAD * 50)
+            await settle(house)
+        line.sent.clear()
+        other.feed(known)
+        line.feed(BAD)
+        for _ in range(600):
+            other.feed(known)
+            await asyncio.sleep(0)
+        assert bytes(line.sent).startswith(b"HTTP/1.1 503 ")
+        house.go_on()

@@ -33,6 +33,24 @@ def test_health_is_0_and_tells_every_component(bearerd: Bearerd) -> None:
     assert json.loads(bearerd.cli("health", "-o", "json").stdout)["components"]["issuers"] == {"test": "ok"}
 
 
+def test_a_file_that_is_no_toml_any_more_keeps_nobody_from_asking_and_revoking(bearerd: Bearerd) -> None:
+    """What runs goes on with the old one: no health check may have it killed, for it could not start again."""
+    good, token = bearerd.file.read_text(), house.token(sub="judy", jti="judy-1")
+    bearerd.write(good + "\n[resource.api\n")
+    try:
+        wait_for(lambda: bearerd.probe("/readyz").json()["components"]["configuration"] == "not_reloaded")
+        told = bearerd.cli("health")
+        assert (told.returncode, told.stderr) == (0, "")
+        assert "not_reloaded" in told.stdout
+        assert bearerd.cli("revoke", given=token).returncode == 0
+        assert bearerd.decide(token=token).status == 401
+        done = bearerd.cli("revoke", *ALICE, "ivan")
+        assert (done.returncode, done.stderr) == (0, "")
+    finally:
+        bearerd.write(good)
+        wait_for(lambda: bearerd.probe("/readyz").json()["components"]["configuration"] == "ok")
+
+
 def test_a_token_on_standard_input_is_revoked_and_lifted(bearerd: Bearerd) -> None:
     token, other = house.token(sub="g", jti="g1"), house.token(sub="g", jti="g2")
     done = bearerd.cli("revoke", given=token + "\n")

@@ -116,3 +116,15 @@ def test_every_slot_is_served_by_exactly_one_as_long_as_anyone_has_settled(
         one.share = share
     for one, share in assignment(members, slots).items():
         assert share == one.share
+
+
+def test_who_serves_by_a_snapshot_takes_nobodys_place() -> None:
+    """It may lack a revocation that whoever it would replace enforces."""
+    told: dict[str, Any] = {"ready": True, "snapshot": {"in_use": True}}
+    one = member(0, health=told)
+    assert (one.decides, one.succeeds) == (True, False)
+    told["snapshot"] = {"in_use": False}
+    assert one.succeeds
+    told["ready"] = False
+    assert not one.succeeds
+    assert not member(0).succeeds

@@ -120,7 +120,7 @@ async def test_a_change_is_acted_on_only_once_the_file_keeps_still(
         await waits.wait()
 
     monkeypatch.setattr(reload.asyncio, "sleep", poll)
-    watching = asyncio.create_task(reload.watch(file, changed))
+    watching = asyncio.create_task(reload.watch(file, reload.signature(file), changed))
     await waits.wait()
     await next_poll()
     assert seen == []

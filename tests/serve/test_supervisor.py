@@ -8,12 +8,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from support import house
-from support.bearerd import Bearerd, config, wait_for
+from support.bearerd import Bearerd, config, environment, wait_for
 from support.bearerd import issuer as inline
 from support.load import Load
 from support.valkey import Valkey
@@ -192,6 +194,42 @@ async def test_a_rolling_restart_loses_no_request(tmp_path: Path, workers: int) 
         assert not set(bearerd.pids().values()) & set(before.values())
         assert bearerd.metric("bearerd_worker_restarts_total") == 0
         assert bearerd.metric("bearerd_decisions_total", outcome="allow") == load.statuses[200]
+
+
+def test_sigusr2_to_every_process_replaces_workers_one_by_one_too(tmp_path: Path) -> None:
+    """As ``pkill`` sends it, or ``systemctl kill``."""
+    with Bearerd(tmp_path) as bearerd:
+        before = bearerd.pids()
+        for number in (signal.SIGUSR2, signal.SIGHUP, signal.SIGINT):
+            for pid in before.values():
+                os.kill(pid, number)
+        bearerd.send(signal.SIGUSR2)
+        wait_for(lambda: all(map(gone, before.values())))
+        wait_for(bearerd.ready)
+        assert not set(before.values()) & set(bearerd.pids().values())
+        assert not bearerd.events("a worker ended unasked")
+
+
+@pytest.mark.parametrize("how", ["signals", "the file"])
+def test_what_is_asked_during_the_start_is_done_after_it(tmp_path: Path, how: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as store:  # it never answers
+        text = config(workers=1, more=f'[store]\nurl = "redis://127.0.0.1:{store.getsockname()[1]}"')
+        bearerd = Bearerd(tmp_path, text, until_ready=False)
+        with bearerd.log.open("ab") as log:
+            command = [sys.executable, "-m", "bearerd", "serve", "--config", str(bearerd.file)]
+            bearerd.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+            )
+        with bearerd:
+            store.accept()[0].close()  # the file is read, and no worker there yet
+            if how == "signals":
+                bearerd.send(signal.SIGHUP)
+                bearerd.send(signal.SIGUSR2)
+            else:
+                bearerd.write(text + "\n# another\n")
+            wait_for(lambda: bearerd.events("configuration reloaded") or bearerd.process.poll() is not None)  # type: ignore[union-attr]
+            assert bearerd.stop() == 0
+    assert bearerd.events("configuration reloaded")
 
 
 async def test_sigterm_to_one_worker_has_it_replaced_without_a_lost_request(tmp_path: Path) -> None:

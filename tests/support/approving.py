@@ -117,6 +117,7 @@ class Floor:
         self.configure()
         self.metrics = Metrics(None, Labels({"files": ()}))
         self.ahead = 0.0  # seconds by which our clock leads
+        self.behind = 0.0  # seconds by which it was set back
         self.office = Office(lambda: self.table, Limits(**self.limits), self.metrics, str, self.now)
         self.office.join(self.client)
         self.office.durable(Durability())
@@ -126,7 +127,7 @@ class Floor:
         self.table: model.Approvals | None = model.Approvals.model_validate(PAGE | self.settings)
 
     def now(self) -> Now:
-        return Now(time.time() + self.ahead, clock.boot())
+        return Now(time.time() + self.ahead, clock.boot(), self.behind)
 
     async def ask(
         self, request: Request | None = None, who: Verified | None = None, of: Resource | None = None

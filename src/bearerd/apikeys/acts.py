@@ -81,7 +81,11 @@ async def rotate(
     def rotated(record: Record) -> Record:
         if record.revoked is not None or record.expires <= now:
             raise ValueError("the key is revoked, or has expired: create another")
-        return record.rotated(digest, now, overlap)
+        number = record.secrets[-1].number + 1
+        # The store may have been restored from before other rotations, whose secrets were revoked by their numbers since.
+        while writer.revoked(Kind.SESSION, API_KEYS, session_of(key_id, number)):
+            number += 1
+        return record.rotated(digest, now, overlap, number)
 
     ended: dict[int, Written] = {}
 

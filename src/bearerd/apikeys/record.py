@@ -44,11 +44,14 @@ class Record:
                 found = secret
         return found
 
-    def rotated(self, digest: str, now: int, overlap: int) -> Self:
-        """With a new secret; the last one is good for ``overlap`` more seconds, any older one no longer."""
+    def rotated(self, digest: str, now: int, overlap: int, number: int | None = None) -> Self:
+        """With a new secret; the last one is good for ``overlap`` more seconds, any older one no longer.
+
+        ``number``: the new one's, if not the one after the last one's.
+        """
         *_, last = self.secrets
         kept = (replace(last, ends=min(last.ends, now + overlap)),) if overlap > 0 else ()
-        return replace(self, secrets=(*kept, Secret(last.number + 1, digest, now, self.expires)))
+        return replace(self, secrets=(*kept, Secret(number or last.number + 1, digest, now, self.expires)))
 
     def encode(self) -> bytes:
         """As it is stored, and sealed."""

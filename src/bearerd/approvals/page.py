@@ -162,9 +162,14 @@ class _Page:
         """Back from the provider."""
         settings = self._settings
         cookies, login = self._cookies(settings), self._login(settings)
-        under, now = cookies.under(request), self._office.now().latest
+        under, now = cookies.under(request), self._office.now()
         query = request.query
-        if under is None or now > under.attempt.since + LOGIN_SECONDS or not _is(query, "state", under.attempt.state):
+        # By the wall clock, as it was begun by: that is what the provider's ``auth_time`` is compared with.
+        if (
+            under is None
+            or now.wall > under.attempt.since + LOGIN_SECONDS
+            or not _is(query, "state", under.attempt.state)
+        ):
             raise Refused(
                 400, "Not this sign-in", "It was begun elsewhere, or too long ago.", link=("/", "Begin again")
             )
@@ -175,7 +180,7 @@ class _Page:
         if ("iss" in query or provider.names_itself) and not _is(query, "iss", settings.issuer or ""):
             raise Refused(400, "Not this provider", "The answer is another provider's.", link=again)
         try:
-            claims = await login.finish(under.attempt, query["code"], now)
+            claims = await login.finish(under.attempt, query["code"], now.latest)
         except NotSignedIn as error:
             log.event(_LOGGER, logging.WARNING, "a sign-in was refused", {"detail": str(error)})
             raise Refused(403, "Not signed in", "What the provider says does not count here.", link=again) from None
@@ -188,9 +193,10 @@ class _Page:
     def _welcomed(
         self, settings: Settings, under: Under, claims: dict[str, Any], *, pairwise: bool
     ) -> web.StreamResponse:
-        now, cookies = self._office.now().latest, self._cookies(settings)
+        now, cookies = self._office.now(), self._cookies(settings)
         # Counted from what both clocks say at the most: a provider whose clock leads lengthens no session.
-        until = min(float(claims["auth_time"]), now) + settings.login_max_age
+        # A session ends by the latest time: where our own clock was set back, it begins as much later by that.
+        until = min(float(claims["auth_time"]) + now.behind, now.latest) + settings.login_max_age
         person = Person(
             settings.issuer or "",
             claims["sub"],

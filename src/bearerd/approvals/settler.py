@@ -88,7 +88,7 @@ class Confirmation:
         """What becomes of the call by the approval that stands for it.  Raises StoreError."""
         for _ in range(_TRIES):
             try:
-                found = await book.open(call, settings.ttl, now.wall, tried)
+                found = await book.open(call, settings.ttl, now.latest, tried)  # as it will be judged by
             except Full as full:
                 self._office.events.limited(resource.name)
                 return Refusal(Code.RATE_LIMITED, f"too many approvals are open {full}", retry_after=RETRY_SECONDS)

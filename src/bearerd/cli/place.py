@@ -6,6 +6,7 @@ Only what is needed for that is read: a file that has been broken since must not
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ PROBES: Final = "127.0.0.1:9182"
 ENFORCE_TIMEOUT: Final = 2.0
 _PRODUCTION_DATA_DIR: Final = "/var/lib/bearerd"
 _DEVELOPMENT_DATA_DIR: Final = ".bearerd"
+_TABLE: Final = re.compile(r"^[ \t]*\[", re.MULTILINE)
+_TRIES: Final = 100  # tables before the one that is broken that are looked at
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
@@ -51,15 +54,16 @@ def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Place:
 
 
 def issuers(path: str | None) -> list[str]:
-    """Whose tokens this configuration takes, as far as it can be read.  Raises Failure where there is no file."""
-    found = _read(path).get("issuer", [])
+    """Whose tokens this configuration takes, as far as all of it can be read.  Raises Failure where there is no file."""
+    found, whole = _read(path)
+    found = found.get("issuer", []) if whole else []
     tables = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     return [name for one in tables if isinstance(name := one.get("issuer"), str)]
 
 
 def _enforce_timeout(path: str | None, environ: Mapping[str, str]) -> float:
     """As far as it can be read: what is wrong with it was told to whoever started bearerd."""
-    found = _read(path).get("store", {})
+    found = _read(path)[0].get("store", {})
     given = environ.get(
         "BEARERD_STORE__ENFORCE_TIMEOUT", found.get("enforce_timeout") if isinstance(found, dict) else None
     )
@@ -74,22 +78,43 @@ def _enforce_timeout(path: str | None, environ: Mapping[str, str]) -> float:
 
 
 def _server(path: str | None) -> dict[str, Any]:
-    found = _read(path).get("server", {})
+    found = _read(path)[0].get("server", {})
     if not isinstance(found, dict):
         raise Failure(f"{path}: server: must be a table")
     return found
 
 
-def _read(path: str | None) -> dict[str, Any]:
+def _read(path: str | None) -> tuple[dict[str, Any], bool]:
+    """The file, and whether that is all of it.
+
+    What runs was started with a file that was whole, so of one that is no TOML any more those tables count that stand
+    before the broken one, if ``[server]`` is among them: defaults could be another bearerd's.
+    """
     if path is None:
-        return {}
+        return {}, True
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
+        text = Path(path).read_bytes().decode(errors="replace").replace("\r\n", "\n")
+        return tomllib.loads(text), True
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from None
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise Failure(f"{path}: {error}") from None
+    except ValueError as error:
+        head = _before(text, str(error))
+        if "server" not in head:
+            raise Failure(f"{path}: {error} (no [server] before it says where bearerd runs: mend the file)") from None
+        return head, False
+
+
+def _before(text: str, told: str) -> dict[str, Any]:
+    """All tables before the one in which the fault is that the parser told of."""
+    line = re.search(r"\(at line (\d+)", told)
+    lines = text.splitlines(keepends=True)
+    text = "".join(lines[: int(line[1])]) if line else text
+    for table in [*_TABLE.finditer(text)][: -_TRIES - 1 : -1]:
+        try:
+            return tomllib.loads(text[: table.start()])
+        except ValueError:
+            continue  # it began within another table's lines, or the fault is further up
+    return {}
 
 
 def _default_data_dir(server: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import click
@@ -20,6 +21,8 @@ def command(path: str) -> None:
     error, a JSON object a line.
     """
     gc.disable()  # as in a worker: until the start is over
+    for early in (signal.SIGHUP, signal.SIGUSR2):  # which would end us; what they ask for is about to be done
+        signal.signal(early, signal.SIG_IGN)
     import uvloop
 
     from bearerd import log

@@ -202,7 +202,7 @@ class Crew:
             member.suspected = False
             member.share = Share()  # it may have missed what it was told
             self.assign()
-        if member.decides:
+        if member.succeeds:
             member.news.set()
         if (member.decides or member.tried) and not member.trial:
             self.settle(member)
@@ -306,7 +306,7 @@ class Crew:
             await asyncio.wait_for(successor.news.wait(), START_SECONDS)
         if member.phase is Phase.GONE or self._ending:
             return not self._ending
-        if not successor.decides:
+        if not successor.succeeds:
             _LOGGER.error("a successor did not become ready: the old worker stays", extra={"worker": member.pid})
             successor.process.kill()
             member.leaving = False

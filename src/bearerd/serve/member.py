@@ -71,6 +71,12 @@ class Member:
         return self.able and self.health is not None and self.health.get("ready") is True
 
     @property
+    def succeeds(self) -> bool:
+        """Whether it may take the place of one that serves: by a snapshot it may not know what that one refuses."""
+        snapshot = self.health.get("snapshot") if self.health is not None else None
+        return self.decides and not (isinstance(snapshot, dict) and snapshot.get("in_use") is True)
+
+    @property
     def ready(self) -> bool:
         """Whether it decides, and can be reached."""
         return self.decides and bool(self.open)

@@ -30,6 +30,7 @@ class Source:
     path: Path
     tree: dict[str, Any]
     config: Config
+    signature: Signature = None  # of the file as it was read
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Source:
     config = load.check(tree, environ, path.parent, str(path))
     if signature(path) != before:
         raise ConfigError(str(path), [("file", "it changed while it was read", "write it elsewhere and rename it")])
-    return Source(path, tree, config)
+    return Source(path, tree, config, before)
 
 
 def merged(started: Source, changed: Source, environ: Mapping[str, str]) -> Reloaded:
@@ -86,12 +87,12 @@ def signature(path: Path) -> Signature:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
-async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
-    """Call ``changed`` after each change of the file, once it has kept still for a poll.  Runs for ever.
+async def watch(path: Path, known: Signature, changed: Callable[[], Awaitable[None]]) -> None:
+    """Call ``changed`` after each change of the file since it was ``known``, once it has kept still for a poll.  Runs for ever.
 
     An editor may write it in pieces, and the first half of a file can be a valid one with fewer rules.
     """
-    known = seen = signature(path)
+    seen = known
     while True:
         await asyncio.sleep(POLL_SECONDS)
         now = signature(path)

@@ -68,13 +68,19 @@ class Supervisor:
         loop.set_exception_handler(log.on_loop_exception)
         loop.add_signal_handler(signal.SIGTERM, self._stopped)
         loop.add_signal_handler(signal.SIGINT, self._stopped)
+        # Until workers have what they start with, a reload waits; and all that start now are new.
+        early = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, early.set)
+        loop.add_signal_handler(signal.SIGUSR2, lambda: None)
         async with contextlib.AsyncExitStack() as stack:
             await self._set_up(stack)
             loop.add_signal_handler(signal.SIGHUP, lambda: self._task(self._reload()))
             loop.add_signal_handler(signal.SIGUSR2, lambda: self._task(self._crew.roll()))
+            if early.is_set():
+                self._task(self._reload())
             self._task(watchdog.run(self._crew))
             self._task(self._keep_time())
-            self._task(reload.watch(self._source.path, self._changed))
+            self._task(reload.watch(self._source.path, self._source.signature, self._changed))
             self._task(self._renewal.watch(self._renew))
             await self._until_stopped()
 

@@ -74,9 +74,6 @@ class Worker:
         """Serve until told to leave, or until the supervisor is gone; returns the exit code."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(log.on_loop_exception)
-        # Ctrl-C reaches every process of a terminal: the supervisor's word is what counts.
-        loop.add_signal_handler(signal.SIGINT, lambda: None)
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)
         loop.add_signal_handler(signal.SIGTERM, self._asked_to_leave)
         self._channel = await Channel.over(self._control, self._told, self._asked)
         listening = loop.create_task(self._channel.run())

@@ -106,6 +106,10 @@ class Writer:
         terms(clock.wall())  # a request that makes no sense is refused also while the store is away
         return await self._write(key, terms, self._limit, ack)
 
+    def revoked(self, kind: Kind, issuer: str, value: str) -> bool:
+        """Whether this process knows of anything that is revoked under this name now."""
+        return self._sync.view.table.cutoff(_key(kind, issuer, value), int(clock.wall())) > 0
+
     async def lift(self, kind: Kind, issuer: str, value: str, ack: Ack = "enforced") -> Written:
         """Undo every earlier revocation of this key, known here or not.  Raises as ``revoke``."""
         key = _key(kind, issuer, value)
