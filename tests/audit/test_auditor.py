@@ -493,7 +493,7 @@ async def test_a_refusal_without_room_for_its_record_stands_back_no_second_time(
         line.sent.clear()
         other.feed(known)
         line.feed(BAD)
-        for _ in range(100_000):  # turns of the loop, each with a known token: one is enough, but Python's own turn takes its time
+        for _ in range(100_000):  # turns, each with a known token: one is enough, but Python's own takes its time
             other.feed(known)
             other.sent.clear()
             await asyncio.sleep(0)
