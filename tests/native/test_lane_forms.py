@@ -47,6 +47,7 @@ def bay_with(*, redirects: bool = False, dialect: str = "nginx") -> Bay:
 def said(bay: Bay, *lines: bytes, token: bytes | None = b"bad") -> bytes:
     line = bay.open()
     line.feed(ask(token, *lines))
+    bay.serve()
     line.hang_up()
     return bytes(line.sent)
 

@@ -23,6 +23,7 @@ def said(bay: Bay, token: bytes, at: int) -> str | None:
     """What the lane answers by itself for this token at this resource; None: it asks."""
     line = bay.open()
     line.feed(ask(token, name=NAMES[at].encode()))
+    bay.serve()
     asked = bool(bay.asked or bay.waiting)
     bay.asked.clear()
     bay.waiting.clear()
