@@ -67,6 +67,21 @@ class Unsettled(NamedTuple):
     verified: Verified
 
 
+class _Bounds(NamedTuple):
+    """Of one request's waits."""
+
+    still: Callable[[], bool] | None
+    until: float | None  # boot time
+
+    def hold(self) -> bool:
+        """Whether the same is asked yet."""
+        return self.still is None or self.still()
+
+    def patience(self, pending: Pending) -> float | None:
+        """Seconds that are left of it for a key; anything else is bounded by who brings it."""
+        return None if self.until is None or pending.kind is not Wait.KEY else max(0.0, self.until - clock.boot())
+
+
 class Flow:
     """Decides for one process.  Every face, and the Python API, calls the same."""
 
@@ -131,16 +146,16 @@ class Flow:
         ``by_rules``: false where it is not known yet what the token is for, and each use of it will be decided.
         """
         started, trail = time.perf_counter(), trail or Trail()
-        until = None if patience is None else clock.boot() + patience
+        bounds = _Bounds(still, None if patience is None else clock.boot() + patience)
         audit = self._service.recorder.audit
         if audit is None or not audit.holds(name):
-            decision = await self._tried(name, request, trail, still, until, by_rules=by_rules)
+            decision = await self._tried(name, request, trail, bounds, by_rules=by_rules)
             return self._recorded(name, face, decision, request, started, trail)
         async with audit.place() as refusal:
             if refusal:
                 return self._recorded(name, face, _unrecorded(name, refusal, trail), request, started, trail)
             trail.placed = True
-            decision = await self._tried(name, request, trail, still, until, by_rules=by_rules)
+            decision = await self._tried(name, request, trail, bounds, by_rules=by_rules)
             if not audit.waits:
                 return self._recorded(name, face, decision, request, started, trail)
             decision = self._entered(name, face, decision, request, started, trail)
@@ -197,43 +212,24 @@ class Flow:
             return Refusal(Code.INTERNAL_ERROR)
         return _unresolved()
 
-    async def _tried(
-        self,
-        name: str,
-        request: Request,
-        trail: Trail,
-        still: Callable[[], bool] | None,
-        until: float | None,
-        *,
-        by_rules: bool,
-    ) -> Decision:
+    async def _tried(self, name: str, request: Request, trail: Trail, bounds: _Bounds, *, by_rules: bool) -> Decision:
         try:
-            return await self._rounds(name, request, trail, still, until, by_rules=by_rules)
+            return await self._rounds(name, request, trail, bounds, by_rules=by_rules)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end as an allow
             return self._failed(name, request, error, trail)
 
-    async def _rounds(
-        self,
-        name: str,
-        request: Request,
-        trail: Trail,
-        still: Callable[[], bool] | None,
-        until: float | None,
-        *,
-        by_rules: bool,
-    ) -> Decision:
+    async def _rounds(self, name: str, request: Request, trail: Trail, bounds: _Bounds, *, by_rules: bool) -> Decision:
         refusal = None
         for _ in range(ROUNDS):
             now = self._service.time.now()
             found = self._judged(name, request, now, trail, by_rules=by_rules)
             if isinstance(found, Unsettled):
                 settled = await self._settled(found, request, now, trail)
-                return settled if still is None or still() else decide.of_nobody(ANOTHER)
+                return settled if bounds.hold() else decide.of_nobody(ANOTHER)
             if not isinstance(found, Pending):
                 return found
-            patience = None if until is None or found.kind is not Wait.KEY else max(0.0, until - clock.boot())
-            refusal = await self._service.flights.wait(found, patience)
-            if still is not None and not still():
+            refusal = await self._service.flights.wait(found, bounds.patience(found))
+            if not bounds.hold():
                 return decide.of_nobody(ANOTHER)  # nobody's, so that no shadow makes an allow of it
             if refusal is not None:
                 break

@@ -68,7 +68,8 @@ OUTLIVED: tuple[str, ...] = (
     "loops.py:_forever",  # a slow loop is begun again
     "issuers/keeper.py:",
     "lane/turns.py:",
-    "lane/leftovers.py:",  # likewise
+    "lane/leftovers.py:Leftovers._turn",  # likewise
+    "lane/leftovers.py:Leftovers.waiting",
     "turns.py:Turns._turned",  # another turn comes
     "lane/clerk.py:Clerk._check",  # what time brings: it came to pass while the question was under way
     "lane/clerk.py:Clerk._write",

@@ -39,7 +39,10 @@ class Place:
 
 def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Place:
     """The place of the bearerd with this configuration (None: with the environment's).  Raises Failure."""
-    server = _server(path)
+    found, _ = _read(path)
+    server = found.get("server", {})
+    if not isinstance(server, dict):
+        raise Failure(f"{path}: server: must be a table")
     for key in ("admin", "probes", "profile", "data_dir"):
         if (value := environ.get(f"BEARERD_SERVER__{key.upper()}")) is not None:
             server[key] = value
@@ -49,7 +52,7 @@ def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Place:
         admin=_reachable(str(server.get("admin", ADMIN)), "admin", data_dir),
         probes=_reachable(str(server.get("probes", PROBES)), "probes", data_dir),
         data_dir=data_dir,
-        enforce_timeout=_enforce_timeout(path, environ),
+        enforce_timeout=_enforce_timeout(found.get("store"), environ),
     )
 
 
@@ -61,12 +64,10 @@ def issuers(path: str | None) -> list[str]:
     return [name for one in tables if isinstance(name := one.get("issuer"), str)]
 
 
-def _enforce_timeout(path: str | None, environ: Mapping[str, str]) -> float:
+def _enforce_timeout(store: Any, environ: Mapping[str, str]) -> float:
     """As far as it can be read: what is wrong with it was told to whoever started bearerd."""
-    found = _read(path)[0].get("store", {})
-    given = environ.get(
-        "BEARERD_STORE__ENFORCE_TIMEOUT", found.get("enforce_timeout") if isinstance(found, dict) else None
-    )
+    told = store.get("enforce_timeout") if isinstance(store, dict) else None
+    given = environ.get("BEARERD_STORE__ENFORCE_TIMEOUT", told)
     if given is None:
         return ENFORCE_TIMEOUT
     from bearerd.config import units
@@ -75,13 +76,6 @@ def _enforce_timeout(path: str | None, environ: Mapping[str, str]) -> float:
         return units.seconds(given)
     except ValueError:
         return ENFORCE_TIMEOUT
-
-
-def _server(path: str | None) -> dict[str, Any]:
-    found = _read(path)[0].get("server", {})
-    if not isinstance(found, dict):
-        raise Failure(f"{path}: server: must be a table")
-    return found
 
 
 def _read(path: str | None) -> tuple[dict[str, Any], bool]:

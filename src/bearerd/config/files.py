@@ -70,6 +70,16 @@ def open_own(path: Path) -> BinaryIO:
         raise
 
 
+def create_own(path: Path) -> BinaryIO:
+    """A new file for its owner alone, to be written.  Raises OSError.
+
+    What has that name goes first, be it of one who was killed in the middle, a link to another file of ours, or a FIFO.
+    """
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
+
+
 def own_key(file: Path) -> bytes:
     """A random key that bearerd keeps in a file of its own, drawn where there is none yet.
 
@@ -78,8 +88,7 @@ def own_key(file: Path) -> bytes:
     if not file.exists():
         # Linked into place whole: of two processes that start at once, one wins and neither reads half a key.
         drawn = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
+        with create_own(drawn) as target:
             target.write(secrets.token_bytes(LEAST_KEY_BYTES))
             target.flush()
             os.fsync(target.fileno())

@@ -93,7 +93,7 @@ class Leftovers:
             self._serve(self._queue, SLICE)
         finally:
             self._ended, self._allowed = clock.boot(), self._lane.allowed
-            if self._queue or self._back.queue or self._away.queue:
+            if self.waiting:
                 self.watch()
 
     def _grant(self) -> None:

@@ -16,6 +16,7 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
+from bearerd.config import files
 from bearerd.serve.errors import NotStarted
 
 LOCK: Final = "bearerd.lock"
@@ -66,8 +67,7 @@ class Held:
         """Put a file of mode 0600 into place, whole.  Raises NotStarted."""
         drawn = self.folder / f"{name}.{secrets.token_hex(8)}"
         try:
-            descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with files.create_own(drawn) as file:
                 file.write(content)
             drawn.replace(self.folder / name)
         except OSError as error:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from bearerd._native import clock
@@ -160,7 +160,7 @@ class Embedded:
         _ours(home)
         assert self._lock is not None  # noqa: S101 - start() took it
         try:
-            with _fresh(self._data_dir / "store.log") as log:
+            with files.create_own(self._data_dir / "store.log") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     *("-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(program)),
@@ -207,7 +207,7 @@ class Embedded:
 
     def _write_note(self) -> None:
         new = self._note.with_suffix(".new")
-        with _fresh(new) as file:
+        with files.create_own(new) as file:
             file.write(json.dumps({"socket": str(self._socket), "pid": self.pid}).encode())
         new.replace(self._note)
 
@@ -299,13 +299,6 @@ def _ours(home: Path) -> None:
     else:
         return
     raise StoreError(f"the embedded store cannot be started: {home} {wrong}: {remedy}")
-
-
-def _fresh(path: Path) -> BinaryIO:
-    """A file of our own under this name, to be written: there may be a link to another file of ours, or a FIFO."""
-    path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
 def _runtime_root() -> str:

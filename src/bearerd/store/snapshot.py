@@ -208,10 +208,9 @@ def save(folder: Path, by: Seal, head: Head, pieces: Iterable[bytes]) -> None:
     )
     sealed = by.make(_PURPOSE, rest) or bytes(seal.SIZE)
     new = folder / f"{FILE}.new"
-    new.unlink(missing_ok=True)  # of one who was killed in the middle
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    file = files.create_own(new)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with file:
             file.write(rest + sealed + digest((rest, sealed)))
             for piece in pieces:
                 file.write(piece)
