@@ -12,6 +12,7 @@ cdef struct Lift:  # the last tombstone for a key
 @cython.final
 cdef class Revocations:
     cdef readonly uint64_t sequence
+    cdef readonly uint64_t lifts
     cdef Slots slots
     cdef size_t most
     cdef uint64_t latest

@@ -27,6 +27,7 @@ class Revocations:
     # Grows with whatever may put a revocation in force: what cached entries compare.  No two tables of a process ever
     # have the same.
     sequence: int
+    lifts: int  # grows with each tombstone that is applied
 
     def __new__(cls, max_entries: int) -> Self: ...
     def apply(self, entries: bytes, now: int) -> int:

@@ -143,6 +143,7 @@ cdef class Revocations:
             log.append((True, packed(entry)))
         if makes_idle:
             self.drop_idle(entry, log)
+        self.lifts += entry.cutoff == LIFTS
         if entry.expiry != <uint32_t>FOR_EVER:
             self.ends = min(self.ends, <int64_t>entry.expiry)
             if entry.cutoff == LIFTS:
@@ -371,8 +372,7 @@ cdef class Revocations:
         cdef int64_t time = saturated(now)
         cdef bytes found = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(self.slots.count * SIZE))
         cdef unsigned char* p = <unsigned char*>PyBytes_AS_STRING(found)
-        cdef size_t budget = ENOUGH
-        cdef size_t count = 0
+        cdef size_t budget = ENOUGH, count = 0
         cdef Cursor here = seek(&self.slots, 0)
         cdef const Entry* entry = slots_walk(&self.slots, &here, &budget)
         while entry != NULL:

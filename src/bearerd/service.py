@@ -122,10 +122,6 @@ class Service:
         self.cache: Final = TokenCache(limits.token_cache_entries, limits.token_cache_bytes, Verified.decode)
         self.budget: Final = Budget()
         self.refused: Final = RefusedTokens(limits.refused_tokens)
-        self.view: Final = (OfflineView if offline else View)(limits.max_revocations, self.time)
-        self.archive: Final = None if offline else Archive.of(config.store, self.view, data_dir, self._told_snapshot)
-        self.reviews: Final = Reviews(self._renew_policy)
-        self.reviews.follow_those_of(config)
         self.apikeys: Final = Ring(
             self.watch,
             self.generations,
@@ -134,6 +130,11 @@ class Service:
             most_waiting=limits.max_waiting // 4,
         )
         self.apikeys.take(pepper.of(config, data_dir), len(config.issuer))
+        of_view = OfflineView if offline else View
+        self.view: Final = of_view(limits.max_revocations, self.time, self.apikeys.doubt)
+        self.archive: Final = None if offline else Archive.of(config.store, self.view, data_dir, self._told_snapshot)
+        self.reviews: Final = Reviews(self._renew_policy)
+        self.reviews.follow_those_of(config)
         callers, policy = Callers(config), self._policy(config)
         self.audit: Final = None if offline else assembly.auditor(config, self.recorder, policy.generation)
         issuers = Issuers(config, self.generations, self.watch, now=self.time.now)

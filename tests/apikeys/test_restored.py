@@ -102,6 +102,22 @@ async def test_a_revoked_key_that_an_old_dump_brings_back_stays_revoked_for_old_
         assert await why(old, key) is Code.REVOKED
 
 
+async def test_a_lifted_entry_lets_nobody_in_whose_record_is_revoked_though_nobody_asked_meanwhile(
+    shared_server: Valkey, fleet: str, tmp_path: Path
+) -> None:
+    async with (
+        worker(shared_server, fleet, tmp_path, "one") as one,
+        worker(shared_server, fleet, tmp_path, "two") as two,
+    ):
+        assert two.writer is not None
+        record, key = await acts.create(two.apikeys, WISH, 100)
+        assert await why(one, key) is None  # and is in its cache
+        await acts.revoke(two.apikeys, two.writer, record.id, "stored")
+        await two.writer.lift(Kind.TOKEN, API_KEYS, record.id, "stored")
+        await until(lambda: one.view.table.lifts)
+        assert await why(one, key) is Code.REVOKED
+
+
 async def test_a_key_whose_record_is_gone_stops_working_within_max_staleness_without_any_revocation(
     shared_server: Valkey, fleet: str, tmp_path: Path
 ) -> None:

@@ -276,3 +276,25 @@ async def test_a_reply_that_was_under_way_while_this_process_changed_a_record_do
     scene.vault.records[key_id] = old  # as it was when the store read it
     await reading
     assert scene.ring.revoked(key_id)
+
+
+async def test_after_a_lift_a_key_is_read_again_before_it_is_allowed_once_more() -> None:
+    scene = Scene()
+    key_id = scene.vault.make()
+    await scene.learn(key_id)
+    before = scene.ring.generation
+    old = scene.vault.records[key_id]
+    reading = asyncio.ensure_future(scene.ring._refresh(scene.vault))  # type: ignore[arg-type]
+    await asyncio.sleep(0)  # it is asked for
+    scene.vault.records[key_id] = replace(old, revoked=1)
+    scene.ring.doubt()
+    assert scene.ring.generation > before  # nothing that is prepared or cached of it holds
+    assert isinstance(scene.look(key_id), Pending)
+    assert scene.ring.age(key_id, later(0)) == float("inf")
+    scene.vault.records[key_id] = old  # as it was when the store read it
+    await reading
+    assert isinstance(scene.look(key_id), Pending)  # that reply may be of before the lift
+    scene.vault.records[key_id] = replace(old, revoked=1)
+    await scene.learn(key_id)
+    assert isinstance(scene.look(key_id), Known)
+    assert scene.ring.revoked(key_id)

@@ -230,6 +230,16 @@ def test_what_a_tombstone_hid_is_in_force_when_the_tombstone_lapses() -> None:
     assert [table.revoked(KEYS[0], 0, now) for now in (9, 10, 19, 20)] == [-1, 0, 0, -1]
 
 
+def test_each_tombstone_that_makes_a_difference_is_counted() -> None:
+    table, lift = Revocations(10), pack(KEYS[0], TOMBSTONE, FOREVER, 7)
+    table.apply(pack(KEYS[0], FOREVER, FOREVER, 5), 0)
+    assert table.lifts == 0
+    table.apply(lift + pack(EVERY_KEY, TOMBSTONE, FOREVER, 8), 0)
+    assert table.lifts == 2
+    table.apply(lift, 0)
+    assert table.lifts == 2
+
+
 # ---- bounds ----
 
 

@@ -81,6 +81,7 @@ class Ring:
         self._unknown: dict[str, float] = {}  # id -> until when
         self._asked: dict[str, asyncio.Future[StoreError | None]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._doubted = -math.inf  # boot time: what was asked for before it may be of before a lift
         self._retry = -math.inf  # boot time before which a failed read is not tried again
         self.vault: Vault | None = None
         self.index = 0  # of the records' generation, among those of the issuers' keys
@@ -154,6 +155,18 @@ class Ring:
     def adopt(self, record: Record) -> None:
         """This process has changed it: none of its own requests is to be judged by what was before."""
         self._put(record.id, record, clock.boot())
+
+    def doubt(self) -> None:
+        """Something was lifted: each key is read again before it is allowed once more.
+
+        A key is revoked by an entry first, and then for good by its record.  Once the entry is lifted only the record
+        says so, and the one at hand may be of before.
+        """
+        self._doubted = clock.boot()
+        for known in self._known.values():
+            known.read = -math.inf
+        if self._known:
+            self._changed()
 
     async def run(self) -> None:
         """Keep the records of the keys in use fresh, and say in the store that they are, until cancelled."""
@@ -238,11 +251,12 @@ class Ring:
             self._unknown[key_id] = read + UNKNOWN_SECONDS
             return
         self._unknown.pop(key_id, None)
+        sure = read if read > self._doubted else -math.inf
         if known is not None:
-            known.record, known.read = record, read
+            known.record, known.read = record, sure
         else:
             self._forget_one(self._known, self._most)
-            self._known[key_id] = Known(record, read, read)
+            self._known[key_id] = Known(record, sure, read)
 
     async def _note(self, vault: Vault) -> None:
         """Which keys are in use: once a minute for each, and nobody waits for it."""

@@ -10,6 +10,8 @@ from bearerd._native.revocations import ENTRY_SIZE, Revocations
 from bearerd.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bearerd.decision import Now
     from bearerd.store.protocol import Position
 
@@ -25,9 +27,15 @@ class View:
     never makes it younger, for nobody waited for a process that had no lease.  ``known_age`` counts the snapshot, too.
     """
 
-    def __init__(self, max_revocations: int, time: Timekeeper | None = None) -> None:
-        """``time``: by which entries are forgotten; None makes one."""
+    def __init__(
+        self, max_revocations: int, time: Timekeeper | None = None, lifted: Callable[[], None] = lambda: None
+    ) -> None:
+        """``time``: by which entries are forgotten; None makes one.  ``lifted``: who is told that something was lifted.
+
+        It is told before anybody can decide by what then holds.
+        """
         self.time = time or Timekeeper()
+        self._lifted = lifted
         self.capacity = max_revocations + RESERVE
         self.table = Revocations(self.capacity)
         self.position: Position | None = None
@@ -78,8 +86,10 @@ class View:
         for start in range(0, len(entries), step):
             if start:
                 await asyncio.sleep(0)
-            chunk, now = entries[start : start + step], self.time.forgetting()
+            chunk, now, lifts = entries[start : start + step], self.time.forgetting(), self.table.lifts
             self.table.apply(chunk, now)
+            if self.table.lifts != lifts:
+                self._lifted()
             if also is not None:
                 also.apply(chunk, now)
         if position is not None:
