@@ -21,7 +21,10 @@ $(VENV)/installed: pyproject.toml setup.py | prerequisites
 	@echo "== virtual environment"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check "setuptools>=80" "cython>=3.1"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,embedded,gateways,grpc,mcp,otel,sdks]'
+	@# The compiler works while pip fetches.
+	@$(BIN)/python setup.py -q build_ext --inplace & compiler=$$!; \
+	BEARERD_NATIVE=later $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,embedded,gateways,grpc,mcp,otel,sdks]'; \
+	wait $$compiler
 	@# Envoy's protobufs come with older files of the same names: whoever is installed last is there.
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps opentelemetry-proto
 	@touch $@
@@ -32,8 +35,8 @@ native: $(VENV)/installed   ## compile native/ in place (a second when nothing c
 demo: native     ## the main job on real programs; DEMO_ONCE=1 runs the tour unattended
 	@$(BIN)/python examples/demo/demo.py
 
-# Many tests wait for real programs most of the time: five for every two processors.  Those that share such programs stay together.
-TEST_WORKERS ?= $(shell echo $$((5 * $$($(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)))') / 2)))
+# Many tests wait for real programs most of the time: three for every processor.  Those that share such programs stay together.
+TEST_WORKERS ?= $(shell echo $$((3 * $$($(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)))'))))
 
 test: native     ## the whole suite, real Valkey and real gateways included
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS)

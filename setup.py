@@ -1,4 +1,7 @@
-"""Compiles native/*.pyx into bearerd._native.  ``ASAN=1`` and ``BEARERD_TEST=1`` build into folders of their own."""
+"""Compiles native/*.pyx into bearerd._native.  ``ASAN=1`` and ``BEARERD_TEST=1`` build into folders of their own.
+
+``BEARERD_NATIVE=later``: nothing is compiled, for it is elsewhere at the same time (Makefile).
+"""
 
 import os
 from pathlib import Path
@@ -20,6 +23,8 @@ sources = sorted(str(path) for path in Path("src/bearerd/_native").glob("*.p[yx]
 modules = [source for source in sources if source.endswith(".pyx")]
 if not modules:
     raise SystemExit("setup.py: no native sources under src/bearerd/_native: the source tree is incomplete")
+if os.environ.get("BEARERD_NATIVE") == "later":
+    modules = []
 
 
 class ParallelBuild(build_ext):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from functools import cache
@@ -19,6 +20,15 @@ settings.load_profile("bearerd")
 
 # Hundreds of programs are started: none of them is to compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Sixteen thousand tests are no garbage: looking for it among them took a sixth of their collection, and of much that they do.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From now on there may be some; it is looked for among what comes, and not among the tests."""
+    gc.freeze()
+    gc.enable()
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]

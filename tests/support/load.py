@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from support.bearerd import PATIENCE
 from support.wire import Wire
 
-PAUSE = 0.002  # seconds after each answer: hundreds a second of each client, and a processor left for whom they ask
+PAUSE = 0.005  # seconds after each answer: a hundred a second of each client, and a processor left for whom they ask
 
 
 class Listening(Protocol):
