@@ -253,7 +253,7 @@ cdef class Lane:
                          Py_ssize_t rule, const unsigned char* token, size_t size) except -1:
         """For its length, whatever it says; its name is all that is made of it."""
         cdef unsigned char[32] named
-        if not route.enforced or self.is_pressed(client) or not is_spelled(token, size):
+        if not route.enforced or (self.is_pressed(client) and not self.full) or not is_spelled(token, size):
             return Verdict.UNKNOWN
         name_into(token, size, named)
         memset(client.digest, 0, sizeof(client.digest))
@@ -261,11 +261,11 @@ cdef class Lane:
         return self.refuse(client, route, p, head, asked, rule, route.refusal_count - TOO_LARGE, named)
 
     cdef bint is_pressed(self, const Client* client) noexcept nogil:
-        """Whether known tokens come, and there is room to wait: what is dear to read goes behind them.
+        """Whether known tokens come: what is dear to read goes behind them.
 
         Who sends nothing else would be answered as often as they are, at five times their price.
         """
-        return not client.waits and not self.full and self.now.boot - self.allowed_at < PRESSED_SECONDS
+        return not client.waits and self.now.boot - self.allowed_at < PRESSED_SECONDS
 
     cdef bint stands_back(self, Client* client) noexcept nogil:
         """Until known tokens have had most of the time: whoever is no allow that stands ready costs as much, or far more."""

@@ -104,7 +104,6 @@ class Found:
 
 async def walk(scene: Scene, subject: Subject, budget: Budget) -> Found:
     """Walk once."""
-    _parsed()
     found = Found()
     passed = await events(scene, subject)
     found.seen |= set(passed)
@@ -139,7 +138,6 @@ def awaits(file: str) -> dict[int, str]:
     return dict(_waiting(ast.parse("\n".join(_source(file))), ""))
 
 
-@cache
 def _parsed() -> None:
     """Every file, before any fault: an interpreter that failed beneath deep calls may compile nothing more (CPython 3.11)."""
     for file in Path(SOURCE).rglob("*.py"):
@@ -256,3 +254,6 @@ async def _settled(scene: Scene) -> None:
         if not scene.service.flights._under_way:
             return
         await asyncio.sleep(0.001)
+
+
+_parsed()

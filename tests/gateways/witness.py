@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import sys
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +33,15 @@ class Question:
         return "\r\n".join(lines).encode("latin-1")
 
 
-class AtPath(ThreadingHTTPServer):
+class AtPort(ThreadingHTTPServer):
+    """Whose clients may hang up: gateways do when they end."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class AtPath(AtPort):
     """Listens on a unix socket, which everybody may open: nginx's workers are nobody."""
 
     address_family = socket.AF_UNIX
@@ -54,7 +63,7 @@ class Witness:
         self._server = (
             AtPath(str(at), self._handler())  # type: ignore[arg-type]
             if isinstance(at, Path)
-            else ThreadingHTTPServer(("127.0.0.1", at), self._handler())
+            else AtPort(("127.0.0.1", at), self._handler())
         )
         self._server.daemon_threads = True
 
