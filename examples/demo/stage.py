@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 
@@ -201,10 +201,7 @@ class Stage:
         for entry in self.running:
             if entry[0] == name:
                 self.running.remove(entry)
-                if name == "bearerd":
-                    entry[1].terminate()
-                    self._take_notice()
-                return end(entry[1])
+                return end(entry[1], self._readiness if name == "bearerd" else None)
         raise KeyError(name)
 
     def pid(self, name: str) -> int:
@@ -263,14 +260,6 @@ class Stage:
             time.sleep(0.05)
         raise NotStarted(f"bearerd does not become ready\n{self.log('bearerd').read_text()[-3000:]}")
 
-    def _take_notice(self) -> None:
-        """Ask until it says no, as whoever sends it requests does: bearerd waits a second for that."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            for _ in range(100):
-                if self._readiness() != HTTPStatus.OK:
-                    return
-                time.sleep(0.01)
-
     def _readiness(self) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.ports["probes"], timeout=5)
         with contextlib.closing(connection):
@@ -294,10 +283,21 @@ def environment() -> dict[str, str]:
     return {**own, "PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")}
 
 
-def end(process: subprocess.Popen[bytes]) -> int:
-    """SIGTERM, then SIGKILL after ten seconds."""
+def take_notice(readiness: Callable[[], int]) -> None:
+    """Ask until it says no, as whoever sends requests does: a bearerd that was told to stop waits a second for that."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        for _ in range(100):
+            if readiness() != HTTPStatus.OK:
+                return
+            time.sleep(0.01)
+
+
+def end(process: subprocess.Popen[bytes], readiness: Callable[[], int] | None = None) -> int:
+    """SIGTERM, then SIGKILL after ten seconds.  Once: of a second SIGTERM bearerd cuts off what is under way."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
+        if readiness is not None:
+            take_notice(readiness)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from stage import take_notice
 from support import house
 from support.wire import Wire
 
@@ -319,16 +320,10 @@ class Bearerd:
         """End it; its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        self._take_notice()
+        take_notice(lambda: self.probe("/readyz").status)
         try:
             return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"it does not end\n{self.log.read_text()[-3000:]}") from None
-
-    def _take_notice(self) -> None:
-        """Ask whether it is ready until it says no, as whoever sends it requests does: it waits a second for that."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            while self.probe("/readyz").status == 200:
-                time.sleep(0.01)

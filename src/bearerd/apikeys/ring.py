@@ -123,7 +123,7 @@ class Ring:
         known = self._known.get(key_id)
         if known is not None:
             known.used = now.boot
-            old = now.boot - known.read > self._max_staleness
+            old = self._age(known, now) > self._max_staleness
             return Pending(Wait.APIKEY, API_KEYS, key_id) if old and now.boot >= self._retry else known
         if now.boot < self._unknown.get(key_id, -math.inf):
             return _NO_KEY
@@ -132,9 +132,9 @@ class Ring:
         return _MANY if len(self._asked) >= self._most_waiting else Pending(Wait.APIKEY, API_KEYS, key_id)
 
     def age(self, key_id: str, now: Now) -> float:
-        """Seconds since a key's record was read; infinite where it is not known."""
+        """Seconds since a key's record was read; infinite where it is not known, or something was lifted since."""
         known = self._known.get(key_id)
-        return math.inf if known is None else now.boot - known.read
+        return math.inf if known is None else self._age(known, now)
 
     async def want(self, key_id: str) -> None:
         """Read a key's record.  Raises StoreError where it is lacking and cannot be read."""
@@ -163,8 +163,6 @@ class Ring:
         says so, and the one at hand may be of before.
         """
         self._doubted = clock.boot()
-        for known in self._known.values():
-            known.read = -math.inf
         if self._known:
             self._changed()
 
@@ -186,6 +184,9 @@ class Ring:
                 waiter.set_result(StoreError("closing"))
 
     # ---- within
+
+    def _age(self, known: Known, now: Now) -> float:
+        return now.boot - known.read if known.read > self._doubted else math.inf
 
     def _changed(self) -> None:
         self._generations.bump_key_set(self.index)
@@ -251,12 +252,11 @@ class Ring:
             self._unknown[key_id] = read + UNKNOWN_SECONDS
             return
         self._unknown.pop(key_id, None)
-        sure = read if read > self._doubted else -math.inf
         if known is not None:
-            known.record, known.read = record, sure
+            known.record, known.read = record, read
         else:
             self._forget_one(self._known, self._most)
-            self._known[key_id] = Known(record, sure, read)
+            self._known[key_id] = Known(record, read, read)
 
     async def _note(self, vault: Vault) -> None:
         """Which keys are in use: once a minute for each, and nobody waits for it."""
