@@ -27,7 +27,8 @@ HERE = "127.0.0.1"
 GOOD = question("nginx", "bare", tokens()["good"])
 BAD = question("nginx", "bare", "a.b.c")
 ELSEWHERE = b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-MANY = 10_000
+MANY = 2_000
+LITTLE = 8192  # bytes that the kernel holds of what was not read yet, so that it takes few questions to fill it
 IDLE = 200
 
 
@@ -58,6 +59,7 @@ async def secured(folder: Path) -> AsyncIterator[Secured]:
         doors = Doors(house.clerk.connection, lambda: len(house.clerk.lane.connections), 1_000, handshakes)
         with socket.socket() as sock:
             sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LITTLE)  # and so of each connection's
             sock.bind((HERE, 0))
             doors.open([sock])
             try:
@@ -136,7 +138,7 @@ def test_aiohttp_goes_on_with_a_body_that_came_in_pieces(tmp_path: Path) -> None
 def test_a_client_that_reads_late_gets_every_answer_in_order_and_costs_little_meanwhile(tmp_path: Path) -> None:
     async def act(here: Secured) -> None:
         sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that the kernel holds little of it
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE)
         sock.connect((HERE, here.port))
         reader, writer = await here.connect(host=None, port=None, sock=sock, limit=1024)
         writer.write((GOOD + BAD) * MANY + ELSEWHERE)
