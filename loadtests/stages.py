@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from statistics import median
 from typing import Any, Final
 
 import orjson
-from credentials import ISSUER, Issuer
+from credentials import ISSUER, LIFETIME, Issuer
 from figures import table
 
-from bearerd._native import jws
+from bearerd._native import claims, jws
 from bearerd.jws import header
 from bearerd.jws.keys import Key
 from bearerd.service import Service
-from bearerd.verify import claims, examine
-from bearerd.verify.terms import Terms
+from bearerd.verify import terms
+from bearerd.verify.verified import Verified
 
-SIGNATURE: Final = "the signature, with bearerd's own wrapping"
+SIGNATURE: Final = "the signature of that, with bearerd's own wrapping"
 BETWEEN: Final = "what is between them, and what they cost more when each finds the processor as another left it"
 INTRODUCTION: Final = """
 ### What a new RS256 token costs
@@ -47,21 +48,46 @@ def steps(running: Service, tokens: Sequence[bytes]) -> Iterator[tuple[str, floa
         "header and claims from JSON",
         timed(lambda part: (header.known(part.header), orjson.loads(part.payload)), [(part,) for part in parts]),
     )
-    terms = Terms.of(issuer.config)
+    judge = terms.of(issuer.config)
     heads, said = header.known(parts[0].header), [orjson.loads(part.payload) for part in parts]
     yield (
         "types, shapes and times of the claims",
-        timed(claims.check, [(one, heads.members, terms, now) for one in said]),
+        timed(judge.fault, [(one, heads.members, now.latest) for one in said]),
     )
+    signed = [(part.signing_input,) for part in parts]
+    yield "the token's name: SHA-256, which is what is signed, too", timed(lambda text: sha256(text).digest(), signed)
     key = issuer.select(heads.alg, heads.kid, now)
     assert isinstance(key, Key)
-    yield SIGNATURE, timed(key.verify, [(heads.alg, part.signing_input, part.signature) for part in parts])
-    read = [(one, heads, key, issuer, terms, part) for one, part in zip(said, parts, strict=True)]
-    yield "what the policy reads, and the token's name (SHA-256)", timed(examine._read, read)
-    found = [examine._read(*one) for one in read]
-    yield "the keys that may revoke it (SHA-256 each)", timed(lambda one: one.probes(), [(one,) for one in found])
-    kept = [(token, one, one.probes(), now) for token, one in zip(tokens, found, strict=True)]
-    yield "its record, and a place in the cache", timed(verifier._keep, kept)
+    digests = [(sha256(part.signing_input).digest(), part.signature) for part in parts]
+    yield SIGNATURE, timed(key.check(heads.alg), digests)
+    yield (
+        "what the policy reads",
+        timed(
+            lambda one: (claims.client(one), judge.scopes(one), judge.roles(one), claims.audience(one)),
+            [(one,) for one in said],
+        ),
+    )
+    found = [verifier.examine(token, now) for token in tokens]
+    good = [one for one in found if isinstance(one, Verified)]
+    yield "the keys that may revoke it (SHA-256 each)", timed(lambda one: one.probes(), [(one,) for one in good])
+    kept = [
+        (
+            token,
+            issuer.index,
+            one.key_generation,
+            1,
+            one.issued_second,
+            one.expires_at,
+            now.boot + LIFETIME,
+            one.probes(),
+            one,
+        )
+        for token, one in zip(tokens, good, strict=True)
+    ]
+    yield (
+        "its record, and a place in the cache",
+        timed(lambda token, *given: running.cache.put(token, given[-1].encode(), *given[:-1]), kept),
+    )
     running.cache.clear()
     yield "", timed(lambda token: verifier.verify_now(token, running.time.now()), [(token,) for token in tokens])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, final
 
 CLIENT_CLAIMS: Final[tuple[str, ...]]
 """Where the OAuth client is named; the first that is there counts."""
@@ -23,23 +23,45 @@ class Fault(IntEnum):
     BACKWARDS = 10  # exp lies before iat
     LONG = 11  # exp - iat is more than the longest lifetime
 
-def fault(
-    claims: dict[str, Any],
-    header: dict[str, Any],
-    types: frozenset[str],
-    typed: bool,
-    required: tuple[str, ...],
-    leeway: float,
-    max_lifetime: float,
-    time: float,
-) -> tuple[Fault, str] | None:
-    """The first thing that is wrong with them, whoever signed them; None if nothing is.
+@final
+class Terms:
+    """What an issuer's tokens are judged by, read out of its configuration once: each new token asks for all of it.
 
-    ``types``: what the header's ``typ`` may be, in lower case; ``typed``: it must be there.  Times in seconds.
+    ``types``: what the header's ``typ`` may be, in lower case; ``typed``: it must be there; ``required``: claims.  Times in
+    seconds.
     """
 
+    types: Final[frozenset[str]]
+    typed: Final[bool]
+    required: Final[tuple[str, ...]]
+    leeway: Final[float]
+    max_lifetime: Final[float]
+    scope_claims: Final[tuple[str, ...]]
+    role_claims: Final[tuple[str, ...]]
+
+    def __init__(
+        self,
+        types: frozenset[str],
+        typed: bool,
+        required: tuple[str, ...],
+        leeway: float,
+        max_lifetime: float,
+        scope_claims: tuple[str, ...],
+        role_claims: tuple[str, ...],
+    ) -> None: ...
+    def fault(self, claims: dict[str, Any], header: dict[str, Any], time: float) -> tuple[Fault, str] | None:
+        """The first thing that is wrong with them, whoever signed them; None if nothing is."""
+
+    # Of claims without fault, here and below.
+
+    def scopes(self, claims: dict[str, Any]) -> tuple[str, ...]:
+        """All of them, in order: a string holds those between its spaces (RFC 6749 section 3.3)."""
+
+    def roles(self, claims: dict[str, Any]) -> tuple[str, ...]:
+        """All of them, in order: a string is one role."""
+
 def client(claims: dict[str, Any]) -> str | None:
-    """The OAuth client that the token was issued to.  The claims have passed ``fault``, here and below."""
+    """The OAuth client that the token was issued to."""
 
 def audience(claims: dict[str, Any]) -> tuple[str, ...]:
     """``aud``, one string or a list of them (RFC 7519 section 4.1.3)."""
@@ -57,3 +79,5 @@ def united(claims: Mapping[str, Any], paths: Iterable[str], between: str | None)
     Of a list the strings count; a string is split where there is a ``between``.  Any other shape (an object keyed by role,
     a number) says nothing.
     """
+
+__pyx_capi__: dict[str, object]  # the C entry points of claims.pxd

@@ -6,7 +6,7 @@ them: an integer of 64 bits is no double.
 
 from enum import IntEnum
 
-from cpython.dict cimport PyDict_Contains
+cimport cython
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from libc.math cimport isfinite
@@ -68,7 +68,7 @@ cdef tuple fault_of_type(dict claims, dict header, frozenset types, bint typed):
         if not isinstance(kind, str) or (<str>kind).lower() in other_kinds:
             return Fault.KIND, "typ"
     for name in other_marks:
-        if PyDict_Contains(claims, name):
+        if name in claims:
             return Fault.MARK, name
     return None
 
@@ -76,13 +76,13 @@ cdef tuple fault_of_type(dict claims, dict header, frozenset types, bint typed):
 cdef tuple fault_of_shapes(dict claims, tuple required):
     """The claims that are required, and the JSON types of those that anything here relies on."""
     for name in required:
-        if not PyDict_Contains(claims, name):
+        if name not in claims:
             return Fault.MISSING, name
     for name in times:
-        if PyDict_Contains(claims, name) and not is_number(claims[name]):
+        if name in claims and not is_number(claims[name]):
             return Fault.NUMBER, name
     for name in strings:
-        if PyDict_Contains(claims, name) and not isinstance(claims[name], str):
+        if name in claims and not isinstance(claims[name], str):
             return Fault.STRING, name
     if "aud" in claims and not is_audience(claims["aud"]):
         return Fault.AUDIENCE, "aud"
@@ -105,33 +105,55 @@ cdef tuple fault_of_times(dict claims, leeway, max_lifetime, time):
     return None
 
 
-def fault(
-    dict claims not None, dict header not None, frozenset types not None, bint typed, tuple required not None, leeway,
-    max_lifetime, time,
-):
-    """The first thing that is wrong with them, whoever signed them; None if nothing is.
+@cython.final
+cdef class Terms:
+    """What an issuer's tokens are judged by, read out of its configuration once: each new token asks for all of it.
 
-    ``types``: what the header's ``typ`` may be, in lower case; ``typed``: it must be there.  Times in seconds.
+    ``types``: what the header's ``typ`` may be, in lower case; ``typed``: it must be there; ``required``: claims.  Times in
+    seconds.
     """
-    cdef tuple found = fault_of_type(claims, header, types, typed)
-    if found is None:
-        found = fault_of_shapes(claims, required)
-    if found is None:
-        found = fault_of_times(claims, leeway, max_lifetime, time)
-    return found
+
+    def __init__(
+        self, frozenset types not None, bint typed, tuple required not None, leeway, max_lifetime,
+        tuple scope_claims not None, tuple role_claims not None,
+    ):
+        self.types, self.typed, self.required = types, typed, required
+        self.leeway, self.max_lifetime = leeway, max_lifetime
+        self.scope_claims, self.role_claims = scope_claims, role_claims
+
+    cpdef tuple fault(self, dict claims, dict header, time):
+        """The first thing that is wrong with them, whoever signed them; None if nothing is."""
+        cdef tuple found = fault_of_type(claims, header, self.types, self.typed)
+        if found is None:
+            found = fault_of_shapes(claims, self.required)
+        if found is None:
+            found = fault_of_times(claims, self.leeway, self.max_lifetime, time)
+        return found
+
+    # Of claims without fault, here and below.
+
+    cpdef tuple scopes(self, dict claims):
+        """All of them, in order: a string holds those between its spaces (RFC 6749 section 3.3)."""
+        return united_at(claims, self.scope_claims, " ")
+
+    cpdef tuple roles(self, dict claims):
+        """All of them, in order: a string is one role."""
+        return united_at(claims, self.role_claims, None)
 
 
-def client(dict claims not None):
-    """The OAuth client that the token was issued to.  The claims have passed ``fault``, here and below."""
+cpdef object client(dict claims):
+    """The OAuth client that the token was issued to."""
     for name in clients:
-        if PyDict_Contains(claims, name):
+        if name in claims:
             return claims[name]
     return None
 
 
-def audience(dict claims not None):
+cpdef tuple audience(dict claims):
     """``aud``, one string or a list of them (RFC 7519 section 4.1.3)."""
-    value = claims.get("aud", ())
+    if "aud" not in claims:
+        return ()
+    value = claims["aud"]
     return (value,) if isinstance(value, str) else tuple(value)
 
 
@@ -164,6 +186,10 @@ def united(claims, paths, str between):
     Of a list the strings count; a string is split where there is a ``between``.  Any other shape (an object keyed by role,
     a number) says nothing.
     """
+    return united_at(claims, tuple(paths), between)
+
+
+cdef tuple united_at(claims, tuple paths, str between):
     cdef dict found = {}
     for path in paths:
         value = value_at(claims, path)

@@ -62,3 +62,10 @@ cdef inline int64_t saturated(value) except? -1:
     if value > INT64_MAX:
         return INT64_MAX
     return INT64_MIN if value < INT64_MIN else value
+
+
+cdef inline int64_t whole_seconds(double wall) noexcept nogil:
+    """The same of a clock."""
+    if wall >= 9e18:
+        return INT64_MAX
+    return <int64_t>wall if wall > -9e18 else INT64_MIN

@@ -11,6 +11,14 @@ from libc.string cimport memcmp, memcpy
 from bearerd._native.ascii cimport hex_value, is_digit, utf8_length
 from bearerd._native.digest cimport keyed128_into
 
+cdef extern from "<endian.h>" nogil:
+    uint64_t le64toh(uint64_t) noexcept
+
+cdef extern from *:
+    int ctzll "__builtin_ctzll"(uint64_t) noexcept nogil
+
+cdef const uint64_t EACH = 0x0101010101010101
+
 cdef enum:
     MAX_DEPTH = 1024  # a larger max_depth is read as this one: what the stack below holds
 
@@ -130,6 +138,18 @@ cdef size_t encode_utf8(uint32_t character, unsigned char* out) noexcept nogil:
 cdef inline size_t plain_characters(const unsigned char* p, size_t n) noexcept nogil:
     """How many ASCII characters stand here that mean themselves: most of any token."""
     cdef size_t i = 0
+    cdef uint64_t word, special
+    while i + 8 <= n:
+        memcpy(&word, p + i, 8)
+        word = le64toh(word)
+        # In each byte the high bit, where it is a control character, a quote, a backslash, or no ASCII.  A borrow may set the bit of
+        # a byte above such a one, never below: the lowest that is set is true.
+        special = (
+            (word - EACH * 0x20) | ((word ^ EACH * c'"') - EACH) | ((word ^ EACH * c'\\') - EACH) | word
+        ) & EACH * 0x80
+        if special:
+            return i + (<size_t>ctzll(special) >> 3)
+        i += 8
     while i < n and 0x20 <= p[i] < 0x80 and p[i] != c'"' and p[i] != c'\\':
         i += 1
     return i

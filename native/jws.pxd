@@ -9,6 +9,8 @@ cdef class Compact:
     cdef readonly bytes signing_input
 
 
+# `split`, for C callers.
+cdef Compact split_token(bytes token, Py_ssize_t max_depth, Py_ssize_t max_members)
 # For C callers.  `n` counts the bytes at `p`; nothing beyond them is read.
 
 # Decodes strict canonical base64url to `out` (room for n * 3 / 4 bytes, rounded down); the length, or -1 where it is not.

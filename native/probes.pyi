@@ -16,3 +16,5 @@ def probes(
 
     ``digest``: 32 bytes, whose key is that of kind ``token`` and their lower-case hex.  Raises ValueError as ``key``.
     """
+
+__pyx_capi__: dict[str, object]  # the C entry points of probes.pxd

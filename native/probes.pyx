@@ -4,6 +4,7 @@ SHA-256("bearerd-rev-1" || 0x00 || kind byte || u32be length || issuer || u32be 
 a token at once.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
@@ -28,9 +29,10 @@ cdef enum:
     SIZE = 16
     DIGEST = 32
     MOST = 7  # keys of one token
+    LATELY = 64  # keys that are remembered
+    SHORT = 512  # characters of what one that is remembered is about
 
 cdef const unsigned char* DOMAIN = b"bearerd-rev-1\x00"
-cdef const char* HEX = b"0123456789abcdef"
 
 cdef struct Text:
     const unsigned char* p
@@ -85,6 +87,39 @@ cdef int add_key(unsigned char* out, size_t* count, uint8_t kind, const Text* is
     return 0
 
 
+@cython.final
+cdef class _Made:
+    """A key that was made before."""
+
+    cdef uint8_t kind
+    cdef str issuer, value
+    cdef unsigned char[SIZE] key
+
+
+cdef list made = [None] * LATELY
+
+
+cdef int add_known_key(unsigned char* out, size_t* count, uint8_t kind, const Text* who, str issuer, str value) except -1:
+    """Many a token has the same client, signing key and issuer as another: their keys are made once, for a while."""
+    cdef _Made before
+    cdef Py_ssize_t place
+    if value is None:
+        return 0
+    place = (hash(issuer) ^ hash(value) * 31 ^ kind) & (LATELY - 1)
+    before = made[place]
+    if before is None or before.kind != kind or before.issuer != issuer or before.value != value:
+        before = _Made.__new__(_Made)
+        before.kind, before.issuer, before.value = kind, issuer, value
+        add_key(out, count, kind, who, value)
+        memcpy(before.key, out + SIZE * (count[0] - 1), SIZE)
+        if len(issuer) + len(value) <= SHORT:
+            made[place] = before
+        return 0
+    memcpy(out + SIZE * count[0], before.key, SIZE)
+    count[0] += 1
+    return 0
+
+
 def probes(
     str issuer not None, str jti, bytes digest not None, str subject, str session, str client, str thumbprint,
 ):
@@ -92,24 +127,21 @@ def probes(
 
     ``digest``: 32 bytes, whose key is that of kind ``token`` and their lower-case hex.  Raises ValueError as ``key``.
     """
-    cdef unsigned char[MOST * SIZE] out
-    cdef unsigned char[2 * DIGEST] digits
-    cdef const unsigned char* octets = <const unsigned char*>PyBytes_AS_STRING(digest)
-    cdef size_t count = 0, i
-    cdef Text who, name
     if PyBytes_GET_SIZE(digest) != DIGEST:
         raise ValueError("not a SHA-256 digest")
-    for i in range(<size_t>DIGEST):
-        digits[2 * i] = <unsigned char>HEX[octets[i] >> 4]
-        digits[2 * i + 1] = <unsigned char>HEX[octets[i] & 15]
+    return probes_of(issuer, jti, digest.hex(), subject, session, client, thumbprint)
+
+
+cdef bytes probes_of(str issuer, str jti, str digest, str subject, str session, str client, str thumbprint):
+    cdef unsigned char[MOST * SIZE] out
+    cdef size_t count = 0
+    cdef Text who
     read(&who, issuer)
     add_key(out, &count, TOKEN, &who, jti)
-    name.p, name.n = digits, 2 * DIGEST
-    make(TOKEN, &who, &name, out + SIZE * count)
-    count += 1
+    add_key(out, &count, TOKEN, &who, digest)
     add_key(out, &count, SUBJECT, &who, subject)
     add_key(out, &count, SESSION, &who, session)
-    add_key(out, &count, CLIENT, &who, client)
-    add_key(out, &count, SIGNING_KEY, &who, thumbprint)
-    add_key(out, &count, ISSUER, &who, "")
+    add_known_key(out, &count, CLIENT, &who, issuer, client)
+    add_known_key(out, &count, SIGNING_KEY, &who, issuer, thumbprint)
+    add_known_key(out, &count, ISSUER, &who, issuer, "")
     return PyBytes_FromStringAndSize(<char*>out, <Py_ssize_t>(SIZE * count))

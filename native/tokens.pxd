@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bearerd._native.generations cimport Generations
 from bearerd._native.revocations cimport Revocations
@@ -40,6 +40,15 @@ cdef class TokenCache:
     ) noexcept nogil
 
     cdef int forget(self, const unsigned char* digest16, size_t length) except -1
+
+    # `find` and `put`, for C callers: what the record says, or None, and what was found; and with floor(iat) in 64 bits.
+    cdef object seek(
+        self, bytes token, double wall, double boot, Generations generations, Revocations revocations, Finding* found
+    )
+    cdef int keep(
+        self, bytes token, bytes record, Py_ssize_t issuer, uint32_t key_generation, uint32_t config_generation,
+        int64_t issued_at, double until_wall, double until_boot, bytes probes,
+    ) except -1
 
     # What `reads` says of a token that was found; of one that was asked for lately, the same object again.
     cdef object said(self, const unsigned char* digest16, size_t length, uint32_t index)

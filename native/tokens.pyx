@@ -10,11 +10,11 @@ from enum import IntEnum
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from bearerd._native.digest cimport keyed128_of
-from bearerd._native.entry cimport saturated
+from bearerd._native.entry cimport saturated, whole_seconds
 from bearerd._native.generations cimport Generations
 from bearerd._native.revocations cimport Revocations
 from bearerd._native.shelf cimport (
@@ -41,19 +41,12 @@ class Found(IntEnum):
     CONFIG_CHANGED = 5  # the entry is gone: verify anew
 
 
-cdef tuple found_members = tuple(Found)
-cdef tuple found_nothing = tuple([(member, None) for member in Found])
+cdef tuple FOUND = tuple(Found)
 
 
 cdef inline Py_ssize_t places_of(const unsigned char* digest16) noexcept nogil:
     """The first of them."""
     return (digest16[0] & (LATELY // WAYS - 1)) * WAYS
-
-
-cdef inline int64_t whole_seconds(double wall) noexcept nogil:
-    if wall >= 9e18:
-        return INT64_MAX
-    return <int64_t>wall if wall > -9e18 else INT64_MIN
 
 
 cdef inline bint is_good(const Answer* answer, double wall, double boot) noexcept nogil:
@@ -229,16 +222,22 @@ cdef class TokenCache:
 
         ``wall`` and ``boot`` in seconds.  What the record says comes with HIT, REVOKED and KEYS_CHANGED.
         """
+        cdef Finding found
+        said = self.seek(token, wall, boot, generations, revocations, &found)
+        return FOUND[<Py_ssize_t>found], said
+
+    cdef object seek(
+        self, bytes token, double wall, double boot, Generations generations, Revocations revocations, Finding* found
+    ):
         cdef unsigned char[16] digest
         cdef size_t length = keyed128_of(token, digest)
         cdef Lookup result = self.look_up(digest, length, wall, boot, generations, revocations)
+        found[0] = result.found
         if result.found == Finding.HIT or result.found == Finding.REVOKED:
             self.hits += 1
         elif result.found != Finding.KEYS_CHANGED:
             self.misses += 1
-        if result.index == <uint32_t>NOBODY:
-            return found_nothing[<Py_ssize_t>result.found]
-        return found_members[<Py_ssize_t>result.found], self.said(digest, length, result.index)
+        return None if result.index == <uint32_t>NOBODY else self.said(digest, length, result.index)
 
     def put(
         self, bytes token not None, bytes record not None, Py_ssize_t issuer, uint32_t key_generation,
@@ -250,6 +249,14 @@ cdef class TokenCache:
         each clock from which it is EXPIRED.  What these bytes had before is replaced.  An entry that has no room in
         ``max_bytes`` by itself is not kept.
         """
+        self.keep(
+            token, record, issuer, key_generation, config_generation, saturated(issued_at), until_wall, until_boot, probes
+        )
+
+    cdef int keep(
+        self, bytes token, bytes record, Py_ssize_t issuer, uint32_t key_generation, uint32_t config_generation,
+        int64_t issued_at, double until_wall, double until_boot, bytes probes,
+    ) except -1:
         cdef Token entry
         cdef Py_ssize_t length = PyBytes_GET_SIZE(token)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(record)
@@ -259,7 +266,7 @@ cdef class TokenCache:
         if probed % PROBE != 0 or probed > MOST_PROBES * PROBE:
             raise ValueError("probes are at most 16 keys of 16 bytes")
         memset(&entry, 0, sizeof(Token))
-        entry.issued_at = saturated(issued_at)
+        entry.issued_at = issued_at
         entry.until_wall = until_wall
         entry.until_boot = until_boot
         entry.length = <uint32_t>length
@@ -276,6 +283,7 @@ cdef class TokenCache:
                 <const unsigned char*>PyBytes_AS_STRING(probes),
                 <const unsigned char*>PyBytes_AS_STRING(record),
             )
+        return 0
 
     def record_of(self, bytes digest not None, Py_ssize_t length):
         """What the record under a keyed digest says, unjudged: for what was decided a moment ago.  None where it has gone."""

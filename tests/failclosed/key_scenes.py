@@ -70,7 +70,8 @@ class NewKey(ForwardAuthAnew):
 
     async def prepare(self, token: str, subject: Subject) -> None:
         self.later()
-        self.issuer.key_set, self.issuer._fetched = None, (-math.inf, -math.inf)
+        self.issuer.key_set = None
+        self.issuer._count_from(-math.inf, -math.inf)
         if self.known is not None:
             assert self.issuer.adopt(self.key_set(*self.known, life=self.life), self.issuer.now())
 

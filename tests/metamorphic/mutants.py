@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 from unittest.mock import patch
 
 from bearerd._native.refused import RefusedTokens
@@ -16,7 +17,7 @@ from bearerd.refusals import Code, Refusal
 from bearerd.service import Service
 from bearerd.timekeeper import Timekeeper
 from bearerd.verify.verified import Verified
-from bearerd.verify.verifier import TokenVerifier
+from bearerd.verify.verifier import AGAIN, REMEMBERED, TokenVerifier
 
 Mutant = Callable[[], AbstractContextManager[Any]]
 
@@ -49,22 +50,24 @@ def keys_of_the_same_names_count_as_the_same_set() -> AbstractContextManager[Any
     return patch.object(keyset, "_hash", lambda keys: str(sorted(str(key.kid) for key in keys)))
 
 
-def cached_tokens_outlive_their_keys() -> AbstractContextManager[Any]:
-    return patch.object(Issuer, "usable_until", property(lambda self: Endless(self._fetched, self._max_stale)))
+@contextmanager
+def cached_tokens_outlive_their_keys() -> Iterator[None]:
+    """The keys are too old for new tokens by then."""
+    real = TokenVerifier.verify_now
 
+    def verify_now(self: TokenVerifier, token: bytes, now: Any) -> Any:
+        before = {issuer: issuer.usable_until for issuer in self._issuers}
+        for issuer in before:
+            if issuer.usable(now):
+                issuer.usable_until = math.inf, math.inf
+        try:
+            return real(self, token, now)
+        finally:
+            for issuer, until in before.items():
+                issuer.usable_until = until
 
-class Endless(tuple):  # type: ignore[type-arg]
-    """What ``usable`` compares as it is, and ``_keep`` reads as no end at all."""
-
-    def __new__(cls, fetched: tuple[float, float], stale: float) -> Self:
-        return super().__new__(cls, (Later(fetched[0] + stale), Later(fetched[1] + stale)))
-
-
-class Later(float):
-    """A bound that ``min`` never chooses."""
-
-    def __lt__(self, other: float) -> bool:
-        return False
+    with patch.object(TokenVerifier, "verify_now", verify_now):
+        yield
 
 
 @contextmanager
@@ -80,25 +83,23 @@ def a_reload_leaves_the_generation() -> Iterator[None]:
         yield
 
 
-def refusals_are_remembered_for_good() -> AbstractContextManager[Any]:
-    real = TokenVerifier.__init__
+@contextmanager
+def refusals_are_remembered_for_good() -> Iterator[None]:
+    """Whatever the generation."""
+    real, memories = TokenVerifier.verify_now, dict[int, RefusedTokens]()  # by process
 
-    class Blind:
-        """The same memory, whatever the generation."""
+    def verify_now(self: TokenVerifier, token: bytes, now: Any) -> Any:
+        memory = memories.setdefault(id(self._cache), RefusedTokens(1000))
+        value = memory.find(token, now.boot, 0)
+        if value >= 0:
+            return AGAIN[value]
+        found = real(self, token, now)
+        if isinstance(found, Refusal) and found.code in REMEMBERED:
+            memory.put(token, REMEMBERED.index(found.code), now.boot + self._refused_seconds, 0)
+        return found
 
-        def __init__(self, refused: RefusedTokens) -> None:
-            self._refused = refused
-
-        def find(self, token: bytes, boot: float, generation: int) -> int:
-            return self._refused.find(token, boot, 0)
-
-        def put(self, token: bytes, value: int, until: float, generation: int, name: bytes) -> None:
-            self._refused.put(token, value, until, 0, name)
-
-    def init(self: TokenVerifier, *issuers: Any, refused: RefusedTokens, **more: Any) -> None:
-        real(self, *issuers, refused=Blind(refused), **more)  # type: ignore[arg-type]
-
-    return patch.object(TokenVerifier, "__init__", init)
+    with patch.object(TokenVerifier, "verify_now", verify_now):
+        yield
 
 
 @contextmanager
@@ -158,7 +159,7 @@ def a_reload_makes_keys_young() -> Iterator[None]:
     def take_over(self: Issuer, old: Issuer) -> None:
         real(self, old)
         now = self.now()
-        self._fetched = now.latest, now.boot
+        self._count_from(now.latest, now.boot)
 
     with patch.object(Issuer, "take_over", take_over):
         yield

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bearerd._native import claims as native
-from bearerd._native.claims import Fault
+from bearerd._native.claims import Fault, Terms
 
 TIME, LEEWAY, LONGEST = 1_700_000_000.5, 30.0, 3600.0
 ANY, STRICT = frozenset({"jwt", "at+jwt", "application/at+jwt"}), frozenset({"at+jwt", "application/at+jwt"})
@@ -36,6 +36,16 @@ odd = st.sampled_from(
 near = st.integers(-4000, 4000).map(lambda by: 1_700_000_000 + by) | st.floats(-40, 40).map(lambda by: TIME + by)
 said = st.dictionaries(st.sampled_from((*NAMES, "events", "iss")), odd, max_size=4)
 times = st.fixed_dictionaries({}, optional={"exp": near, "iat": near, "nbf": near})
+
+
+def terms(
+    types: frozenset[str] = ANY,
+    typed: bool = False,
+    required: tuple[str, ...] = ("exp", "iat"),
+    leeway: float = LEEWAY,
+    longest: float = LONGEST,
+) -> Terms:
+    return Terms(types, typed, required, leeway, longest, ("scope",), ("roles",))
 
 
 def shape(name: str, value: Any) -> Fault | None:
@@ -86,7 +96,7 @@ def test_the_first_fault_is_named_and_none_is_passed_over(
     claims: dict[str, Any], header: dict[str, Any], required: tuple[str, ...], strict: bool
 ) -> None:
     expected = faults(claims, header, required, strict=strict)
-    found = native.fault(claims, header, STRICT if strict else ANY, strict, required, LEEWAY, LONGEST, TIME)
+    found = terms(STRICT if strict else ANY, strict, required, LEEWAY, LONGEST).fault(claims, header, TIME)
     if found is None:
         assert not expected
         return
@@ -98,17 +108,25 @@ def test_the_first_fault_is_named_and_none_is_passed_over(
 @pytest.mark.parametrize("exp", [2**53 + 1, 2**63, 2**64 - 1])
 def test_large_integers_are_not_rounded(exp: int) -> None:
     """As doubles both would be one number."""
-    found = native.fault({"exp": exp - 1, "iat": exp}, {}, ANY, False, ("exp", "iat"), 0.0, 2.0**70, -(2.0**70))
+    found = terms(leeway=0.0, longest=2.0**70).fault({"exp": exp - 1, "iat": exp}, {}, -(2.0**70))
     assert found == (Fault.FUTURE, "iat")
-    found = native.fault({"exp": exp - 1, "iat": exp}, {}, ANY, False, ("exp", "iat"), 2.0**71, 2.0**70, 0.0)
+    found = terms(leeway=2.0**71, longest=2.0**70).fault({"exp": exp - 1, "iat": exp}, {}, 0.0)
     assert found == (Fault.BACKWARDS, "exp")
 
 
 @pytest.mark.parametrize("wrong", [None, [], "text"])
 def test_claims_are_a_dictionary(wrong: Any) -> None:
-    with pytest.raises(TypeError):
-        native.fault(wrong, {}, ANY, False, (), 0.0, 0.0, 0.0)
-    with pytest.raises(TypeError):
-        native.client(wrong)
-    with pytest.raises(TypeError):
-        native.audience(wrong)
+    judge = terms()
+    for read in (judge.scopes, judge.roles, native.client, native.audience):
+        with pytest.raises(TypeError):
+            read(wrong)
+    for claims, header in ((wrong, {}), ({}, wrong)):
+        with pytest.raises(TypeError):
+            judge.fault(claims, header, 0.0)
+
+
+def test_scopes_and_roles_are_read_where_they_are_configured() -> None:
+    judge = Terms(ANY, False, (), 0.0, 0.0, ("scope", "scp"), ("realm_access.roles",))
+    claims = {"scope": "a b", "scp": ["b", "c"], "realm_access": {"roles": ["not admin"]}, "roles": ["admin"]}
+    assert judge.scopes(claims) == ("a", "b", "c")
+    assert judge.roles(claims) == ("not admin",)

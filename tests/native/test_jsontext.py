@@ -373,6 +373,24 @@ def test_a_written_object_is_read_as_the_oracle_reads_it(text: str) -> None:
     agree(text.encode())
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "é", "€", "😀", *' !"#[\\]^~\x1f\x7f\0', '\\"', "\\\\", "\\u0061", "aaaaaaa", "bbbbbbbb"]
+        ),
+        max_size=30,
+    )
+)
+def test_long_strings_end_where_the_oracle_has_them_end(parts: list[str]) -> None:
+    agree(b'{"' + "".join(parts).encode() + b'":"' + "".join(reversed(parts)).encode() + b'"}')
+
+
+def test_every_byte_at_every_place_of_a_string() -> None:
+    for place in range(20):
+        for byte in range(256):
+            agree(b'{"a":"' + b"!" * place + bytes((byte,)) + b"]" * (20 - place) + b'"}')
+
+
 @given(damaged())
 def test_a_damaged_object_is_read_as_the_oracle_reads_it(text: bytes) -> None:
     agree(text)

@@ -157,12 +157,12 @@ def counters():
 
 def judged():
     from bearerd._native import claims, probes, sha256
-    terms = frozenset({"jwt"}), False, ("exp", "iat"), 30.0, 3600.0, 1000.0
+    terms = claims.Terms(frozenset({"jwt"}), False, ("exp", "iat"), 30.0, 3600.0, ("scope",), ("realm.roles", "none.at.all"))
     for number in range(200):
         said = {"exp": 1100.5, "iat": 990 + number, "aud": ["a", "b"], "scope": "a b", "realm": {"roles": ["x", 1]}}
         said |= {"client_id": "c%d" % number} if number % 2 else {"typ": "ID"} if number % 3 else {"aud": [1]}
-        claims.fault(said, {"typ": "JWT"}, *terms)
-        claims.client(said), claims.audience(said), claims.united(said, ("scope", "realm.roles", "none.at.all"), " ")
+        terms.fault(said, {"typ": "JWT"}, 1000.0)
+        claims.client(said), claims.audience(said), terms.scopes(said), terms.roles(said)
         probes.probes("iss", "t%d" % number, bytes(32), "sub", None, "client", "key")
         refused(probes.key, 1, "iss", "\\ud800")
         refused(probes.probes, "iss", None, b"short", None, None, None, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 
 import pytest
@@ -45,6 +46,23 @@ def test_a_token_is_probed_under_the_key_of_each_claim_that_it_has(issuer: str, 
     expected += [(Kind.CLIENT, client), (Kind.KEY, thumbprint), (Kind.ISSUER, "")]
     keys = [entries.key(kind, issuer, value) for kind, value in expected if value is not None]
     assert entries.probes(issuer, jti, DIGEST, subject, session, client, thumbprint) == b"".join(keys)
+
+
+def test_keys_that_are_remembered_are_those_of_the_same_texts() -> None:
+    """Of clients, signing keys and issuers the last few are kept: more of them, near each other, than there are places."""
+    drawn = random.Random(7)
+    texts = ["", "a", "b", "ab", "é", "a" * 600, *(f"client-{number}" for number in range(200))]
+    for _ in range(20_000):
+        issuer, client, thumbprint = drawn.choice(texts[:6]), drawn.choice(texts), drawn.choice(texts)
+        found = entries.probes(issuer, None, DIGEST, None, None, client, thumbprint)
+        expected = (Kind.CLIENT, client), (Kind.KEY, thumbprint), (Kind.ISSUER, "")
+        assert found[16:] == b"".join(entries.key(kind, issuer, value) for kind, value in expected)
+
+
+def test_a_text_without_utf_8_form_is_an_error_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match="surrogates"):
+            entries.probes(ISSUER, None, DIGEST, None, None, "\ud800", None)
 
 
 @given(st.tuples(st.sampled_from(Kind), TEXT, TEXT), st.tuples(st.sampled_from(Kind), TEXT, TEXT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from support import jose
 
@@ -23,6 +23,9 @@ from bearerd.refusals import Code, Refusal
 from bearerd.store import entries
 from bearerd.verify.verified import Verified
 from bearerd.verify.verifier import TokenVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WALL = 1_700_000_000
 NOW = Now(float(WALL), 5000.0)
@@ -68,7 +71,10 @@ class Counts:
         self.long_lived: Counter[str] = Counter()
         self.ahead: dict[str, float] = {}
 
-    def verification(self, alg: str, result: str) -> None:
+    def checked(self, alg: str, result: str) -> Callable[[], object]:
+        return lambda: self.count(alg, result)
+
+    def count(self, alg: str, result: str) -> None:
         self.checks[alg, result] += 1
 
     def lifetime_over_hour(self, issuer: str) -> None:

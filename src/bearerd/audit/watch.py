@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bearerd import log
@@ -11,6 +12,8 @@ from bearerd.issuers.faults import reason_of
 from bearerd.refusals import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bearerd.errors import IssuerFault
     from bearerd.issuers.keyset import KeySet
     from bearerd.metrics import Metrics
@@ -29,9 +32,10 @@ class Watch:
         self._warned: set[str] = set()
         self._quiet: dict[str, float] = {}  # boot time until which a clock that is ahead is not told of again
 
-    def verification(self, alg: str, result: Code | str) -> None:
-        """A signature was checked.  ``alg`` is a name of ours by then, not the token's."""
-        self._metrics.inc("bearerd_verifications_total", alg, result)
+    def checked(self, alg: str, result: Code | str) -> Callable[[], object]:
+        """What counts a signature check.  ``alg`` is a name of ours, not the token's."""
+        cell = self._metrics.cell("bearerd_verifications_total", alg, result)
+        return int if cell is None else partial(self._metrics.page.add, cell)
 
     def lifetime_over_hour(self, issuer: str) -> None:
         """A token of this issuer lives longer than an hour: each is counted, the first is told."""

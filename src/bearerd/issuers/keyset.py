@@ -70,7 +70,7 @@ class KeySet:
     document: bytes = field(repr=False)  # as it was fetched; empty where it must not leave the process
     hash: str  # of the usable keys: equal exactly when they are (16 hexadecimal digits)
     problems: tuple[str, ...]  # one line for each key that was dropped
-    _by_kid: Mapping[str, tuple[Key, ...]] = field(repr=False)
+    _by_kid: Mapping[str, Mapping[str, Key]] = field(repr=False)  # and by algorithm
 
     @property
     def fetched_at(self) -> float:
@@ -94,10 +94,7 @@ class KeySet:
         named = self._by_kid.get(kid)
         if named is None:
             return Miss.UNKNOWN_KID
-        for key in named:  # one kid with two kty is two keys; no algorithm fits both
-            if alg in key.algorithms:
-                return key
-        return Miss.OTHER_ALGORITHM
+        return named.get(alg, Miss.OTHER_ALGORITHM)
 
     def holds(self, kid: str) -> bool:
         """Whether a key has this kid."""
@@ -149,11 +146,14 @@ def _keepable(document: bytes, problems: Collection[str]) -> bytes:
     return document if len(public) == len(entries) else orjson.dumps({"keys": public})
 
 
-def _index(keys: tuple[Key, ...]) -> Mapping[str, tuple[Key, ...]]:
-    by_kid: dict[str, tuple[Key, ...]] = {}
+def _index(keys: tuple[Key, ...]) -> Mapping[str, Mapping[str, Key]]:
+    """One kid with two kty is two keys; no algorithm fits both."""
+    by_kid: dict[str, dict[str, Key]] = {}
     for key in keys:
         if key.kid is not None:
-            by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
+            named = by_kid.setdefault(key.kid, {})
+            for alg in key.algorithms:
+                named.setdefault(alg, key)
     return MappingProxyType(by_kid)
 
 

@@ -83,8 +83,9 @@ class Issuer:
         self._algorithms = frozenset(config.algorithms)
         self._generations = generations
         self._observer = observer
-        # The latest time and the boot time at which the keys were fetched or confirmed.
-        self._fetched = -math.inf, -math.inf
+        # The latest time and the boot time at which the keys were fetched or confirmed, and when they will be too old unless
+        # they are confirmed before: no cached token may outlive that, else the issuer's silence would be noticed by new ones only.
+        self._fetched = self.usable_until = -math.inf, -math.inf
         self._tickets = 0
         self._adopted = 0
 
@@ -120,15 +121,6 @@ class Issuer:
         return now.latest < wall and now.boot < boot
 
     @property
-    def usable_until(self) -> tuple[float, float]:
-        """When (wall time at its latest, and boot time, seconds) the keys become too old unless they are confirmed before.
-
-        A cached token must not outlive this: else the issuer's silence would be noticed by new tokens only.
-        """
-        (latest, boot), stale = self._fetched, self._max_stale
-        return latest + stale, boot + stale
-
-    @property
     def fetched_boot(self) -> float:
         """Boot time at which the keys were fetched or confirmed, as far as is known."""
         return self._fetched[1]
@@ -160,7 +152,8 @@ class Issuer:
         if before is None or before.hash != key_set.hash:
             # First: were it missed after the keys have changed, tokens of a key that is gone would stay known for good.
             self._generations.bump_key_set(self.index)
-        self.key_set, self._fetched = key_set, (now.latest - age, now.boot - age)
+        self.key_set = key_set
+        self._count_from(now.latest - age, now.boot - age)
         if key_set.origin is not Origin.DISK:
             self.fault, self.failures, self.retry_boot = None, 0, 0.0
         self._observer.loaded(self.name, key_set)
@@ -176,7 +169,8 @@ class Issuer:
             if due < keys.expires_at:
                 keys = keys.renewed(replace(keys.validators, expires_at=due), keys.origin)
             self.adopt(keys, self.now())
-            self._fetched, self.quiet_boot = old._fetched, old.quiet_boot
+            self._count_from(*old._fetched)
+            self.quiet_boot = old.quiet_boot
 
     def fail(self, fault: IssuerFault, retry_boot: float) -> None:
         """An attempt failed; the keys that there are stay (G3)."""
@@ -202,10 +196,11 @@ class Issuer:
             insecure=self.config.insecure_issuer,
         )
 
-    @property
-    def _max_stale(self) -> float:
+    def _count_from(self, latest: float, boot: float) -> None:
+        """The keys that there are now were fetched or confirmed then."""
         inline = self.key_set is not None and self.key_set.origin is Origin.INLINE
-        return math.inf if inline else self.config.key_set_max_stale
+        stale = math.inf if inline else self.config.key_set_max_stale
+        self._fetched, self.usable_until = (latest, boot), (latest + stale, boot + stale)
 
     def _unavailable(self, now: Now) -> Refusal | Pending:
         if self.wanting(None, now):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 
 from bearerd.errors import BadSignature
 from bearerd.jws.curves import CURVES
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    Check = Callable[[bytes, bytes], None]  # (signing input, signature); raises BadSignature
+    Check = Callable[[bytes, bytes], None]  # (what is signed, signature); raises BadSignature
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Algorithm:
     padding: padding.AsymmetricPadding | None  # RSA only
     signature_size: int | None  # bytes; None: the key's matter (RSA's modulus, the Edwards curve)
     bind: Callable[[Any], Check] = field(repr=False)
+    of_digest: bool = False  # ``bind``'s check is given SHA-256 of the signing input in its place
 
     @property
     def symmetric(self) -> bool:
@@ -50,7 +51,14 @@ class Algorithm:
         return self.kty == "oct"
 
 
+def _given(digest: hashes.HashAlgorithm) -> hashes.HashAlgorithm | Prehashed:
+    """SHA-256 of a signing input is made once, for it names the token, too (``verify.verified``)."""
+    return Prehashed(digest) if isinstance(digest, hashes.SHA256) else digest
+
+
 def _rsa(name: str, digest: hashes.HashAlgorithm, pad: padding.AsymmetricPadding) -> Algorithm:
+    given = _given(digest)
+
     def bind(key: RSAPublicKey) -> Check:
         size, verify = (key.key_size + 7) // 8, key.verify
 
@@ -58,13 +66,13 @@ def _rsa(name: str, digest: hashes.HashAlgorithm, pad: padding.AsymmetricPadding
             if len(signature) != size:  # RFC 8017 sections 8.1.2 and 8.2.2, step 1
                 raise BadSignature("the signature is not as long as the modulus")
             try:
-                verify(signature, data, pad, digest)
+                verify(signature, data, pad, given)
             except InvalidSignature:
                 raise BadSignature("the signature does not verify") from None
 
         return check
 
-    return Algorithm(name, "RSA", (), digest, pad, None, bind)
+    return Algorithm(name, "RSA", (), digest, pad, None, bind, isinstance(given, Prehashed))
 
 
 def _pkcs1(name: str, digest: hashes.HashAlgorithm) -> Algorithm:
@@ -77,7 +85,8 @@ def _pss(name: str, digest: hashes.HashAlgorithm) -> Algorithm:
 
 
 def _ecdsa(name: str, crv: str, digest: hashes.HashAlgorithm) -> Algorithm:
-    curve, scheme = CURVES[crv], ec.ECDSA(digest)
+    curve, given = CURVES[crv], _given(digest)
+    scheme = ec.ECDSA(given)
     half, order = curve.size, curve.order
     assert order is not None  # noqa: S101 - tells mypy what the curve's row says
 
@@ -97,7 +106,7 @@ def _ecdsa(name: str, crv: str, digest: hashes.HashAlgorithm) -> Algorithm:
 
         return check
 
-    return Algorithm(name, "EC", (crv,), digest, None, 2 * half, bind)
+    return Algorithm(name, "EC", (crv,), digest, None, 2 * half, bind, isinstance(given, Prehashed))
 
 
 def _eddsa(name: str, *crvs: str) -> Algorithm:

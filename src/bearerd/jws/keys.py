@@ -53,10 +53,14 @@ class Key:
 
     def verify(self, alg: Algorithm, signing_input: bytes, signature: bytes) -> None:
         """Check a signature.  Raises BadSignature, or UnsupportedAlg where the key is not for that algorithm."""
+        self.check(alg)(hashlib.sha256(signing_input).digest() if alg.of_digest else signing_input, signature)
+
+    def check(self, alg: Algorithm) -> Check:
+        """What checks its signatures by that algorithm (see ``Algorithm.bind``).  Raises UnsupportedAlg."""
         check = self._checks.get(alg.name)
         if check is None:
             raise UnsupportedAlg(f"the key is not for {alg.name}")
-        check(signing_input, signature)
+        return check
 
 
 def from_jwk(jwk: Mapping[str, Any], *, symmetric: bool = False) -> Key:

@@ -8,34 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bearerd._native.claims import Fault, audience, client, fault
+from bearerd._native.claims import Fault
 from bearerd.refusals import Code, Refusal
 from bearerd.verify import hints
 
 if TYPE_CHECKING:
-    from bearerd.decision import Now
-    from bearerd.verify.terms import Terms
-
-__all__ = ["Claims", "audience", "check", "client"]
+    from bearerd._native.claims import Terms
 
 Claims = dict[str, Any]
 
 
-def check(claims: Claims, header: dict[str, Any], terms: Terms, now: Now) -> Refusal | None:
-    """Why these claims are refused, whoever signed them; None if they are not.
+def refusal(found: Fault, name: str, claims: Claims, header: dict[str, Any], terms: Terms, time: float) -> Refusal:
+    """What is said where the terms found this fault, whoever signed the claims.
 
-    ``iss`` is not looked at: it chose ``terms``.  Codes: wrong_type, missing_claim, expired, not_yet_valid,
-    too_long_lived.
+    ``iss`` is not looked at: it chose ``terms``.  Codes: wrong_type, missing_claim, expired, not_yet_valid, too_long_lived.
 
-    The clock is the latest that it may be: one that was set back revives nothing, and makes no token that was good one
+    ``time`` is the latest that it may be: a clock that was set back revives nothing, and makes no token that was good one
     that is not yet, so that a known token and the same one seen anew come to the same.
     """
-    time = now.latest
-    found = fault(claims, header, terms.types, terms.typed, terms.required, terms.leeway, terms.max_lifetime, time)
-    return None if found is None else _refusal(*found, claims, header, terms, time)
-
-
-def _refusal(found: Fault, name: str, claims: Claims, header: dict[str, Any], terms: Terms, time: float) -> Refusal:
     if found <= Fault.MARK:
         return Refusal(Code.WRONG_TYPE, _of_type(found, name, claims, header, terms))
     if found in _SHAPES:

@@ -9,32 +9,22 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import orjson
 
+from bearerd._native.examine import Payload, encoded
 from bearerd.store import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Claims(Mapping[str, Any]):
+class Claims(Payload, Mapping[str, Any]):
     """A whole payload.  It is parsed once somebody asks for a claim: of a known token mostly nobody does."""
 
-    __slots__ = ("_said", "text")
-
-    def __init__(self, text: bytes, said: dict[str, Any] | None = None) -> None:
-        """``text`` is JSON, and ``said`` what it says, where that is known by now."""
-        self.text = text
-        self._said = said
+    __slots__ = ()
 
     @classmethod
     def of(cls, said: dict[str, Any]) -> Self:
         """These claims, of no token."""
         return cls(orjson.dumps(said), said)
-
-    def read(self) -> dict[str, Any]:
-        """All of them, for whoever changes none."""
-        if self._said is None:
-            self._said = orjson.loads(self.text)
-        return self._said
 
     def apart(self) -> Claims:
         """The same for a program that may change what it is given: nobody else is given that object."""
@@ -97,8 +87,8 @@ class Verified(NamedTuple):
 
     def probes(self) -> bytes:
         """The 16-byte keys under which this token may be revoked, concatenated (contracts, section 5)."""
-        digest = bytes.fromhex(self.token_id)
-        return entries.probes(self.issuer, self.jti, digest, self.subject, self.session, self.client, self.thumbprint)
+        digest, jti = bytes.fromhex(self.token_id), self.claims.read().get("jti")
+        return entries.probes(self.issuer, jti, digest, self.subject, self.session, self.client, self.thumbprint)
 
     def probed(self) -> tuple[entries.Kind, ...]:
         """What the keys of ``probes`` are about, in their order."""
@@ -116,7 +106,7 @@ class Verified(NamedTuple):
 
     def encode(self) -> bytes:
         """A flat record for the token cache: a line of JSON, and the payload as it came.  It keeps no generation."""
-        return orjson.dumps(self[:-2]) + b"\n" + self.claims.text
+        return encoded(self, self.claims)
 
     @classmethod
     def decode(cls, record: bytes, key_generation: int) -> Self:

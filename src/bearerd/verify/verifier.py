@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd._native.tokens import Found
+from bearerd._native.verify import Verification
 from bearerd.jws.algorithms import ALGORITHMS
 from bearerd.jws.keys import Key
 from bearerd.refusals import TABLE, Code, Refusal
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from bearerd.limits import Limits
     from bearerd.verify.budget import Budget
 
-_HIT, _KEYS_CHANGED = Found.HIT, Found.KEYS_CHANGED  # an enum's member costs more to look up than a token
 # Codes that are remembered, by the small integer that stands for them.  A token that is too large is not: its length is
 # looked at before anything else, and hashing it would cost more than refusing it again.
 REMEMBERED: Final = tuple(code for code in Code if TABLE[code].remembered and code is not Code.TOO_LARGE)
@@ -50,7 +50,7 @@ class Keys(Protocol):
     def keep(self, key: bytes, verified: Verified, probes: bytes, now: Now) -> None: ...
 
 
-class TokenVerifier:
+class TokenVerifier(Verification):
     """Verifies tokens of these issuers.  Synchronous: one thread, one worker."""
 
     def __init__(
@@ -67,8 +67,21 @@ class TokenVerifier:
         keys: Keys | None = None,
     ) -> None:
         """``keys``: None where no resource takes API keys; one is then a token that is none."""
+        self._known = {issuer.iss: (issuer, issuer.config.leeway) for issuer in issuers}
+        self._examiner = Examiner(issuers, limits, observer or Silent(), budget)
+        apart = None if keys is None else API_KEY
+        super().__init__(
+            self._known,
+            cache,
+            refused,
+            generations,
+            view.table,
+            self._examiner,
+            limits.max_token_bytes,
+            apart,
+            Verified,
+        )
         self._issuers = issuers
-        self._known = frozenset(issuer.iss for issuer in issuers)
         self._generations = generations
         self._cache = cache
         self._refused = refused
@@ -76,22 +89,10 @@ class TokenVerifier:
         self._most_bytes = limits.max_token_bytes
         self._refused_seconds = limits.refused_seconds
         self._keys = keys
-        self._examiner = Examiner(issuers, limits, observer or Silent(), budget)
 
-    def verify_now(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
-        """Verify a bearer token, or an API key.  Pending: resolve it (await), then ask again."""
-        if len(token) > self._most_bytes:
-            return self._examiner.examine(token, now)
-        keys = self._keys if self._keys is not None and token.startswith(API_KEY) else None
-        known: Verified | Refusal | Pending | None
-        if keys is None:
-            found, verified = self._cache.find(token, now.latest, now.boot, self._generations, self._table)
-            if found is _HIT and verified is not None and verified.issuer in self._known:
-                return verified  # nearly always, and with as few calls as there can be
-            known = self._judged_again(token, found, verified, now)
-        else:
-            known = keys.recall(token, now)
-        return self._anew(token, keys, now) if known is None else known
+    if TYPE_CHECKING:
+
+        def verify_now(self, token: bytes, now: Now) -> Verified | Refusal | Pending: ...
 
     def examine(self, token: bytes, now: Now, *, revoked_too: bool = False) -> Verified | Refusal | Pending:
         """Verify a token without memory: what is known of its bytes is not used, and nothing is kept (``explain``).
@@ -106,33 +107,48 @@ class TokenVerifier:
             return found
         return self._unless_revoked(found, found.probes(), now) if isinstance(found, Verified) else found
 
-    def _anew(self, token: bytes, keys: Keys | None, now: Now) -> Verified | Refusal | Pending:
-        """Examine it, unless the same bytes were refused moments ago; what is found is remembered."""
-        generation = self._generations.total
-        remembered = self._refused.find(token, now.boot, generation)
-        if remembered >= 0:
-            return AGAIN[remembered]
-        found = (keys or self._examiner).examine(token, now)
-        if isinstance(found, Verified):
-            probes = found.probes()
-            (self._keep if keys is None else keys.keep)(token, found, probes, now)
-            return self._unless_revoked(found, probes, now)
+    # ---- what the memory does not say (``native/verify``)
+
+    def _again(self, value: int) -> Refusal:
+        return AGAIN[value]
+
+    def _noted(self, token: bytes, found: Refusal | Pending, now: Now) -> Refusal | Pending:
+        """It is remembered, if it is a refusal that depends on nothing else."""
         if isinstance(found, Refusal) and found.code in REMEMBERED:
-            until = now.boot + self._refused_seconds
+            until, generation = now.boot + self._refused_seconds, self._generations.total
             self._refused.put(token, REMEMBERED.index(found.code), until, generation, token_name(token))
         return found
 
-    def _judged_again(self, token: bytes, found: Found, known: Verified | None, now: Now) -> Verified | Refusal | None:
+    def _apart(self, token: bytes, now: Now) -> Verified | Refusal | Pending:
+        """Of what is too large, and of an API key: from memory, else examined, and what is found is remembered."""
+        keys = self._keys
+        if keys is None or len(token) > self._most_bytes:
+            return self._examiner.examine(token, now)
+        known = keys.recall(token, now)
+        if known is not None:
+            return known
+        remembered = self._refused.find(token, now.boot, self._generations.total)
+        if remembered >= 0:
+            return AGAIN[remembered]
+        found = keys.examine(token, now)
+        if not isinstance(found, Verified):
+            return self._noted(token, found, now)
+        probes = found.probes()
+        keys.keep(token, found, probes, now)
+        return self._unless_revoked(found, probes, now)
+
+    def _judged_again(self, token: bytes, found: int, verified: Verified, now: Now) -> Verified | Refusal | None:
         """What may still be said where what the cache found is not as it was; None: examine these bytes.
 
         A HIT is of this configuration and of its issuer's keys as they are; that the issuer is there is asked all the same.
         """
-        if found is _KEYS_CHANGED and known is not None and self._renewed(token, known, now):
+        known: Verified | None = verified
+        if found == Found.KEYS_CHANGED and self._renewed(token, verified, now):
             found, known = self._cache.find(token, now.latest, now.boot, self._generations, self._table)
-        if known is None or (found is _HIT and known.issuer in self._known):
+        if known is None or (found == Found.HIT and known.issuer in self._known):
             return known
-        if found is Found.REVOKED:
-            return _revoked(known, self._table.revoked(known.probes(), known.issued_second, int(now.latest)))
+        if found == Found.REVOKED:
+            return self._revoked(known, self._table.revoked(known.probes(), known.issued_second, int(now.latest)))
         self._cache.drop(token)
         return None
 
@@ -150,35 +166,11 @@ class TokenVerifier:
         self._cache.renew(token, issuer.generation)
         return True
 
-    def _keep(self, token: bytes, verified: Verified, probes: bytes, now: Now) -> None:
-        """Into the cache, also if it is revoked: that is asked at each hit.
-
-        Until ``exp`` plus leeway by either clock (the wall clock at its latest), and not beyond the keys' own time: else an issuer's long silence would
-        be noticed by new tokens only.
-        """
-        issuer = self._issuers.find(verified.issuer)
-        if issuer is None:
-            return
-        until = verified.expires_at + issuer.config.leeway
-        keys_wall, keys_boot = issuer.usable_until
-        self._cache.put(
-            token,
-            verified.encode(),
-            issuer.index,
-            verified.key_generation,
-            self._generations.config,
-            verified.issued_second,
-            min(until, keys_wall),
-            min(now.boot + (until - now.latest), keys_boot),
-            probes,
-        )
-
     def _unless_revoked(self, verified: Verified, probes: bytes, now: Now) -> Verified | Refusal:
         at = self._table.revoked(probes, verified.issued_second, int(now.latest))
-        return verified if at < 0 else _revoked(verified, at)
+        return verified if at < 0 else self._revoked(verified, at)
 
-
-def _revoked(verified: Verified, at: int) -> Refusal:
-    """A refusal that says what is revoked; ``at`` is the index of the first probe in force."""
-    probed = verified.probed()
-    return Refusal(Code.REVOKED, f"its {probed[at].name.lower()} is revoked" if 0 <= at < len(probed) else "")
+    def _revoked(self, verified: Verified, at: int) -> Refusal:
+        """A refusal that says what is revoked; ``at`` is the index of the first probe in force."""
+        probed = verified.probed()
+        return Refusal(Code.REVOKED, f"its {probed[at].name.lower()} is revoked" if 0 <= at < len(probed) else "")

@@ -1,0 +1,143 @@
+"""The order in which a new token is looked at: no cache, no revocation, no waiting.
+
+Nothing that a token says is believed before its signature; until then ``iss`` is a look-up key, and the cheap checks can
+only refuse.  The signature, by far the dearest step, comes last.  What is said of a token that is no good is
+``verify.examine``'s: here are no words.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.tuple cimport PyTuple_GetSlice
+
+from hashlib import sha256
+
+from orjson import dumps, loads
+
+from bearerd._native.claims cimport Terms, audience, client
+from bearerd._native.fields cimport BEHIND, BOOT, KEY_GENERATION, NOW, VERIFIED, WALL, field, has_fields
+from bearerd._native.jws cimport Compact, split_token
+
+from bearerd._native.jws import Malformed
+
+LONG_LIVED = 3600.0  # seconds; tokens that live longer are counted and warned of
+cdef object long_lived = LONG_LIVED
+
+
+cdef class Payload:
+    """The text of a payload, and what it says, where that is known."""
+
+    def __init__(self, bytes text not None, dict said=None):
+        self.text, self.said = text, said
+
+    cpdef dict read(self):
+        """All of it, for whoever changes none."""
+        if self.said is None:
+            self.said = loads(self.text)
+        return self.said
+
+
+@cython.final
+cdef class Issuing:
+    """An issuer, as its new tokens need it, and the key that was chosen last: mostly the next token's, too."""
+
+    def __init__(self, issuer, Terms terms not None, frozenset algorithms not None, cutoff_slack):
+        self.issuer, self.terms, self.algorithms, self.cutoff_slack = issuer, terms, algorithms, cutoff_slack
+
+    cdef bint choose(self, head, now, time, key_type) except -1:
+        """Whether ``key`` is the one for this header.  Else it is why there is none, which is not remembered.
+
+        A key is chosen anew for another header, of another key set, and where the set is too old unless it was confirmed.
+        """
+        issuer = self.issuer
+        key_set, until = issuer.key_set, issuer.usable_until
+        if head is self.head and key_set is self.key_set and time < until[0] and field(now, BOOT) < until[1]:
+            return True
+        self.head = None
+        self.key = issuer.select(head.alg, head.kid, now)
+        if not isinstance(self.key, key_type):
+            return False
+        self.check, self.thumbprint = self.key.check(head.alg), self.key.thumbprint
+        self.key_set, self.generation = key_set, issuer.generation
+        self.head = head
+        return True
+
+
+cdef class Examination:
+    """Of tokens of these issuers.  Whoever inherits it has the words: see the stub."""
+
+    def __init__(
+        self, dict known not None, Py_ssize_t most_bytes, Py_ssize_t max_depth, Py_ssize_t max_members, header, may_check,
+        dict signed not None, types,
+    ):
+        self.known, self.most_bytes, self.max_depth, self.max_members = known, most_bytes, max_depth, max_members
+        self.header, self.may_check, self.signed = header, may_check, signed
+        self.key, self.verified, self.claims = types
+
+    def examine(self, bytes token not None, now):
+        """Verify a token.  Pending: its key may come with the issuer's next key set."""
+        if PyBytes_GET_SIZE(token) > self.most_bytes:
+            return self._too_large(PyBytes_GET_SIZE(token))
+        has_fields(now, NOW)
+        try:
+            return self.look(token, now)
+        except Exception as fault:
+            return self._faulty(fault)
+
+    cdef int read_header(self, bytes text) except -1:
+        """The tokens of one key begin alike."""
+        if text != self.last:
+            self.last = None
+            self.head = self.header(text)
+            self.alg, self.kid, self.members = self.head.alg, self.head.kid, self.head.members
+            self.alg_name, self.of_digest = self.alg.name, self.alg.of_digest
+            self.last = text
+        return 0
+
+    cdef object look(self, bytes token, now):
+        cdef Compact compact = split_token(token, self.max_depth, self.max_members)
+        self.read_header(compact.header)
+        payload = loads(compact.payload)
+        if not isinstance(payload, dict):  # ``split_token`` has seen to it, by another reading of the same text
+            raise Malformed("the payload is not an object")
+        cdef dict said = payload
+        iss, time, name = said.get("iss"), field(now, WALL) + field(now, BEHIND), self.alg_name  # the time at its latest
+        cdef Issuing issuing = self.known.get(iss) if isinstance(iss, str) else None
+        if issuing is None:
+            return self._stranger(iss)
+        if name not in issuing.algorithms:
+            return self._other_algorithm(name, issuing.issuer)
+        cdef tuple fault = issuing.terms.fault(said, self.members, time)
+        if fault is not None:
+            return self._unfit(fault, said, self.members, issuing.terms, time)
+        if not issuing.choose(self.head, now, time, self.key):
+            return self._without_key(issuing.key, self.head, issuing.issuer)
+        kid, check, thumbprint, generation = self.kid, issuing.check, issuing.thumbprint, issuing.generation
+        if not self.may_check(iss):
+            return self._in_turn(iss)
+        cdef bytes digest = sha256(compact.signing_input).digest()  # what RS256 and ES256 sign, and the token's name
+        try:
+            check(digest if self.of_digest else compact.signing_input, compact.signature)
+        except Exception as forged:
+            self._unsigned(name, forged)
+            raise
+        self.signed[name]()
+        if said["exp"] - said["iat"] > long_lived:
+            self._long_lived(issuing.issuer)
+        if said["iat"] - time > issuing.cutoff_slack:
+            self._ahead(issuing.issuer, said["iat"] - time)
+        return tuple.__new__(  # as verified(…), without a call of Python's
+            self.verified,
+            (
+                iss, said.get("sub"), client(said), said.get("sid"), issuing.terms.scopes(said), issuing.terms.roles(said),
+                audience(said), said["iat"], said["exp"], digest.hex(), thumbprint, name, kid, "cnf" in said, generation,
+                self.claims(compact.payload, said),
+            ),
+        )
+
+
+cpdef bytes encoded(verified, Payload claims):
+    """A flat record: a line of JSON, and the payload as it came.  It keeps no generation."""
+    has_fields(verified, VERIFIED)
+    if claims is None:
+        raise TypeError("claims are needed")
+    return dumps(PyTuple_GetSlice(verified, 0, KEY_GENERATION)) + b"\n" + claims.text
