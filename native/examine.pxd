@@ -11,16 +11,28 @@ cdef class Payload:
 
 
 @cython.final
+cdef class _Head:
+    cdef bytes text
+    cdef object read, alg, name, kid
+    cdef dict members
+    cdef bint of_digest
+
+
+@cython.final
+cdef class _Choice:
+    cdef _Head head
+    cdef object key_set, generation, check, thumbprint
+
+
+@cython.final
 cdef class Issuing:
     cdef readonly object issuer
     cdef readonly Terms terms
     cdef readonly frozenset algorithms
     cdef readonly object cutoff_slack  # seconds
-    # Of the last choice, where there was a key: for which header (else None) and of which key set, with what it checks a
-    # signature, its thumbprint, and the generation of the set.
-    cdef object head, key_set, key, check, thumbprint, generation
+    cdef _Choice last
 
-    cdef bint choose(self, head, now, time, key_type) except -1
+    cdef object choose(self, _Head head, now, time, key_type)
 
 
 cdef class Examination:
@@ -29,14 +41,11 @@ cdef class Examination:
     cdef object header, may_check
     cdef dict signed  # by algorithm: who is told of a good signature
     cdef object key, verified, claims  # types
-    cdef bytes last  # the text of the header that was read last; then all that is asked of it
-    cdef object head, alg, alg_name, kid
-    cdef dict members
-    cdef bint of_digest
+    cdef _Head last
 
     # What a token is; raises what the readers of its parts and the signature check raise.
     cdef object look(self, bytes token, now)
-    cdef int read_header(self, bytes text) except -1
+    cdef _Head head_of(self, bytes text)
 
 
 cpdef bytes encoded(verified, Payload claims)

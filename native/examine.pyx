@@ -37,29 +37,44 @@ cdef class Payload:
 
 
 @cython.final
+cdef class _Head:
+    """A header that was read, with all that is asked of it.  Never changed: another thread may be using it."""
+
+
+@cython.final
+cdef class _Choice:
+    """The key for a header, of one key set, under its generation, with what it checks a signature.  Never changed, either."""
+
+
+@cython.final
 cdef class Issuing:
     """An issuer, as its new tokens need it, and the key that was chosen last: mostly the next token's, too."""
 
     def __init__(self, issuer, Terms terms not None, frozenset algorithms not None, cutoff_slack):
         self.issuer, self.terms, self.algorithms, self.cutoff_slack = issuer, terms, algorithms, cutoff_slack
 
-    cdef bint choose(self, head, now, time, key_type) except -1:
-        """Whether ``key`` is the one for this header.  Else it is why there is none, which is not remembered.
+    cdef object choose(self, _Head head, now, time, key_type):
+        """A choice; else why there is no key, which is not remembered.
 
         A key is chosen anew for another header, of another key set, and where the set is too old unless it was confirmed.
         """
+        cdef _Choice choice = self.last
         issuer = self.issuer
         key_set, until = issuer.key_set, issuer.usable_until
-        if head is self.head and key_set is self.key_set and time < until[0] and field(now, BOOT) < until[1]:
-            return True
-        self.head = None
-        self.key = issuer.select(head.alg, head.kid, now)
-        if not isinstance(self.key, key_type):
-            return False
-        self.check, self.thumbprint = self.key.check(head.alg), self.key.thumbprint
-        self.key_set, self.generation = key_set, issuer.generation
-        self.head = head
-        return True
+        if (
+            choice is not None and choice.head is head and choice.key_set is key_set
+            and time < until[0] and field(now, BOOT) < until[1]
+        ):
+            return choice
+        generation = issuer.generation
+        key = issuer.select(head.alg, head.kid, now)
+        if not isinstance(key, key_type):
+            return key
+        choice = _Choice.__new__(_Choice)
+        choice.head, choice.key_set, choice.generation = head, key_set, generation
+        choice.check, choice.thumbprint = key.check(head.alg), key.thumbprint
+        self.last = choice
+        return choice
 
 
 cdef class Examination:
@@ -83,40 +98,42 @@ cdef class Examination:
         except Exception as fault:
             return self._faulty(fault)
 
-    cdef int read_header(self, bytes text) except -1:
+    cdef _Head head_of(self, bytes text):
         """The tokens of one key begin alike."""
-        if text != self.last:
-            self.last = None
-            self.head = self.header(text)
-            self.alg, self.kid, self.members = self.head.alg, self.head.kid, self.head.members
-            self.alg_name, self.of_digest = self.alg.name, self.alg.of_digest
-            self.last = text
-        return 0
+        cdef _Head head = self.last
+        if head is None or head.text != text:
+            read = self.header(text)
+            head = _Head.__new__(_Head)
+            head.text, head.read, head.alg, head.kid, head.members = text, read, read.alg, read.kid, read.members
+            head.name, head.of_digest = head.alg.name, head.alg.of_digest
+            self.last = head
+        return head
 
     cdef object look(self, bytes token, now):
         cdef Compact compact = split_token(token, self.max_depth, self.max_members)
-        self.read_header(compact.header)
+        cdef _Head head = self.head_of(compact.header)
         payload = loads(compact.payload)
         if not isinstance(payload, dict):  # ``split_token`` has seen to it, by another reading of the same text
             raise Malformed("the payload is not an object")
         cdef dict said = payload
-        iss, time, name = said.get("iss"), field(now, WALL) + field(now, BEHIND), self.alg_name  # the time at its latest
+        iss, time, name = said.get("iss"), field(now, WALL) + field(now, BEHIND), head.name  # the time at its latest
         cdef Issuing issuing = self.known.get(iss) if isinstance(iss, str) else None
         if issuing is None:
             return self._stranger(iss)
         if name not in issuing.algorithms:
             return self._other_algorithm(name, issuing.issuer)
-        cdef tuple fault = issuing.terms.fault(said, self.members, time)
+        cdef tuple fault = issuing.terms.fault(said, head.members, time)
         if fault is not None:
-            return self._unfit(fault, said, self.members, issuing.terms, time)
-        if not issuing.choose(self.head, now, time, self.key):
-            return self._without_key(issuing.key, self.head, issuing.issuer)
-        kid, check, thumbprint, generation = self.kid, issuing.check, issuing.thumbprint, issuing.generation
+            return self._unfit(fault, said, head.members, issuing.terms, time)
+        chosen = issuing.choose(head, now, time, self.key)
+        if type(chosen) is not _Choice:
+            return self._without_key(chosen, head.read, issuing.issuer)
         if not self.may_check(iss):
             return self._in_turn(iss)
+        cdef _Choice choice = chosen
         cdef bytes digest = sha256(compact.signing_input).digest()  # what RS256 and ES256 sign, and the token's name
         try:
-            check(digest if self.of_digest else compact.signing_input, compact.signature)
+            choice.check(digest if head.of_digest else compact.signing_input, compact.signature)
         except Exception as forged:
             self._unsigned(name, forged)
             raise
@@ -129,8 +146,8 @@ cdef class Examination:
             self.verified,
             (
                 iss, said.get("sub"), client(said), said.get("sid"), issuing.terms.scopes(said), issuing.terms.roles(said),
-                audience(said), said["iat"], said["exp"], digest.hex(), thumbprint, name, kid, "cnf" in said, generation,
-                self.claims(compact.payload, said),
+                audience(said), said["iat"], said["exp"], digest.hex(), choice.thumbprint, name, head.kid, "cnf" in said,
+                choice.generation, self.claims(compact.payload, said),
             ),
         )
 

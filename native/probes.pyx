@@ -102,18 +102,18 @@ cdef list made = [None] * LATELY
 cdef int add_known_key(unsigned char* out, size_t* count, uint8_t kind, const Text* who, str issuer, str value) except -1:
     """Many a token has the same client, signing key and issuer as another: their keys are made once, for a while."""
     cdef _Made before
-    cdef Py_ssize_t place
+    cdef size_t place
     if value is None:
         return 0
-    place = (hash(issuer) ^ hash(value) * 31 ^ kind) & (LATELY - 1)
-    before = made[place]
+    place = (<size_t>hash(issuer) ^ <size_t>hash(value) * 31 ^ kind) & (LATELY - 1)
+    before = made[<Py_ssize_t>place]
     if before is None or before.kind != kind or before.issuer != issuer or before.value != value:
         before = _Made.__new__(_Made)
         before.kind, before.issuer, before.value = kind, issuer, value
         add_key(out, count, kind, who, value)
         memcpy(before.key, out + SIZE * (count[0] - 1), SIZE)
         if len(issuer) + len(value) <= SHORT:
-            made[place] = before
+            made[<Py_ssize_t>place] = before
         return 0
     memcpy(out + SIZE * count[0], before.key, SIZE)
     count[0] += 1

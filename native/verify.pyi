@@ -17,7 +17,7 @@ class Verification:
 
     - ``_apart(token, now)``: of what is too large, or no token;
     - ``_judged_again(token, found, verified, now)``: of one that is known, and was not just found good; None: it is to be examined;
-    - ``_again(value)``: of one that is remembered as refused; ``_noted(token, examined, now)``: of one that was just refused;
+    - ``_again(value)``: of one that is remembered as refused; ``_noted(token, examined, now, generation)``: of one that was just refused, under that generation of all;
     - ``_revoked(verified, at)``: of one whose probe with this index is in force.
     """
 

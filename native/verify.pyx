@@ -7,7 +7,7 @@ evicts no good one.  Whatever is rarer than that, and all that has words, is ``v
 
 from math import floor
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.long cimport PyLong_CheckExact
@@ -40,7 +40,10 @@ cdef class Verification:
 
     def verify_now(self, bytes token not None, now):
         """Verify a bearer token, or an API key.  Pending: resolve it (await), then ask again."""
+        if self.cache is None:
+            raise TypeError("it was not initialised")
         has_fields(now, NOW)
+        cdef uint64_t generation = self.generations.of_all()
         cdef double latest = <double>field(now, WALL) + <double>field(now, BEHIND), boot = field(now, BOOT)
         cdef unsigned char[16] digest
         cdef Finding found
@@ -55,12 +58,12 @@ cdef class Verification:
             again = self._judged_again(token, <int>found, verified, now)
             if again is not None:
                 return again
-        memory = self.refused.recall(digest, keyed128_of(token, digest), boot, self.generations.of_all())
+        memory = self.refused.recall(digest, keyed128_of(token, digest), boot, generation)
         if memory != NULL:
             return self._again(memory.value)
         examined = self.examiner.examine(token, now)
         if type(examined) is not self.verified:
-            return self._noted(token, examined, now)
+            return self._noted(token, examined, now, generation)
         return self.kept(token, examined, latest, boot)
 
     cdef object kept(self, bytes token, verified, double latest, double boot):

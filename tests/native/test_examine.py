@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 import pytest
-from support.desk import NOW, Desk, key, later, token
+from support.desk import ISS, NOW, WALL, Desk, key, later, token
 
 from bearerd._native.examine import Payload, encoded
-from bearerd.decision import Pending
+from bearerd.decision import Now, Pending, Wait
 from bearerd.refusals import Code, Refusal
+from bearerd.verify.budget import Budget
 from bearerd.verify.verified import Claims, Verified
 
 
@@ -106,6 +110,88 @@ def test_a_header_is_another_if_one_byte_of_it_is(desk: Desk) -> None:
     assert examined(desk, token(header={"typ": "JWT"})).alg == "ES256"
     assert code(examined(desk, token(header={"typ": "JWS"}))) is Code.WRONG_TYPE
     assert examined(desk, token(header={"typ": "JWT"})).alg == "ES256"
+
+
+def test_threads_that_examine_at_once_are_each_given_their_own(desk: Desk) -> None:
+    """It is for one thread, as all of a worker's is; but no program that uses another may be told of another's token."""
+    algorithms = ("ES256", "RS256", "EdDSA")
+    long = "x" * 2500  # of so much, a digest is made while other threads run
+    texts = {alg: [token(alg, jti=f"{alg} {number}", long=long) for number in range(5)] for alg in algorithms}
+    expected = {alg: thumbprint(examined(desk, texts[alg][0])) for alg in algorithms}
+    wrong: list[Any] = []
+
+    def act(alg: str) -> None:
+        for _ in range(30):
+            for text in texts[alg]:
+                found = examined(desk, text)
+                if not isinstance(found, Verified) or (found.alg, found.thumbprint) != (alg, expected[alg]):
+                    wrong.append(found)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(act, algorithms))
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong
+
+
+# Whose turn it is
+
+
+def test_no_signature_is_checked_that_is_not_its_issuers_turn() -> None:
+    budget = Budget()
+    desk = Desk(budget=budget)
+    text = token()
+    with budget.closed():
+        assert examined(desk, text) == Pending(Wait.TURN, ISS)
+        assert code(examined(desk, token(exp=WALL - 100))) is Code.EXPIRED  # what needs no check needs no turn
+    assert desk.checks() == 0
+    assert isinstance(examined(desk, text), Verified)
+
+
+# By which clock
+
+
+def test_an_issuers_clock_is_ahead_of_the_latest_time() -> None:
+    desk = Desk(issuer={"cutoff_slack": 5.0})
+    examined(desk, token(iat=WALL + 20), Now(NOW.wall, NOW.boot, 15.0))
+    assert not desk.observer.ahead
+    examined(desk, token(iat=WALL + 21), Now(NOW.wall, NOW.boot, 15.0))
+    assert desk.observer.ahead == {"main": 6.0}
+
+
+# A fault in whatever is asked on the way
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "bearerd.issuers.registry.Issuer.select",
+        "bearerd.issuers.registry.Issuer.generation",
+        "bearerd.jws.keys.Key.check",
+        "bearerd.verify.budget.Budget.take",
+        "support.desk.Counts.count",
+        "support.desk.Counts.lifetime_over_hour",
+        "support.desk.Counts.clock_ahead",
+    ],
+)
+def test_a_fault_on_the_way_is_a_fault_and_nothing_is_kept_of_it(where: str) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    text = token(iat=WALL + 20, exp=WALL + 9000)
+    desk = Desk(issuer={"cutoff_slack": 5.0, "max_lifetime": 1e5})
+    with patch(where, property(fail) if where.endswith("generation") else fail):
+        desk.configure()  # so that an examiner begins, which remembers nothing
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                desk.verify(text)
+    assert desk.cache.entries == 0
+    assert desk.refused.hits == 0
+    desk.configure()
+    assert desk.verified(text).thumbprint == thumbprint(examined(Desk(issuer={"max_lifetime": 1e5}), text))
 
 
 # What is given from Python

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.desk import NOW, Desk, later, token
+from support.desk import NOW, WALL, Desk, key, later, token
 
-from bearerd._native.tokens import TokenCache
+from bearerd._native.tokens import Found, TokenCache
 from bearerd._native.verify import Verification
+from bearerd.decision import Now
+from bearerd.refusals import Code
 from bearerd.store import entries
 from bearerd.verify.verified import Verified
 
@@ -42,8 +44,8 @@ class Bare(Verification):
     def _judged_again(self, *given: Any) -> None:
         self.told.append(("judged again", *given))
 
-    def _noted(self, token: bytes, examined: Any, now: Any) -> Any:
-        self.told.append(("noted", examined))
+    def _noted(self, token: bytes, examined: Any, now: Any, generation: int) -> Any:
+        self.told.append(("noted", examined, generation))
         return examined
 
     def _revoked(self, verified: Verified, at: int) -> str:
@@ -73,7 +75,7 @@ def test_what_is_verified_is_kept_and_given_again_without_an_examination(desk: D
 def test_what_is_not_verified_is_never_kept(desk: Desk, says: Any) -> None:
     bare = Bare(desk, says)
     assert bare.verify_now(b"a.b.c", NOW) is says
-    assert bare.told == [("noted", says)]
+    assert bare.told == [("noted", says, desk.generations.total)]
     assert desk.cache.entries == 0
 
 
@@ -128,6 +130,45 @@ def test_what_is_kept_ends_by_either_clock(desk: Desk, by: tuple[float, float]) 
     assert desk.cache.hits == 1
     bare.verify_now(text, later(by[0], boot=by[1]))
     assert desk.cache.hits == 1
+
+
+def test_what_is_known_ends_by_the_latest_time_though_the_wall_clock_was_set_back(desk: Desk) -> None:
+    text = token(exp=WALL + 100)
+    desk.verified(text)
+    back = Now(NOW.wall - 500, NOW.boot, 0.0)
+    desk.verified(text, back._replace(behind=600.0))
+    assert desk.checks() == 1
+    assert desk.code(text, back._replace(behind=631.0)) is Code.EXPIRED
+
+
+def test_what_is_kept_is_of_the_generation_of_the_key_that_checked_it(desk: Desk) -> None:
+    """Though another key set has come in the meantime: then it is judged again."""
+    text = token()
+    verified = good(desk, text)
+    desk.adopt(key("ES256"), key("ES256", 1))
+    bare = Bare(desk, verified)
+    bare.verify_now(text, NOW)
+    bare.verify_now(text, NOW)
+    assert bare.told[0][:3] == ("judged again", text, Found.KEYS_CHANGED)
+
+
+def test_a_refusal_is_noted_under_the_generation_in_which_it_was_asked_for(desk: Desk) -> None:
+    class Rotating(Examiner):
+        def examine(self, token: bytes, now: Any) -> Any:
+            desk.adopt(key("ES256", 1))
+            return super().examine(token, now)
+
+    bare, before = Bare(desk, None), desk.generations.total
+    tables = desk.cache, desk.refused, desk.generations, desk.view.table
+    Verification.__init__(bare, {}, *tables, Rotating(7), 1000, None, Verified)  # type: ignore[arg-type]
+    bare.verify_now(b"a.b.c", NOW)
+    assert bare.told == [("noted", 7, before)]
+    assert desk.generations.total > before
+
+
+def test_one_that_was_not_initialised_is_an_error(desk: Desk) -> None:
+    with pytest.raises(TypeError, match="not initialised"):
+        Verification.__new__(Verification).verify_now(b"", NOW)
 
 
 def good_of(desk: Desk, text: bytes) -> Verified:

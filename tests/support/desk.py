@@ -21,6 +21,7 @@ from bearerd.issuers.registry import Issuers
 from bearerd.limits import Limits
 from bearerd.refusals import Code, Refusal
 from bearerd.store import entries
+from bearerd.verify.budget import Budget
 from bearerd.verify.verified import Verified
 from bearerd.verify.verifier import TokenVerifier
 
@@ -96,6 +97,7 @@ class Desk:
     limits: Limits = LIMITS
     issuer: dict[str, Any] = field(default_factory=dict)  # further settings of the issuer ISS
     observer: Counts = field(default_factory=Counts)
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         self.generations = Generations()
@@ -129,6 +131,7 @@ class Desk:
             view=self.view,
             limits=self.limits,
             observer=self.observer,
+            budget=self.budget,
         )
 
     def adopt(self, *keys: dict[str, Any]) -> None:

@@ -112,10 +112,10 @@ class TokenVerifier(Verification):
     def _again(self, value: int) -> Refusal:
         return AGAIN[value]
 
-    def _noted(self, token: bytes, found: Refusal | Pending, now: Now) -> Refusal | Pending:
+    def _noted(self, token: bytes, found: Refusal | Pending, now: Now, generation: int) -> Refusal | Pending:
         """It is remembered, if it is a refusal that depends on nothing else."""
         if isinstance(found, Refusal) and found.code in REMEMBERED:
-            until, generation = now.boot + self._refused_seconds, self._generations.total
+            until = now.boot + self._refused_seconds
             self._refused.put(token, REMEMBERED.index(found.code), until, generation, token_name(token))
         return found
 
@@ -127,12 +127,13 @@ class TokenVerifier(Verification):
         known = keys.recall(token, now)
         if known is not None:
             return known
-        remembered = self._refused.find(token, now.boot, self._generations.total)
+        generation = self._generations.total
+        remembered = self._refused.find(token, now.boot, generation)
         if remembered >= 0:
             return AGAIN[remembered]
         found = keys.examine(token, now)
         if not isinstance(found, Verified):
-            return self._noted(token, found, now)
+            return self._noted(token, found, now, generation)
         probes = found.probes()
         keys.keep(token, found, probes, now)
         return self._unless_revoked(found, probes, now)
