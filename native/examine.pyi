@@ -37,9 +37,9 @@ class Issuing:
 class Examination:
     """Of tokens of these issuers.  Whoever inherits it has the words:
 
-    - ``_too_large(size)``, ``_stranger(iss)``, ``_other_algorithm(name, issuer)``, ``_unfit(fault, claims, header, terms, time)``,
+    - ``_too_large(size)``, ``_stranger(iss)``, ``_other_algorithm(name, issuer)``, ``_unfit(fault, claims, header, issuing, time)``,
       ``_without_key(why, head, issuer)`` and ``_in_turn(iss)`` say what is to come of a token whose signature is not checked;
-    - ``_unsigned(alg, fault)`` is told why one was not good; ``_long_lived(issuer)`` and ``_ahead(issuer, seconds)`` what the
+    - ``_unsigned(header, issuer, fault)`` of one that was not good, or could not be checked; ``_long_lived(issuer)`` and ``_ahead(issuer, seconds)`` what the
       operator of a good one's issuer should know;
     - ``_faulty(fault)`` makes a refusal of what the readers of its parts and the signature check raised, or raises it again.
     """

@@ -124,7 +124,7 @@ cdef class Examination:
             return self._other_algorithm(name, issuing.issuer)
         cdef tuple fault = issuing.terms.fault(said, head.members, time)
         if fault is not None:
-            return self._unfit(fault, said, head.members, issuing.terms, time)
+            return self._unfit(fault, said, head.members, issuing, time)
         chosen = issuing.choose(head, now, time, self.key)
         if type(chosen) is not _Choice:
             return self._without_key(chosen, head.read, issuing.issuer)
@@ -135,8 +135,7 @@ cdef class Examination:
         try:
             choice.check(digest if head.of_digest else compact.signing_input, compact.signature)
         except Exception as forged:
-            self._unsigned(name, forged)
-            raise
+            return self._unsigned(head.read, issuing.issuer, forged)
         self.signed[name]()
         if said["exp"] - said["iat"] > long_lived:
             self._long_lived(issuing.issuer)

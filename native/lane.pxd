@@ -61,6 +61,7 @@ cdef class Lane:
     cdef public bint full
     cdef public bint closing
     cdef readonly uint64_t answered, allowed
+    cdef readonly uint64_t hits, misses  # of what was answered: of a known token, and of one that is remembered as refused
     cdef readonly bint noted
     cdef readonly set connections
     cdef double owed

@@ -31,6 +31,10 @@ class Lane:
     answered: int
     allowed: int
     """Known tokens among them: whoever holds one is not to wait for others to be verified."""
+    hits: int
+    """Answers of known tokens."""
+    misses: int
+    """Answers of tokens that are remembered as refused."""
 
     def __new__(
         cls,

@@ -235,7 +235,7 @@ cdef class Lane:
             text = self.cache.prepared(found.index, route.index, <size_t>(rule + 1), self.latest, self.now.boot, &size)
             if text == NULL:
                 return self.known(client)
-            self.cache.hits += 1
+            self.hits += 1
             return self.allow(client, route, p, head, asked, rule, text, size)
         if found.found == Finding.KEYS_CHANGED:
             return self.known(client)
@@ -245,7 +245,8 @@ cdef class Lane:
         if memory != NULL and <size_t>memory.value + TOO_LARGE < route.refusal_count:
             if self.stands_back(client):
                 return Verdict.LATER
-            self.cache.misses += 1
+            self.misses += 1
+            self.refused.hits += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
         return self.unless_full(client, route, p, head, asked, rule)
 

@@ -13,7 +13,7 @@ cdef struct Memory:
 
 @cython.final
 cdef class RefusedTokens:
-    cdef readonly uint64_t hits
+    cdef readonly uint64_t hits  # to be counted by who asks `recall`, once for each request
     cdef Memory* sets  # each of WAYS, newest first
     cdef size_t count  # of sets
 

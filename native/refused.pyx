@@ -53,7 +53,6 @@ cdef class RefusedTokens:
                 # The clock is asked so that no NaN and no clock that fails prolongs a memory.
                 if memory[i].generation != generation or not boot < memory[i].until_boot:
                     return NULL
-                self.hits += 1
                 return memory + i
         return NULL
 
@@ -81,7 +80,10 @@ cdef class RefusedTokens:
         if not 0 < length <= <size_t>0xFFFFFFFF:
             return NOTHING
         found = self.recall(digest, length, boot, generation)
-        return NOTHING if found == NULL else found.value
+        if found == NULL:
+            return NOTHING
+        self.hits += 1
+        return found.value
 
     def put(
         self, bytes token not None, Py_ssize_t value, double until_boot, uint64_t generation,

@@ -60,6 +60,7 @@ cdef class Verification:
                 return again
         memory = self.refused.recall(digest, keyed128_of(token, digest), boot, generation)
         if memory != NULL:
+            self.refused.hits += 1
             return self._again(memory.value)
         examined = self.examiner.examine(token, now)
         if type(examined) is not self.verified:

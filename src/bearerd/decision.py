@@ -54,6 +54,7 @@ class Pending:
     kind: Wait
     issuer: str = ""  # the configured issuer whose keys are needed
     kid: str | None = None
+    cache: str | None = field(default=None, compare=False)  # what the first look-up found: ``hit`` or ``miss``
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bearerd import request as view
 from bearerd._native import clock
+from bearerd._native.digest import keyed128
 from bearerd.audit.auditor import NOT_KEPT
 from bearerd.audit.record import Step
 from bearerd.audit.recorder import Trail
@@ -174,7 +175,9 @@ class Flow:
             found = self.decide_now(name, request, None, trail)
         except Exception as error:  # noqa: BLE001 - likewise
             found = self._failed(name, request, error, trail)
-        return found if isinstance(found, Pending) else self._recorded(name, face, found, request, started, trail)
+        if isinstance(found, Pending):
+            return replace(found, cache=trail.cache)
+        return self._recorded(name, face, found, request, started, trail)
 
     def refuse(self, name: str, refusal: Refusal, request: Request, *, face: str) -> Decided:
         """The decision for what a face refused by itself, such as a dialect header given twice."""
@@ -306,8 +309,10 @@ class Flow:
         hits = self._service.cache.hits
         found = current.verifier.verify_now(token, at)
         trail.token = token
-        trail.cache = "hit" if self._service.cache.hits > hits else "miss"
+        trail.cache = trail.cache or ("hit" if self._service.cache.hits > hits else "miss")
         trail.verified = found if isinstance(found, Verified) else None
+        if isinstance(found, Refusal) and found.code is Code.REVOKED:
+            trail.known = self._service.cache.record_of(keyed128(token), len(token))
         return found
 
     def _failed(self, name: str, request: Request, error: Exception, trail: Trail) -> Decision:

@@ -28,6 +28,8 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 NO_RESOURCE: Final = "-"  # no name of a resource begins so
 NO_FACE: Final = "-"  # refused before it came to a face
 NO_CODE: Final = "none"  # the code label of an allow
+HITS: Final = "bearerd_token_cache_hits_total"
+MISSES: Final = "bearerd_token_cache_misses_total"
 
 FACES: Final = ("forward_auth", "ext_authz", "grpc", "mcp", "introspect", "revoke", "python")
 """The ``face`` label.  A resource's decisions are pre-created for the faces that it answers."""
@@ -53,8 +55,8 @@ _ROWS: Final = (
         bounds=FAST,
     ),
     _counter("bearerd_would_refuse_total", "What shadow rules and resources would have refused.", "resource", "code"),
-    _counter("bearerd_token_cache_hits_total", "Tokens found verified."),
-    _counter("bearerd_token_cache_misses_total", "Tokens not found verified: verified anew, or refused from memory."),
+    _counter(HITS, "Decisions of a token that was found verified."),
+    _counter(MISSES, "Decisions of a token that was not: verified anew, or refused, also from memory."),
     _counter("bearerd_token_cache_evictions_total", "Tokens dropped for the least recently used."),
     _counter("bearerd_refused_token_hits_total", "Tokens refused from memory, without a signature check."),
     _gauge("bearerd_token_cache_entries", "Verified tokens held, all workers.", fold=Fold.SUM),

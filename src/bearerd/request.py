@@ -111,7 +111,12 @@ def bearer_token(headers: Headers) -> bytes | Refusal | None:
     value = fields[0].strip(b" \t")
     scheme, _, token = value.partition(b" ")
     if scheme.lower() != _BEARER:
-        return Refusal(Code.UNSUPPORTED_SCHEME if scheme else Code.MISSING_TOKEN)
+        if not scheme:
+            return Refusal(Code.MISSING_TOKEN)
+        bare = not token and scheme.count(b".") == 2  # whoever forgets the word sends the token alone
+        return Refusal(
+            Code.UNSUPPORTED_SCHEME, "a token without the word Bearer" if bare else "the scheme is not Bearer"
+        )
     if not token:
         return Refusal(Code.MISSING_TOKEN, "Bearer without a token")
     if token.translate(None, _API_KEY_CHARACTERS):  # something is left: in C, a tenth of what a set costs

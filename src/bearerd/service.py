@@ -229,8 +229,6 @@ class Service:
     def sample(self) -> None:
         """Look whether the clock was set, and bring the metrics that something else counts up to date."""
         cache, to, now = self.cache, self.metrics, self._reviewed()
-        to.follow(cache.hits, "bearerd_token_cache_hits_total")
-        to.follow(cache.misses, "bearerd_token_cache_misses_total")
         to.follow(cache.evictions, "bearerd_token_cache_evictions_total")
         to.follow(self.refused.hits, "bearerd_refused_token_hits_total")
         to.follow(log.dropped(), "bearerd_log_lines_dropped_total")

@@ -173,14 +173,14 @@ async def test_a_client_s_host_takes_nobody_off_the_lane(tmp_path: Path) -> None
 
 async def test_what_is_prepared_for_a_name_is_there_for_the_host(tmp_path: Path) -> None:
     async with Pair(tmp_path) as pair:
-        cache = pair.laned.service.cache
+        lane = pair.laned.clerk.lane
         await pair.ask(question("nginx", "bare", TOKENS["good"]), listener="nginx")
         asked = pair.laned.clerk._read
         pair.laned.clerk._read = lambda *_: pytest.fail("Python was asked")  # type: ignore[assignment]
-        hits = cache.hits
+        hits = lane.hits
         await pair.ask(question("nginx", "bare", TOKENS["good"], host="{}"), listener="nginx")
         pair.laned.clerk._read = asked
-        assert cache.hits == hits + 1
+        assert lane.hits == hits + 1
 
 
 async def test_a_host_that_is_another_s_after_a_reload_is_that_other_s_at_once(tmp_path: Path) -> None:

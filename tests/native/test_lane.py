@@ -124,12 +124,12 @@ def test_what_a_resource_does_not_take_is_pythons_whatever_is_known_of_it(tokens
 def test_every_answer_is_counted_and_timed() -> None:
     bay = ready()
     bay.refuse(b"bad")
-    before = bay.counts()
+    before, hits = bay.counts(), bay.lane.hits
     line = bay.open()
     line.feed(ask() * 3 + ask(b"bad") * 2)
     bay.serve()
     assert [now - then for now, then in zip(bay.counts(), before, strict=True)] == [3.0, 2.0, 5.0]
-    assert bay.cache.misses == 2
+    assert (bay.lane.hits - hits, bay.lane.misses, bay.refused.hits) == (3, 2, 2)
 
 
 def test_a_share_of_the_allows_is_noted_evenly() -> None:

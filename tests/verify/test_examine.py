@@ -208,10 +208,34 @@ def test_an_unknown_kid_hints_at_the_issuer_that_has_it(desk: Desk) -> None:
     issuer.quiet_boot = NOW.boot + 30
     found = refusal(desk, token())
     assert found.code is Code.UNKNOWN_KEY
-    assert found.hints == ("the key set of issuer other has this kid",)
-    assert refusal(desk, token(header={"kid": "nowhere"})).hints == ()
+    whose = "the token says that it is of issuer main"
+    assert found.hints == ("the key set of issuer other has this kid", f"{whose}, kid 'ES256-0'")
+    assert refusal(desk, token(header={"kid": "nowhere"})).hints == (f"{whose}, kid 'nowhere'",)
     desk.adopt(key("RS256", kid="a"), key("RS256", 1, kid="b"))
-    assert refusal(desk, token("RS256", header={"kid": ...})).hints == ()
+    assert refusal(desk, token("RS256", header={"kid": ...})).hints == (whose,)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": WALL - 900},
+        {"iat": WALL + 900, "exp": WALL + 1000},
+        {"jti": 7},
+        {"exp": ...},
+        {"typ": "ID"},
+        {"exp": WALL + 10**6},
+    ],
+)
+def test_what_is_wrong_with_claims_is_said_of_an_issuer_by_its_configured_name(
+    desk: Desk, changes: dict[str, Any]
+) -> None:
+    assert refusal(desk, token(**changes)).hints[-1] == "the token says that it is of issuer main"
+
+
+def test_a_bad_signature_is_said_of_an_issuer_and_a_kid_cut_short(desk: Desk) -> None:
+    desk.adopt(key("ES256", kid="k" * 500))
+    (hint,) = refusal(desk, token(number=1, header={"kid": "k" * 500})).hints
+    assert hint == f"the token says that it is of issuer main, kid '{'k' * 120}...'"
 
 
 def test_an_issuer_without_keys_is_pending_and_then_unavailable(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from bearerd._native import clock
 from bearerd._native.ring import Burst
 from bearerd.audit.record import Record, Step, traceparent
 from bearerd.audit.ring import Ring
-from bearerd.metrics import NO_CODE, NO_RESOURCE
+from bearerd.metrics import HITS, MISSES, NO_CODE, NO_RESOURCE
 from bearerd.refusals import Code, Outcome
 from bearerd.verify.verified import token_name
 
@@ -40,7 +40,8 @@ class Trail:
 
     token: bytes | None = None  # never leaves memory: only its digest does
     verified: Verified | None = None
-    cache: str | None = None
+    known: Verified | None = None  # what a revoked token says, for whoever reads the log: it is nobody's identity
+    cache: str | None = None  # of the first look-up: what was found later may have been put there for this very request
     template: str | None = None
     steps: tuple[Step, ...] = ()
     watched: Watched | None = None  # what is sensitive in the arguments
@@ -106,6 +107,8 @@ class Recorder:
             NO_CODE if code is None else code,
         )
         metrics.observe(seconds, "bearerd_decision_duration_seconds", face)
+        if trail is not None and trail.cache is not None:
+            metrics.inc(HITS if trail.cache == "hit" else MISSES)
         for found in decision.would_refuse:
             metrics.inc("bearerd_would_refuse_total", decision.resource, found.code)
         audit = None if audited else self._wanting(decision)
@@ -176,7 +179,7 @@ class Recorder:
             peer=request.peer if request else "",
             token_id=None if trail.token is None else token_name(trail.token).hex(),
             traceparent=traceparent(request) if request else None,
-            verified=trail.verified,
+            verified=trail.verified or trail.known,
             cache=trail.cache,
             caller=caller,
             steps=trail.steps,

@@ -9,6 +9,7 @@ from bearerd._native import clock
 from bearerd._native.connection import Connection
 from bearerd._native.lane import Lane
 from bearerd._native.ring import Ring
+from bearerd.audit.recorder import Trail
 from bearerd.decision import Pending
 from bearerd.faces import asked, peer, wire
 from bearerd.faces.asked import Seen
@@ -17,6 +18,7 @@ from bearerd.flow import Flow
 from bearerd.lane import notes, plan
 from bearerd.lane.leftovers import Leftovers
 from bearerd.lane.turns import Turns
+from bearerd.metrics import HITS, MISSES
 from bearerd.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class Clerk:
         """Every connection is gone."""
         if self._timer is not None:
             self._timer.cancel()
+        self._count()
         self._write(last=True)
 
     def connection(self, dialect: str = "") -> Connection:
@@ -184,11 +187,11 @@ class Clerk:
         connection.reply(*self._message(connection, ask, found, question))
         return None
 
-    def _resolve(self, connection: Connection, _: Pending) -> asyncio.Task[None]:
+    def _resolve(self, connection: Connection, pending: Pending) -> asyncio.Task[None]:
         """Once more, waiting for the key."""
-        return asyncio.get_running_loop().create_task(self._waited(connection), name="lane: a key")
+        return asyncio.get_running_loop().create_task(self._waited(connection, pending.cache), name="lane: a key")
 
-    async def _waited(self, connection: Connection) -> None:
+    async def _waited(self, connection: Connection, cache: str | None) -> None:
         try:
             question = connection.ask()
             if question is None:
@@ -201,6 +204,7 @@ class Clerk:
                     ask.name,
                     ask.request,
                     face=ask.face,
+                    trail=Trail(cache=cache),
                     still=lambda: self._still(ask),
                     patience=asked.PATIENCE,
                 )
@@ -258,9 +262,15 @@ class Clerk:
         boot = clock.boot()
         self._turns.revive()
         self._left.revive()
+        self._count()
         for connection in list(self.lane.connections):
             connection.check(boot)
         self._write()
+
+    def _count(self) -> None:
+        """What the lane answered by itself; of the rest the recorder counts each decision."""
+        self._service.metrics.follow(self.lane.hits, HITS)
+        self._service.metrics.follow(self.lane.misses, MISSES)
 
     def noted(self) -> None:
         """Something is to become a line: soon, with whatever else comes until then; at once where the ring fills meanwhile."""

@@ -94,7 +94,7 @@ def unknown_resource(name: str) -> Decision:
     The asked name is no label: ``resource`` stays empty.  Nor is it repeated: it is a piece of the path, where a gateway
     with a mistake in its configuration may have put anything.
     """
-    detail = f"no resource of this name ({len(name)} characters) answers here"
+    detail = f"no resource of this name ({len(name)} characters) answers here: there is none, or it does not list this gateway"
     return Decision(False, Outcome.FORBID, Code.UNKNOWN_RESOURCE, 403, resource="", detail=detail)
 
 

@@ -24,7 +24,7 @@ from bearerd.verify.verified import Claims, Verified
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bearerd._native.claims import Fault, Terms
+    from bearerd._native.claims import Fault
     from bearerd.decision import Now
     from bearerd.issuers.registry import Issuer, Issuers
     from bearerd.jws.header import Header
@@ -117,23 +117,27 @@ class Examiner(Examination):
         return Refusal(Code.UNSUPPORTED_ALG, f"{name} is not among the algorithms of issuer {issuer.name}")
 
     def _without_key(self, why: Refusal | Pending, head: Header, issuer: Issuer) -> Refusal | Pending:
-        if isinstance(why, Refusal) and why.code is Code.UNKNOWN_KEY:
-            return replace(why, hints=why.hints + hints.key_elsewhere(head.kid, issuer, self._issuers))
-        return why
+        if isinstance(why, Pending):
+            return why
+        elsewhere = hints.key_elsewhere(head.kid, issuer, self._issuers) if why.code is Code.UNKNOWN_KEY else ()
+        return replace(why, hints=(*why.hints, *elsewhere, hints.whose(issuer.name, head.kid)))
 
     def _in_turn(self, iss: str) -> Pending:
         return Pending(Wait.TURN, iss)
 
     def _unfit(
-        self, fault: tuple[Fault, str], said: dict[str, Any], head: dict[str, Any], terms: Terms, time: float
+        self, fault: tuple[Fault, str], said: dict[str, Any], head: dict[str, Any], issuing: Issuing, time: float
     ) -> Refusal:
-        return claims.refusal(*fault, said, head, terms, time)
+        found = claims.refusal(*fault, said, head, issuing.terms, time)
+        return replace(found, hints=(*found.hints, hints.whose(issuing.issuer.name)))
 
     # ---- of a token whose signature was checked
 
-    def _unsigned(self, alg: str, fault: Exception) -> None:
-        if isinstance(fault, BadSignature):
-            self._observer.checked(alg, fault.code)()
+    def _unsigned(self, head: Header, issuer: Issuer, fault: Exception) -> Refusal:
+        if not isinstance(fault, BadSignature):
+            raise fault
+        self._observer.checked(head.alg.name, fault.code)()
+        return replace(fault.refusal, hints=(hints.whose(issuer.name, head.kid),))
 
     def _long_lived(self, issuer: Issuer) -> None:
         self._observer.lifetime_over_hour(issuer.name)

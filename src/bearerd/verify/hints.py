@@ -27,6 +27,11 @@ def quoted(value: object) -> str:
     return names.get(type(value), "null")
 
 
+def whose(issuer: str, kid: str | None = None) -> str:
+    """Whose token it claims to be: the issuer by its configured name."""
+    return f"the token says that it is of issuer {issuer}" + (f", kid {quoted(kid)}" if kid is not None else "")
+
+
 def seconds(span: float) -> str:
     """A span of time as text, short whatever a token claims."""
     return f"{span:.7g} s" if span < 1e6 else f"{span / 86400.0:.7g} days"

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from bearerd.limits import Limits
     from bearerd.verify.budget import Budget
 
-# Codes that are remembered, by the small integer that stands for them.  A token that is too large is not: its length is
-# looked at before anything else, and hashing it would cost more than refusing it again.
-REMEMBERED: Final = tuple(code for code in Code if TABLE[code].remembered and code is not Code.TOO_LARGE)
+# Codes that are remembered, by the small integer that stands for them.
+REMEMBERED: Final = tuple(code for code in Code if TABLE[code].remembered)
 AGAIN: Final = tuple(Refusal(code, "the same bytes were refused moments ago") for code in REMEMBERED)
 
 
