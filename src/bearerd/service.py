@@ -224,7 +224,7 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """How this process is, JSON-able (``audit.health``)."""
-        return health(self.current, self.archive, self.flights.waiting, self.time.now())
+        return health(self.current, self.archive, self.flights.waiting, self.time.now(), self.audit)
 
     def sample(self) -> None:
         """Look whether the clock was set, and bring the metrics that something else counts up to date."""

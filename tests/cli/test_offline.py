@@ -302,6 +302,13 @@ def test_health_shows_each_resource_on_a_line(capsys: pytest.CaptureFixture[str]
     ]
 
 
+def test_health_shows_each_warning_and_since_when(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"warnings": ["clock_set_back", "audit_sink_down:file"], "since": {"audit_sink_down:file": "2027"}}
+    health._show({"ready": True, "components": {}} | known)
+    told = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert told[1:] == [["warning", "clock_set_back"], ["warning", "audit_sink_down:file since 2027"]]
+
+
 def test_health_finds_the_address_without_a_file() -> None:
     ended = run("health", BEARERD_SERVER__PROBES="127.0.0.1:1")
     assert (ended.returncode, ended.stderr) == (2, "bearerd: nobody listens on 127.0.0.1:1: is bearerd running?\n")

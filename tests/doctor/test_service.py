@@ -52,3 +52,12 @@ def test_what_is_not_ok_is_named() -> None:
 def test_warnings_are_handed_on_and_a_chosen_issuer_is_a_note() -> None:
     found = look(200, WELL | {"warnings": ["insecure_issuer:a", "snapshot_not_written"]})
     assert told(found, "warning") == ["note", "warning"]
+
+
+def test_since_when_is_told_where_it_is_known() -> None:
+    down = "audit_sink_down:file"
+    found = look(200, WELL | {"warnings": ["clock_set_back", down], "since": {down: "2027-01-15T08:00:00.000Z"}})
+    assert [one.found for one in found if one.check == "warning"] == [
+        "clock_set_back",
+        f"{down} since 2027-01-15T08:00:00.000Z",
+    ]

@@ -11,6 +11,7 @@ from support import house
 from support.bearerd import config as text
 
 from bearerd.config import load
+from bearerd.config.model import Audit
 from bearerd.serve import crew as module
 from bearerd.serve import desk, hiring, watchdog
 from bearerd.serve.channel import ChannelClosed, NotDone
@@ -499,7 +500,8 @@ async def test_one_issuer_s_outage_is_shown_and_makes_nobody_unready(crew: Crew)
     issuers = [issuer("good"), issuer("down", failing="connect"), issuer("new", loaded=False, usable=False)]
     issuers += [issuer("old", usable=False), issuer("odd", failing="Basic c2VjcmV0"), issuer("unknown to us")]
     names = ("good", "down", "new", "old", "odd", "unheard")
-    known = SimpleNamespace(issuer=[SimpleNamespace(name=name, insecure_issuer=False) for name in names], resource={})
+    listed = [SimpleNamespace(name=name, insecure_issuer=False) for name in names]
+    known = SimpleNamespace(issuer=listed, resource={}, audit=Audit())
     join(crew, 0, health={**READY, "issuers": issuers})
     join(crew, 1, health={**READY, "issuers": [issuer("good"), issuer("down")]})
     ready, document = desk.readiness(desk_of(crew, begun=True, config=known))
@@ -543,7 +545,7 @@ async def test_without_a_ready_worker_nobody_should_ask(crew: Crew) -> None:
 
 async def test_each_resource_is_shown_as_its_worst_worker_serves_it(crew: Crew) -> None:
     names = ("good", "late", "none", "unheard")
-    known = SimpleNamespace(issuer=[], resource=dict.fromkeys(names))
+    known = SimpleNamespace(issuer=[], resource=dict.fromkeys(names), audit=Audit())
     join(crew, 0, health={**READY, "serving": {"good": "fresh", "late": "stale", "none": "refused"}})
     join(crew, 1, health={**READY, "serving": {"good": "fresh", "late": "fresh", "none": "stale", "unheard": "odd"}})
     ready, document = desk.readiness(desk_of(crew, begun=True, config=known))
@@ -554,6 +556,23 @@ async def test_each_resource_is_shown_as_its_worst_worker_serves_it(crew: Crew) 
         "none": "stale_state",
         "unheard": "unknown",
     }
+
+
+async def test_an_audit_sink_that_takes_nothing_is_named_with_what_is_refused_for_it_and_makes_nobody_unready(
+    crew: Crew,
+) -> None:
+    names = ("kept", "other", "old")
+    known = SimpleNamespace(issuer=[], resource=dict.fromkeys(names), audit=Audit(sink=("file", "otlp")))
+    serving = {"kept": "fresh", "other": "fresh", "old": "refused"}
+    down = {"file": 1_800_000_001.5, "a name of nobody's": 1.0}
+    join(crew, 0, health={**READY, "serving": serving, "audit": {"down": down, "refused": ["kept", "old"]}})
+    join(crew, 1, health={**READY, "serving": serving, "audit": {"down": {"file": 1_800_000_000.0}, "refused": []}})
+    join(crew, 1, health={**READY, "serving": serving, "audit": None})
+    ready, document = desk.readiness(desk_of(crew, begun=True, config=known))
+    assert ready
+    assert document["warnings"] == ["audit_sink_down:file"]
+    assert document["since"] == {"audit_sink_down:file": "2027-01-15T08:00:00.000Z"}
+    assert document["components"]["resources"] == {"kept": "audit_down", "other": "ok", "old": "audit_down"}
 
 
 async def test_what_became_of_a_snapshot_is_named_without_words(crew: Crew) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from support.bearerd import RESOURCE, Bearerd, config, wait_for
 
 from bearerd.errors import ConfigError
 from bearerd.serve import reload
+from bearerd.serve.supervisor import Supervisor
 
 STRICTER = RESOURCE.replace('scopes = ["read"]', 'scopes = ["admin"]')
 
@@ -101,8 +104,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_believed(tmp_path: Path, mo
 async def test_a_change_is_acted_on_only_once_the_file_keeps_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "file"
-    file.write_text("0")
+    file = written(tmp_path, config())
+    followed = reload.File(reload.read(file, {}))
     polls = asyncio.Semaphore(0)
     waits = asyncio.Event()
     seen: list[str] = []
@@ -111,7 +114,9 @@ async def test_a_change_is_acted_on_only_once_the_file_keeps_still(
         waits.set()
         await polls.acquire()
 
-    async def changed() -> None:
+    async def changed(_: reload.Signature) -> None:
+        with contextlib.suppress(ConfigError):
+            followed.read({})
         seen.append(file.read_text())
 
     async def next_poll() -> None:
@@ -120,7 +125,7 @@ async def test_a_change_is_acted_on_only_once_the_file_keeps_still(
         await waits.wait()
 
     monkeypatch.setattr(reload.asyncio, "sleep", poll)
-    watching = asyncio.create_task(reload.watch(file, reload.signature(file), changed))
+    watching = asyncio.create_task(followed.watch(changed))
     await waits.wait()
     await next_poll()
     assert seen == []
@@ -144,6 +149,99 @@ async def test_a_change_is_acted_on_only_once_the_file_keeps_still(
     await next_poll()
     assert seen == ["xxxx", "yyyy"]  # nothing to read: what there is goes on
     watching.cancel()
+
+
+def test_what_a_reload_has_read_is_no_news_to_the_watch_though_it_was_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, config())
+    followed = reload.File(reload.read(file, {}))
+    assert not followed.is_news(reload.signature(file))
+    written(tmp_path, config(workers=7))
+    seen = reload.signature(file)
+    assert followed.is_news(seen)
+    assert followed.read({}).config.server.workers == 7
+    assert not followed.is_news(seen)
+    written(tmp_path, "this is no configuration")
+    assert not followed.is_news(seen)  # what was seen is gone: it has to keep still first
+    seen = reload.signature(file)
+    assert followed.is_news(seen)
+    with pytest.raises(ConfigError):
+        followed.read({})
+    assert not followed.is_news(seen)
+    file.unlink()
+    with pytest.raises(ConfigError):
+        followed.read({})
+    assert not followed.is_news(None)
+    written(tmp_path, config())
+    assert followed.is_news(reload.signature(file))
+
+
+def test_what_changes_while_a_reload_reads_it_is_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, config())
+    followed = reload.File(reload.read(file, {}))
+    parse = reload.load.parse
+
+    def slow(path: Path) -> dict[str, object]:
+        found = parse(path)
+        written(tmp_path, config(workers=7))
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reload.load, "parse", slow)
+        with pytest.raises(ConfigError, match="it changed while it was read"):
+            followed.read({})
+    assert followed.is_news(reload.signature(file))
+    followed.read({})
+    assert not followed.is_news(reload.signature(file))
+
+
+async def test_the_watch_leaves_alone_what_was_read_while_it_waited_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(read(tmp_path, config()), {})
+    file, taken = tmp_path / "bearerd.toml", list[str]()
+
+    async def take() -> None:
+        followed = supervisor._file.read({})
+        taken.append(str(followed.config.server.workers))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(supervisor, "_take_file", take)
+    written(tmp_path, config(workers=7))
+    await asyncio.gather(supervisor._reload(), supervisor._changed(reload.signature(file)))
+    assert taken == ["7"]
+    seen = reload.signature(written(tmp_path, config(workers=8)))
+    under_way = asyncio.create_task(supervisor._reload())
+    await asyncio.sleep(0)
+    later = reload.signature(written(tmp_path, config(workers=9)))
+    await asyncio.gather(under_way, supervisor._changed(seen))
+    assert taken == ["7", "8"]  # what was seen is no more, and what is now has not kept still yet
+    await supervisor._changed(later)
+    assert taken == ["7", "8", "9"]
+
+
+def generation(bearerd: Bearerd) -> int:
+    (worker,) = bearerd.api("GET", "/v1/health").json()["workers"]
+    return int(worker["health"]["config_generation"])
+
+
+def test_a_reload_that_was_asked_for_is_done_once_and_a_refused_one_told_once(tmp_path: Path) -> None:
+    quiet = 3 * reload.POLL_SECONDS + 1  # two looks of the watch, and a beat of the worker's
+    refused = "the configuration is not taken into use; the old one stays"
+    with Bearerd(tmp_path, config(workers=1)) as bearerd:
+        before = generation(bearerd)
+        bearerd.write(config(workers=1, resource=STRICTER))
+        assert bearerd.api("POST", "/v1/reload").status == 200
+        time.sleep(quiet)
+        assert len(bearerd.events("configuration reloaded")) == 1
+        assert generation(bearerd) == before + 1
+        bearerd.write("this is no configuration")
+        assert bearerd.api("POST", "/v1/reload").status == 409
+        time.sleep(quiet)
+        assert len(bearerd.events(refused)) == 1
+        bearerd.write(config(workers=1))
+        wait_for(lambda: len(bearerd.events("configuration reloaded")) == 2)
+        assert bearerd.api("POST", "/v1/reload").status == 200  # asked for: done, though nothing has changed
+        assert len(bearerd.events("configuration reloaded")) == 3
 
 
 def test_sighup_takes_a_good_file_into_use_in_every_worker(tmp_path: Path) -> None:

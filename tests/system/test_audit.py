@@ -79,3 +79,27 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     told = run("audit", "verify", "-c", str(file), "--offline")
     assert told.returncode == 2
     assert f"there is no {tmp_path}/audit.jsonl" in told.stderr
+
+
+def test_readiness_tells_of_a_sink_that_takes_nothing_and_of_what_is_refused_for_it(tmp_path: Path) -> None:
+    resource = RESOURCE.replace("[resource.api]", '[resource.api]\naudit = "all"')
+    file = tmp_path / "audit.jsonl"
+    sink = f'[audit]\nsink = "file"\nfile = "{file}"\nchain = "off"\nsync = "always"\nwait = "200ms"\n'
+    with Bearerd(tmp_path / "b", config(workers=1, resource=resource, more=sink)) as bearerd:
+        assert bearerd.decide(token=token()).status == 200
+        file.unlink()
+        file.mkdir()
+        assert bearerd.decide(token=token()).status == 503
+        wait_for(lambda: "warnings" in bearerd.probe("/readyz").json())
+        ready = bearerd.probe("/readyz")
+        document = ready.json()
+        assert (ready.status, document["ready"]) == (200, True)
+        assert document["warnings"] == list(document["since"]) == ["audit_sink_down:file"]
+        assert document["components"]["resources"] == {"api": "audit_down"}
+        told = run("health", "-c", str(bearerd.file), **bearerd.environ)
+        assert told.returncode == 0
+        assert f"audit_sink_down:file since {document['since']['audit_sink_down:file']}" in told.stdout
+        file.rmdir()
+        wait_for(lambda: bearerd.probe("/readyz").json()["components"]["resources"] == {"api": "ok"})
+        assert "since" not in bearerd.probe("/readyz").json()
+        assert bearerd.decide(token=token()).status == 200

@@ -102,6 +102,20 @@ class Auditor:
         """Whether decisions of this resource may have to wait for their records."""
         return self.of(resource).all and (self.keeps or self.waits)
 
+    # ---- sinks that take nothing
+
+    @property
+    def down(self) -> dict[str, float]:
+        """The sinks that take nothing now, and since when by the wall clock."""
+        return {feeder.name: feeder.failing_since for feeder in self._feeders if feeder.failing}
+
+    @property
+    def refused(self) -> list[str]:
+        """The resources whose decisions wait for such a sink, and are refused."""
+        if not self.down or not (self.waits or (self.keeps and self.room <= 0)):
+            return []
+        return [name for name, of in self.wanted.items() if of.all]
+
     # ---- room
 
     @property

@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bearerd import log
+from bearerd._native import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ class Feeder:
         """``always``: each batch is made durable; else what was written is, every ``interval`` seconds."""
         self.name: Final = sink.name
         self.failing = ""
+        self.failing_since = 0.0  # wall time; of the last time that it failed, once it does not
         self.settled = 0  # lines that are durable, or at least handed over where the interval decides
         self._sink = sink
         self._told = told
@@ -177,6 +179,8 @@ class Feeder:
         if not self.failing or changed:
             self._said, self._said_at = why, time.monotonic()
             _LOGGER.error("an audit sink fails: records wait", extra={"sink": self.name, "detail": why})
+        if not self.failing:
+            self.failing_since = clock.wall()
         self.failing = why
         self._told()
 

@@ -9,6 +9,7 @@ from bearerd.policy import staleness
 from bearerd.policy.staleness import Serving
 
 if TYPE_CHECKING:
+    from bearerd.audit.auditor import Auditor
     from bearerd.decision import Now
     from bearerd.issuers.registry import Issuers, Status
     from bearerd.policy.resource import Policy
@@ -27,7 +28,9 @@ class Current(staleness.State, Protocol):
     def view(self) -> View: ...
 
 
-def health(current: Current, archive: Archive | None, waiting: int, now: Now) -> dict[str, Any]:
+def health(
+    current: Current, archive: Archive | None, waiting: int, now: Now, audit: Auditor | None = None
+) -> dict[str, Any]:
     """How a process is, JSON-able.
 
     Ready: some resource is served by what is known of the revocations, and one key set was ever loaded.  One issuer's outage
@@ -35,6 +38,7 @@ def health(current: Current, archive: Archive | None, waiting: int, now: Now) ->
     Tried: some resource is served, and of every key set it is known what it is or why there is none; what is answered then
     is no worse for being answered now.  Neither before the store was asked, or while a worker joins those that follow it: what a
     snapshot knows is only for when it is away, and whoever gives way to us serves strict resources until then.
+    An audit sink that takes nothing is shown and makes nobody unready: the same disk or collector may be everybody's.
     """
     view, issuers = current.view, [issuer.status(now) for issuer in current.issuers]
     age, known = view.age(now), view.known_age(now)
@@ -55,6 +59,7 @@ def health(current: Current, archive: Archive | None, waiting: int, now: Now) ->
             "failing": archive is not None and archive.failing,
             "of": archive and archive.stamp,
         },
+        "audit": audit and {"down": audit.down, "refused": audit.refused},
         "stale": Serving.STALE in serving.values(),
         "store_up": view.problem is None,
         "store_problem": view.problem,

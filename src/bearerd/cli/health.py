@@ -34,7 +34,9 @@ def _show(answer: dict[str, Any]) -> None:
     groups = {one: parts.pop(f"{one}s", {}) for one in ("resource", "issuer")}
     rows = [("ready", answer.get("ready")), *parts.items()]
     rows += [(f"{one} {name}", state) for one, group in groups.items() for name, state in group.items()]
-    table(rows + [("warning", warning) for warning in answer.get("warnings", ())])
+    since = answer.get("since", {})
+    warnings = [f"{one} since {since[one]}" if one in since else one for one in answer.get("warnings", ())]
+    table(rows + [("warning", warning) for warning in warnings])
     if parts.get("configuration") == "not_reloaded":
         click.echo(
             "hint: the file was not taken into use, the old one counts: bearerd check --config FILE says why, or the log"

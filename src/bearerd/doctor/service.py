@@ -44,8 +44,10 @@ def _look(document: dict[str, Any], notes: Notebook) -> None:
         notes.warning("ready", f"ready, and yet: {', '.join(bad)}", "docs/operations.md#probes; the log says more")
     else:
         notes.ok("ready", "ready, every component ok")
+    since = document.get("since") or {}
     for warning in map(str, document.get("warnings", ())):
         if warning.startswith("insecure_issuer:"):
             notes.note("warning", warning, "http issuers are for the development profile")
         else:
-            notes.warning("warning", warning, "docs/operations.md#probes has what it means")
+            found = f"{warning} since {since[warning]}" if warning in since else warning
+            notes.warning("warning", found, "docs/operations.md#probes has what it means")

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from bearerd import log
 from bearerd.issuers.faults import Reason
 from bearerd.metrics import SERVING, SNAPSHOT_REASONS
 from bearerd.timekeeper import STEP
@@ -42,7 +43,8 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
 
     Ready is one worker that serves some resource by what it knows of the revocations, and one key set ever loaded; at the
     start, such a worker behind every slot: until then a connection may find nobody.  The outage of one issuer is shown, and
-    so is every fault of another worker, and a view that is too old for some resources; none makes bearerd unready.
+    so is every fault of another worker, a view that is too old for some resources, and an audit sink that takes nothing,
+    which is often everybody's: none makes bearerd unready.
     """
     members = [member for member in desk.crew.members if member.health is not None and member.able]
     healths = [member.health for member in members if member.health is not None]
@@ -62,10 +64,14 @@ def readiness(desk: Desk) -> tuple[bool, dict[str, Any]]:
     warnings += ["restart_needed"] if desk.restart_for else []
     warnings += ["serving_stale"] if able and any(health.get("stale") is True for health in healths) else []
     warnings += _of_snapshots(told for health in healths if isinstance(told := health.get("snapshot"), dict))
+    down = _down(desk, healths)
+    warnings += [f"audit_sink_down:{name}" for name in down]
     warnings += ["clock_set_back"] if any(_behind(health) > STEP for health in healths) else []
     warnings += [] if desk.renewal is None else desk.renewal.warnings()
     if warnings:
         document["warnings"] = warnings
+    if down:
+        document["since"] = {f"audit_sink_down:{name}": log.stamp(since) for name, since in down.items()}
     return ready, document
 
 
@@ -104,6 +110,8 @@ def _worker(member: Member) -> dict[str, Any]:
 _REASONS: Final = frozenset(map(str, Reason))
 _SNAPSHOT_REASONS: Final = frozenset(SNAPSHOT_REASONS)
 _SERVING: Final = dict(zip(SERVING, ("ok", "serving_stale", "stale_state"), strict=True))  # the later the worse
+_AUDIT_DOWN: Final = "audit_down"
+_RESOURCE_STATES: Final = (*_SERVING.values(), _AUDIT_DOWN)  # likewise: that one is asked first
 _STORE_STATES: Final = ("ok", "unreachable", "stale_state")  # the later the worse
 
 
@@ -124,12 +132,29 @@ def _store(health: dict[str, Any]) -> str:
 
 
 def _resources(desk: Desk, healths: list[dict[str, Any]]) -> dict[str, str]:
-    """Each resource's worst state among the workers: ``ok``, ``serving_stale``, or ``stale_state``: it is refused."""
+    """Each resource's worst state among the workers: ``ok``, ``serving_stale``; ``stale_state``, ``audit_down``: it is refused."""
     found = {}
+    unkept = {name for audit in _audits(healths) for name in audit["refused"]}
     for name in desk.config.resource:
         told = [health["serving"].get(name) for health in healths if isinstance(health.get("serving"), dict)]
         states = [_SERVING[state] for state in told if state in _SERVING]
-        found[name] = max(states, key=list(_SERVING.values()).index, default="unknown")
+        states += [_AUDIT_DOWN] if name in unkept else []
+        found[name] = max(states, key=_RESOURCE_STATES.index, default="unknown")
+    return found
+
+
+def _audits(healths: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the workers say of theirs."""
+    return [told for health in healths if isinstance(told := health.get("audit"), dict)]
+
+
+def _down(desk: Desk, healths: list[dict[str, Any]]) -> dict[str, float]:
+    """The configured audit sinks that take nothing of some worker's, and since when: of the worker that has waited longest."""
+    found: dict[str, float] = {}
+    for name in desk.config.audit.sinks:
+        since = [float(audit["down"][name]) for audit in _audits(healths) if name in audit["down"]]
+        if since:
+            found[name] = min(since)
     return found
 
 

@@ -1,6 +1,6 @@
 """The probes listener: ``/livez``, ``/readyz``, ``/metrics``, over all workers.
 
-Whoever can reach it may ask, so it says names of components and faults, and numbers; no URL, no subject, no reason in words.
+Whoever can reach it may ask, so it says names of components and faults, numbers and times; no URL, no subject, no reason in words.
 """
 
 from __future__ import annotations

@@ -43,7 +43,10 @@ class Reloaded:
 
 def read(path: Path, environ: Mapping[str, str]) -> Source:
     """Read a file that nobody is writing just now.  Raises ConfigError."""
-    before = signature(path)
+    return _read(path, signature(path), environ)
+
+
+def _read(path: Path, before: Signature, environ: Mapping[str, str]) -> Source:
     tree = load.parse(path)
     config = load.check(tree, environ, path.parent, str(path))
     if signature(path) != before:
@@ -87,16 +90,31 @@ def signature(path: Path) -> Signature:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
-async def watch(path: Path, known: Signature, changed: Callable[[], Awaitable[None]]) -> None:
-    """Call ``changed`` after each change of the file since it was ``known``, once it has kept still for a poll.  Runs for ever.
+class File:
+    """The configuration file as it was read last, whoever asked for it: what a reload has read is no news to the watch."""
 
-    An editor may write it in pieces, and the first half of a file can be a valid one with fewer rules.
-    """
-    seen = known
-    while True:
-        await asyncio.sleep(POLL_SECONDS)
-        now = signature(path)
-        if now == seen and now != known and now is not None:
-            known = now
-            await changed()
-        seen = now
+    def __init__(self, source: Source) -> None:
+        self.path: Final = source.path
+        self._known = source.signature
+
+    def read(self, environ: Mapping[str, str]) -> Source:
+        """``read``: whatever comes of it, the file is known as it was before; what changes meanwhile is not."""
+        self._known = before = signature(self.path)
+        return _read(self.path, before, environ)
+
+    def is_news(self, seen: Signature) -> bool:
+        """Whether it still is as it was ``seen``, and was never read so."""
+        return seen is not None and seen == signature(self.path) and seen != self._known
+
+    async def watch(self, changed: Callable[[Signature], Awaitable[None]]) -> None:
+        """Call ``changed``, which reads, with each state that was not read and that has kept still for a poll.  Runs for ever.
+
+        An editor may write it in pieces, and the first half of a file can be a valid one with fewer rules.
+        """
+        seen = self._known
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            now = signature(self.path)
+            if now == seen and self.is_news(now):
+                await changed(now)
+            seen = now

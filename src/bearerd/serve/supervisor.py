@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from bearerd.serve.member import Member
-    from bearerd.serve.reload import Source
+    from bearerd.serve.reload import Signature, Source
 
 RECENTLY: Final = 60.0  # seconds: whoever asked for readiness within them will ask again
 NOTICE_SECONDS: Final = 1.0  # for it to learn that we are draining, before we stop to accept
@@ -51,6 +51,7 @@ class Supervisor:
 
     def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         self._source = source  # as it was at the start
+        self._file = reload.File(source)
         self._environ = environ
         self._config = source.config  # in use
         self._store: Embedded | None = None
@@ -80,7 +81,7 @@ class Supervisor:
                 self._task(self._reload())
             self._task(watchdog.run(self._crew))
             self._task(self._keep_time())
-            self._task(reload.watch(self._source.path, self._source.signature, self._changed))
+            self._task(self._file.watch(self._changed))
             self._task(self._renewal.watch(self._renew))
             await self._until_stopped()
 
@@ -235,33 +236,38 @@ class Supervisor:
 
     # ---- reload
 
-    async def _changed(self) -> None:
-        await self._reload()
+    async def _changed(self, seen: Signature) -> None:
+        """The file was seen like this.  A reload that was asked for may have read it before it is our turn."""
+        async with self._reloading:
+            if self._file.is_news(seen):
+                await self._take_file()
 
     async def _reload(self) -> str | None:
-        """Take the file into use, or say why not and go on with what there is."""
+        """Somebody asks for it: the file is read, though it may not have changed."""
         async with self._reloading:
-            try:
-                changed = await asyncio.to_thread(reload.read, self._source.path, self._environ)
-                found = reload.merged(self._source, changed, self._environ)
-                config = found.config
-                papers = await asyncio.to_thread(self._renewal.read, config.server)
-                await self._crew.reload(config)
-            except ConfigError as error:
-                problems = [
-                    f"{key}: {wrong}" + (f" ({remedy})" if remedy else "") for key, wrong, remedy in error.problems
-                ]
-                return self._told_reload("; ".join(problems))
-            except NotDone as error:
-                return self._told_reload(str(error))
-            await self._crew.take(papers)
-            self._renewal.use(config.server, papers)
-            self._config = self._desk.config = config
-            self._crew.terms.time.hold = effective.clock_hold(config)
-            self._desk.restart_for = found.waiting
-            if found.waiting:
-                _LOGGER.warning("keys that need a restart are as they were", extra={"keys": found.waiting})
-            return self._told_reload(None)
+            return await self._take_file()
+
+    async def _take_file(self) -> str | None:
+        """Take the file into use, or say why not and go on with what there is."""
+        try:
+            changed = await asyncio.to_thread(self._file.read, self._environ)
+            found = reload.merged(self._source, changed, self._environ)
+            config = found.config
+            papers = await asyncio.to_thread(self._renewal.read, config.server)
+            await self._crew.reload(config)
+        except ConfigError as error:
+            problems = [f"{key}: {wrong}" + (f" ({remedy})" if remedy else "") for key, wrong, remedy in error.problems]
+            return self._told_reload("; ".join(problems))
+        except NotDone as error:
+            return self._told_reload(str(error))
+        await self._crew.take(papers)
+        self._renewal.use(config.server, papers)
+        self._config = self._desk.config = config
+        self._crew.terms.time.hold = effective.clock_hold(config)
+        self._desk.restart_for = found.waiting
+        if found.waiting:
+            _LOGGER.warning("keys that need a restart are as they were", extra={"keys": found.waiting})
+        return self._told_reload(None)
 
     async def _renew(self) -> None:
         """A file of the certificate's has changed."""
