@@ -141,6 +141,7 @@ def test_a_near_audience_is_hinted_to_the_logs_and_nobody_else() -> None:
         resource(audience=["https://api.example/v1"]), asked(), verified(audience=("https://api.example/V1/",))
     )
     assert "final slash or case" in decision.hints[0]
+    assert decision.hints[-1].startswith("the resource is meant by 'https://api.example/v1'")
     assert "aud is" in decision.detail
     assert decided(resource(), asked(), verified(audience=())).detail == "the token has no aud"
 

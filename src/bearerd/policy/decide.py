@@ -388,10 +388,12 @@ def _audience_detail(verified: Verified) -> str:
 
 
 def _near_audiences(resource: Resource, verified: Verified) -> tuple[str, ...]:
-    """For logs: an audience that is ours but for its final slash or its case."""
+    """For logs: an audience that is ours but for its final slash or its case, and what ours is called."""
     ours = {_folded(audience): audience for audience in resource.audience}
     near = (ours.get(_folded(audience)) for audience in verified.audience[:8])
-    return tuple(f"{hints.quoted(known)} is accepted: they differ by final slash or case" for known in near if known)
+    found = [f"{hints.quoted(known)} is accepted: they differ by final slash or case" for known in near if known]
+    wanted = [resource.name] if verified.issuer == API_KEYS else sorted(resource.audience)[:3]
+    return (*found, f"the resource is meant by {', '.join(map(hints.quoted, wanted))}")
 
 
 def _folded(audience: str) -> str:
