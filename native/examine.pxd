@@ -36,7 +36,7 @@ cdef class Issuing:
 
 
 cdef class Examination:
-    cdef dict known  # Issuing by iss
+    cdef readonly dict known  # Issuing by iss
     cdef Py_ssize_t most_bytes, max_depth, max_members
     cdef object header, may_check
     cdef dict signed  # by algorithm: who is told of a good signature

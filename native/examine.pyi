@@ -39,10 +39,12 @@ class Examination:
 
     - ``_too_large(size)``, ``_stranger(iss)``, ``_other_algorithm(name, issuer)``, ``_unfit(fault, claims, header, issuing, time)``,
       ``_without_key(why, head, issuer)`` and ``_in_turn(iss)`` say what is to come of a token whose signature is not checked;
-    - ``_unsigned(header, issuer, fault)`` of one that was not good, or could not be checked; ``_long_lived(issuer)`` and ``_ahead(issuer, seconds)`` what the
-      operator of a good one's issuer should know;
+    - ``_unsigned(header, issuer, fault)`` of one that was not good, or could not be checked;
+    - ``_long_lived(issuer)`` and ``_ahead(issuer, seconds)`` are told what the operator of a good one's issuer should know;
     - ``_faulty(fault)`` makes a refusal of what the readers of its parts and the signature check raised, or raises it again.
     """
+
+    known: Final[Mapping[str, Issuing]]
 
     def __init__(
         self,

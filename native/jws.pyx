@@ -154,7 +154,7 @@ def split(bytes token not None, Py_ssize_t max_depth, Py_ssize_t max_members):
     member name in any object once escapes are decoded, depth (the top object is 1; never beyond 1024) and members (all
     in all) within the limits.  Raises Malformed.  The length cap is the caller's (before this call).
     """
-    return read(token, max_depth, max_members, True)
+    return split_token(token, max_depth, max_members)
 
 
 def split_any(bytes token not None, Py_ssize_t max_depth, Py_ssize_t max_members):

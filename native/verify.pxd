@@ -5,7 +5,7 @@ from bearerd._native.tokens cimport TokenCache
 
 
 cdef class Verification:
-    cdef dict known  # by iss: an issuer and its leeway (seconds)
+    cdef dict known  # the examiner's: Issuing by iss
     cdef TokenCache cache
     cdef RefusedTokens refused
     cdef Generations generations

@@ -1,6 +1,5 @@
 """One token, verified: what is known of these exact bytes, else an examination, whose outcome is remembered."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import disjoint_base
@@ -23,7 +22,6 @@ class Verification:
 
     def __init__(
         self,
-        known: Mapping[str, tuple[Any, float]],
         cache: TokenCache[Any],
         refused: RefusedTokens,
         generations: Generations,
@@ -33,7 +31,7 @@ class Verification:
         apart: bytes | None,
         verified: type,
     ) -> None:
-        """``known`` is a dict, by ``iss``: an issuer, and its leeway (seconds).  ``apart``: how those begin that are no tokens."""
+        """``apart``: how those begin that are no tokens."""
 
     def verify_now(self, token: bytes, now: Any) -> Any:
         """Verify a bearer token, or an API key.  Pending: resolve it (await), then ask again."""

@@ -14,29 +14,27 @@ from cpython.long cimport PyLong_CheckExact
 
 from bearerd._native.digest cimport keyed128_of
 from bearerd._native.entry cimport saturated, whole_seconds
-from bearerd._native.examine cimport Payload, encoded
+from bearerd._native.examine cimport Issuing, Payload, encoded
 from bearerd._native.fields cimport (
     BEHIND, BOOT, CLAIMS, CLIENT, EXPIRES_AT, ISSUED_AT, ISSUER, KEY_GENERATION, NOW, SESSION, SUBJECT, THUMBPRINT, TOKEN_ID,
     VERIFIED, WALL, field, has_fields,
 )
 from bearerd._native.probes cimport probes_of
 from bearerd._native.refused cimport Memory
+from bearerd._native.shelf cimport PROBE
 from bearerd._native.tokens cimport Finding
-
-cdef enum:
-    PROBE = 16  # bytes of a key of the revocations
 
 
 cdef class Verification:
     """Of tokens of these issuers, under one configuration.  Whoever inherits it has the words: see the stub."""
 
     def __init__(
-        self, dict known not None, TokenCache cache not None, RefusedTokens refused not None,
+        self, TokenCache cache not None, RefusedTokens refused not None,
         Generations generations not None, Revocations table not None, examiner, Py_ssize_t most_bytes, bytes apart,
         verified,
     ):
-        self.known, self.cache, self.refused, self.generations, self.table = known, cache, refused, generations, table
-        self.examiner, self.most_bytes, self.apart, self.verified = examiner, most_bytes, apart, verified
+        self.cache, self.refused, self.generations, self.table = cache, refused, generations, table
+        self.examiner, self.known, self.most_bytes, self.apart, self.verified = examiner, examiner.known, most_bytes, apart, verified
 
     def verify_now(self, bytes token not None, now):
         """Verify a bearer token, or an API key.  Pending: resolve it (await), then ask again."""
@@ -74,19 +72,19 @@ cdef class Verification:
         issuer's long silence would be noticed by new tokens only.
         """
         has_fields(verified, VERIFIED)
-        issuer, leeway = self.known[field(verified, ISSUER)]
+        cdef Issuing issuing = self.known[field(verified, ISSUER)]
         cdef Payload claims = <Payload?>field(verified, CLAIMS)
         issued = field(verified, ISSUED_AT)
         cdef int64_t second = saturated(issued if PyLong_CheckExact(issued) else floor(issued))
-        cdef double until = field(verified, EXPIRES_AT) + leeway, keys_wall, keys_boot
+        cdef double until = field(verified, EXPIRES_AT) + issuing.terms.leeway, keys_wall, keys_boot
         cdef bytes probes = probes_of(
             field(verified, ISSUER), claims.read().get("jti"), field(verified, TOKEN_ID),
             field(verified, SUBJECT), field(verified, SESSION), field(verified, CLIENT), field(verified, THUMBPRINT),
         )
-        keys_wall, keys_boot = issuer.usable_until
+        keys_wall, keys_boot = issuing.issuer.usable_until
         self.cache.keep(
-            token, encoded(verified, claims), issuer.index, field(verified, KEY_GENERATION), self.generations.config, second,
-            min(until, keys_wall), min(boot + (until - latest), keys_boot), probes,
+            token, encoded(verified, claims), issuing.issuer.index, field(verified, KEY_GENERATION), self.generations.config,
+            second, min(until, keys_wall), min(boot + (until - latest), keys_boot), probes,
         )
         cdef Py_ssize_t at = self.table.first_revoked(
             <const unsigned char*>PyBytes_AS_STRING(probes), <size_t>PyBytes_GET_SIZE(probes) // PROBE, second,

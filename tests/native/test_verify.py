@@ -18,8 +18,9 @@ from bearerd.verify.verified import Verified
 class Examiner:
     """Says what it is told to say, of anything."""
 
-    def __init__(self, says: Any) -> None:
+    def __init__(self, says: Any, known: dict[str, Any] | None = None) -> None:
         self.says = says
+        self.known = known or {}
         self.asked = 0
 
     def examine(self, token: bytes, now: Any) -> Any:
@@ -33,10 +34,10 @@ class Bare(Verification):
     """Keeps what it is told."""
 
     def __init__(self, desk: Desk, says: Any, *, cache: Any = None, apart: bytes | None = None) -> None:
-        known = {issuer.iss: (issuer, 30.0) for issuer in desk.issuers}
+        examiner = Examiner(says, desk.verifier._examiner.known)  # type: ignore[arg-type]
         self.told: list[Any] = []
         tables = cache or desk.cache, desk.refused, desk.generations, desk.view.table
-        super().__init__(known, *tables, Examiner(says), 1000, apart, Verified)  # type: ignore[arg-type]
+        super().__init__(*tables, examiner, 1000, apart, Verified)  # type: ignore[arg-type]
 
     def _apart(self, token: bytes, now: Any) -> str:
         return "apart"
@@ -100,7 +101,7 @@ def test_a_known_token_of_an_issuer_that_is_not_known_any_more_is_judged_again(d
     desk.verified(text)
     bare = Bare(desk, None)
     tables = desk.cache, desk.refused, desk.generations, desk.view.table
-    Verification.__init__(bare, {}, *tables, Examiner(None), 1000, None, Verified)  # type: ignore[arg-type]
+    Verification.__init__(bare, *tables, Examiner(None), 1000, None, Verified)  # type: ignore[arg-type]
     assert bare.verify_now(text, NOW) is None
     assert [what for what, *_ in bare.told] == ["judged again", "noted"]
 
@@ -160,7 +161,7 @@ def test_a_refusal_is_noted_under_the_generation_in_which_it_was_asked_for(desk:
 
     bare, before = Bare(desk, None), desk.generations.total
     tables = desk.cache, desk.refused, desk.generations, desk.view.table
-    Verification.__init__(bare, {}, *tables, Rotating(7), 1000, None, Verified)  # type: ignore[arg-type]
+    Verification.__init__(bare, *tables, Rotating(7), 1000, None, Verified)  # type: ignore[arg-type]
     bare.verify_now(b"a.b.c", NOW)
     assert bare.told == [("noted", 7, before)]
     assert desk.generations.total > before

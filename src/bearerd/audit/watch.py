@@ -10,6 +10,7 @@ from bearerd import log
 from bearerd._native import clock
 from bearerd.issuers.faults import reason_of
 from bearerd.refusals import Code
+from bearerd.verify.examine import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ class Watch:
     def checked(self, alg: str, result: Code | str) -> Callable[[], object]:
         """What counts a signature check.  ``alg`` is a name of ours, not the token's."""
         cell = self._metrics.cell("bearerd_verifications_total", alg, result)
-        return int if cell is None else partial(self._metrics.page.add, cell)
+        return nothing if cell is None else partial(self._metrics.page.add, cell)
 
     def lifetime_over_hour(self, issuer: str) -> None:
         """A token of this issuer lives longer than an hour: each is counted, the first is told."""

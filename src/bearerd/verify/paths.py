@@ -9,12 +9,7 @@ from bearerd._native.claims import at, united
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["at", "roles", "scopes"]
-
-
-def scopes(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
-    """The scopes at all of these paths, united, in order: a string holds those between its spaces (RFC 6749 section 3.3)."""
-    return united(claims, paths, " ")
+__all__ = ["at", "roles"]
 
 
 def roles(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:

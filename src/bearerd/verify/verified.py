@@ -87,8 +87,8 @@ class Verified(NamedTuple):
 
     def probes(self) -> bytes:
         """The 16-byte keys under which this token may be revoked, concatenated (contracts, section 5)."""
-        digest, jti = bytes.fromhex(self.token_id), self.claims.read().get("jti")
-        return entries.probes(self.issuer, jti, digest, self.subject, self.session, self.client, self.thumbprint)
+        digest = bytes.fromhex(self.token_id)
+        return entries.probes(self.issuer, self.jti, digest, self.subject, self.session, self.client, self.thumbprint)
 
     def probed(self) -> tuple[entries.Kind, ...]:
         """What the keys of ``probes`` are about, in their order."""

@@ -66,11 +66,9 @@ class TokenVerifier(Verification):
         keys: Keys | None = None,
     ) -> None:
         """``keys``: None where no resource takes API keys; one is then a token that is none."""
-        self._known = {issuer.iss: (issuer, issuer.config.leeway) for issuer in issuers}
         self._examiner = Examiner(issuers, limits, observer or Silent(), budget)
         apart = None if keys is None else API_KEY
         super().__init__(
-            self._known,
             cache,
             refused,
             generations,
@@ -145,7 +143,7 @@ class TokenVerifier(Verification):
         known: Verified | None = verified
         if found == Found.KEYS_CHANGED and self._renewed(token, verified, now):
             found, known = self._cache.find(token, now.latest, now.boot, self._generations, self._table)
-        if known is None or (found == Found.HIT and known.issuer in self._known):
+        if known is None or (found == Found.HIT and known.issuer in self._examiner.known):
             return known
         if found == Found.REVOKED:
             return self._revoked(known, self._table.revoked(known.probes(), known.issued_second, int(now.latest)))
