@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from stage import free_port
 from support.approving import book_of, call, client_of
-from support.bearerd import Bearerd, config, request, run
+from support.bearerd import Bearerd, config, request, run, wait_for
 from support.valkey import Valkey
 
 from bearerd.approvals.record import State
@@ -84,7 +84,7 @@ async def test_the_command_line_lists_shows_and_decides(bearerd: Bearerd, approv
     assert by.startswith("cli:")
     late = command(bearerd, "deny", name)
     assert (late.returncode, "approved" in late.stderr) == (1, True)
-    acts = [one for one in bearerd.events() if one.get("event") == "approval" and one.get("approval") == name]
+    acts = wait_for(lambda: [one for one in bearerd.events("approval") if one.get("approval") == name])
     assert [(one["act"], one["by"]) for one in acts] == [("approved", by)]
     assert "path" not in json.dumps(acts)  # arguments by their digest alone
 

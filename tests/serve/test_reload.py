@@ -239,9 +239,9 @@ def test_a_reload_that_was_asked_for_is_done_once_and_a_refused_one_told_once(tm
         time.sleep(quiet)
         assert len(bearerd.events(refused)) == 1
         bearerd.write(config(workers=1))
-        wait_for(lambda: len(bearerd.events("configuration reloaded")) == 2)
+        assert len(bearerd.told("configuration reloaded", 2)) == 2
         assert bearerd.api("POST", "/v1/reload").status == 200  # asked for: done, though nothing has changed
-        assert len(bearerd.events("configuration reloaded")) == 3
+        assert len(bearerd.told("configuration reloaded", 3)) == 3
 
 
 def test_sighup_takes_a_good_file_into_use_in_every_worker(tmp_path: Path) -> None:

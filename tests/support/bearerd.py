@@ -312,6 +312,11 @@ class Bearerd:
                 found.append(json.loads(line))
         return [event for event in found if name is None or event.get("event") == name]
 
+    def told(self, name: str, many: int = 1) -> list[dict[str, Any]]:
+        """Its log lines with this event, once there are ``many``: a thread of its own writes them, after the answer."""
+        wait_for(lambda: len(self.events(name)) >= many)
+        return self.events(name)
+
     def send(self, number: int) -> None:
         """Send the supervisor a signal."""
         os.kill(self.pid, number)
