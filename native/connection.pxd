@@ -58,5 +58,5 @@ cdef class Connection:
     cdef int leave(self) except -1
     cdef int close(self) except -1
     cdef int answered(self, const Head* head) except -1
+    cdef bint lacks(self, bint anew) except -1
     cdef const Head* waiting(self) except NULL
-    cdef tuple question(self, const unsigned char* p, const Head* head)

@@ -1,9 +1,10 @@
 """One connection: bytes to heads, heads to answers, and the door to aiohttp, which opens one way."""
 
 import asyncio
-from typing import Final, Protocol, TypeAlias, final
+from typing import Final, Protocol, final
 
 from bearerd._native.lane import Lane
+from bearerd._native.question import Question
 from bearerd._native.route import Route
 
 # aiohttp's side goes by the same.
@@ -11,9 +12,6 @@ HEAD_SECONDS: Final = 10  # from a head's first byte to its last
 IDLE_SECONDS: Final = 3630  # longer than any gateway keeps an idle connection: it must be the one to close
 STALLED_SECONDS: Final = 60  # for which nothing of what we wrote was read
 LARGE: Final = 4096  # bytes that are read at once, whatever others have come: more than nearly every head has
-
-Question: TypeAlias = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
-"""Is it Envoy's, resource, method, target, header fields, Host, peer, is the peer trusted, is the method HEAD."""
 
 class _Desk(Protocol):
     """What is Python's."""
@@ -61,8 +59,20 @@ class Connection(asyncio.Protocol):
     def __init__(self, lane: Lane, desk: _Desk, dialect: str = "") -> None:
         """``dialect``: what its listener fixes for ``/auth``; empty: nothing is asked there."""
 
-    def ask(self) -> Question | None:
-        """What is waited for; None where nobody waits any more, or the answer stands ready by now."""
+    def owes(self) -> bool:
+        """Whether an answer is waited for still.  What stands ready by now is given."""
+
+    def shown(self) -> tuple[int, int, bytes] | None:
+        """Of what is waited for, where nothing else of it decides: its route's number, its rule's place (-1: none), and the token.
+
+        Like ``question``, only after ``owes``, in the same turn of the loop.
+        """
+
+    def settle(self) -> bool:
+        """Answer by what was prepared since ``owes``; whether that was all that it lacked."""
+
+    def question(self) -> Question:
+        """What is waited for."""
 
     def reply(self, head: bytes, body: bytes) -> None:
         """Answer what was asked: the head up to Date, and the body."""

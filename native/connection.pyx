@@ -13,17 +13,16 @@ and the next answer would be taken for that of another request.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint32_t
 
 from bearerd._native.anchor cimport Time
 from bearerd._native.buffer cimport taken
 from bearerd._native.clock cimport boot_now
-from bearerd._native.fieldnames cimport FORWARDED_HOST, FORWARDED_URI, HOST, ORIGINAL_HOST, ORIGINAL_URI
-from bearerd._native.head cimport Face, Head, Verdict as Recognised, recognise
+from bearerd._native.credential cimport credential_of, is_spelled
+from bearerd._native.fieldnames cimport FORWARDED_HOST, FORWARDED_URI, ORIGINAL_HOST, ORIGINAL_URI
+from bearerd._native.head cimport Head, Verdict as Recognised, recognise
 from bearerd._native.lane cimport Lane, Verdict
+from bearerd._native.question cimport question_of
 from bearerd._native.route cimport Route
-
-Question = tuple[bool, bytes, str, bytes, list[tuple[bytes, bytes]], str | None, str, bool, bool]
 
 cdef enum:
     MOST_UNSENT = 64 * 1024  # bytes of answers made at once; the transport says then whether it takes more
@@ -34,10 +33,6 @@ cdef Head scratch
 
 cdef inline const unsigned char* start(bytes data) noexcept:
     return <const unsigned char*>PyBytes_AS_STRING(data)
-
-
-cdef inline bytes piece(const unsigned char* p, uint32_t at, uint32_t length):
-    return PyBytes_FromStringAndSize(<const char*>p + at, length)
 
 
 @cython.final
@@ -109,22 +104,26 @@ cdef class Connection:
 
     # -- what Python owes --
 
-    def ask(self):
-        """What is waited for; None where nobody waits any more, or the answer stands ready by now."""
-        cdef const Head* head
-        if self.state != State.WAITING:
+    def owes(self):
+        """Whether an answer is waited for still.  What stands ready by now is given."""
+        return self.lacks(True)
+
+    def shown(self):
+        """(its route's number, its rule's place, the token) of what is waited for, where no more decides; else None."""
+        cdef const unsigned char* token
+        cdef size_t size = 0
+        token = NULL if self.client.route < 0 else credential_of(start(self.held), self.waiting(), &size)
+        if token == NULL or not is_spelled(token, size):
             return None
-        self.keep_up()
-        self.lane.begin()
-        try:
-            head = self.waiting()
-            if self.lane.judge(&self.client, start(self.held), head) != Verdict.ANSWERED:
-                return self.question(start(self.held), head)
-            self.answered(head)
-        except BaseException:
-            self.abort()
-            raise
-        return None
+        return self.client.route, self.client.rule, PyBytes_FromStringAndSize(<const char*>token, <Py_ssize_t>size)
+
+    def settle(self):
+        """Answer by what was prepared since ``owes``; whether that was all that it lacked."""
+        return not self.lacks(False)
+
+    def question(self):
+        """What is waited for."""
+        return question_of(start(self.held), self.waiting(), self.peer, self.client.trusted)
 
     def reply(self, bytes head not None, bytes body not None):
         """Answer what was asked: the head up to Date, and the body."""
@@ -278,7 +277,7 @@ cdef class Connection:
 
     cdef int decide(self, const unsigned char* p) except -1:
         """At once, unless there is a signature to check after all."""
-        cdef tuple made = self.desk.decide(self, self.question(p, &scratch))
+        cdef tuple made = self.desk.decide(self, question_of(p, &scratch, self.peer, self.client.trusted))
         if made is None:
             return Verdict.UNKNOWN
         self.lane.write(&self.client, made[0], made[1])
@@ -297,31 +296,34 @@ cdef class Connection:
             self.go_on()
         return 0
 
+    cdef bint lacks(self, bint anew) except -1:
+        """Whether there is no answer yet to what is waited for; where there is, it is given.  ``anew``: by the configuration of now."""
+        cdef int found
+        if self.state != State.WAITING:
+            return False
+        try:
+            if anew:
+                self.keep_up()
+                self.lane.begin()
+            else:
+                self.lane.go_on()
+            self.client.first = not anew
+            found = self.lane.judge(&self.client, start(self.held), self.waiting())
+            self.client.first = False
+            if found == Verdict.ANSWERED:
+                self.answered(&scratch)
+        except BaseException:
+            self.abort()
+            raise
+        return found != Verdict.ANSWERED
+
     cdef const Head* waiting(self) except NULL:
         """The head that is waited for, once more; not what has come behind it, of which a last request knows nothing."""
         cdef size_t searched = 0
-        if recognise(start(self.held), self.owed, &searched, &self.lane.limits, &scratch) != Recognised.COMPLETE:
+        cdef size_t held = min(self.owed, <size_t>PyBytes_GET_SIZE(self.held))  # less, where nobody waits
+        if recognise(start(self.held), held, &searched, &self.lane.limits, &scratch) != Recognised.COMPLETE:
             raise RuntimeError("a head is not what it was")
         return &scratch
-
-    cdef tuple question(self, const unsigned char* p, const Head* head):
-        """(is it Envoy's, resource, method, target, header fields, Host, peer, trusted, is the method HEAD)."""
-        cdef list fields = []
-        cdef uint32_t i
-        for i in range(head.fields):
-            fields.append((
-                piece(p, head.field[i].name.at, head.field[i].name.length),
-                piece(p, head.field[i].value.at, head.field[i].value.length),
-            ))
-        return (
-            head.face == Face.EXT_AUTHZ,
-            piece(p, head.name.at, head.name.length),
-            piece(p, head.method.at, head.method.length).decode("ascii"),
-            piece(p, head.target.at, head.target.length),
-            fields,
-            None if head.known[HOST] < 0 else fields[head.known[HOST]][1].decode("utf-8", "surrogateescape"),
-            self.peer, self.client.trusted, head.is_head,
-        )
 
     cdef int go_on(self) except -1:
         """After an answer, or when the transport takes more."""
@@ -376,7 +378,6 @@ cdef class Connection:
     cdef int leave(self) except -1:
         """Through the door: from here on it is aiohttp's."""
         cdef bytes rest = self.held
-        cdef object handler
         if self.transport.is_closing():
             return 0  # the other end has gone: aiohttp would begin with a connection that is lost already
         handler = self.desk.handler()

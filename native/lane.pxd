@@ -1,7 +1,7 @@
 # What all connections of the lane share.  See lane.pyx.
 
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from bearerd._native.anchor cimport Anchor, Time
 from bearerd._native.buffer cimport Buffer
@@ -32,6 +32,9 @@ cdef struct Client:  # what the lane knows of a connection's other end, and of w
     bint last  # the answer is the last one
     bint waits  # its question has a place in the queue
     bint stood_back  # it has waited for others
+    int32_t route  # where nothing but this route, the rule and the token decides: its number; else -1
+    int32_t rule  # the rule's place; -1: none
+    bint first  # its token was not known before: what was prepared meanwhile is no hit
     unsigned char[16] digest  # keyed128 of the token that was last looked at
     uint32_t length  # of that token; 0: none was
 
@@ -81,6 +84,8 @@ cdef class Lane:
 
     # Before the first head of a read: the time, and an empty buffer.
     cdef void begin(self) noexcept nogil
+    # The same read, after what took its time: only the time is another.
+    cdef void go_on(self) noexcept nogil
     # After the last one: what it took is told to whoever shares the loop's time out.
     cdef void finish(self) noexcept nogil
     # Whether who would take longer than others has to wait for another turn of the loop.
@@ -94,14 +99,19 @@ cdef class Lane:
     cdef Route chosen(self, const Client* client, const unsigned char* p, const Head* head)
     cdef bint select(self, Route route, const unsigned char* p, const Head* head, Asked* asked, Py_ssize_t* rule) except -1
     cdef Lookup find(self, Client* client, const unsigned char* token, size_t size) noexcept nogil
-    cdef int known(self, Client* client) noexcept nogil
     cdef int at_once(self) noexcept nogil
+    cdef bint stands_back(self, Client* client) noexcept nogil
+    cdef inline int known(self, Client* client) noexcept nogil:
+        """Python decides at once what is known, which takes it no time, but not without end: KNOWN, UNKNOWN or LATER.
+
+        Who holds a good token may ask for what it is not good for as often as it likes.
+        """
+        return Verdict.LATER if self.stands_back(client) else self.at_once()
     cdef int look_up(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                      Py_ssize_t rule) except -1
     cdef int refuse_long(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule, const unsigned char* token, size_t size) except -1
     cdef bint is_pressed(self, const Client* client) noexcept nogil
-    cdef bint stands_back(self, Client* client) noexcept nogil
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

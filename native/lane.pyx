@@ -80,9 +80,12 @@ cdef class Lane:
 
     cdef void begin(self) noexcept nogil:
         self.out.size = 0
+        self.go_on()
+        self.started = self.now.boot
+
+    cdef void go_on(self) noexcept nogil:
         self.anchor.look(&self.now)
         self.latest = self.now.wall + self.now.behind
-        self.started = self.now.boot
 
     cdef void finish(self) noexcept nogil:
         cdef double took = max(0.0, boot_now() - self.now.boot)
@@ -113,6 +116,7 @@ cdef class Lane:
         cdef int verdict = Verdict.UNKNOWN
         client.last = head.close or self.closing
         client.length = 0
+        client.route = -1
         if not named and client.host < 0:
             return Verdict.ELSEWHERE
         route = self.routes.find(head.face, p + head.name.at, head.name.length) if named else self.chosen(client, p, head)
@@ -201,13 +205,6 @@ cdef class Lane:
             client.digest, client.length, self.latest, self.now.boot, self.generations, self.revocations
         )
 
-    cdef int known(self, Client* client) noexcept nogil:
-        """Python decides at once what is known, which takes it no time, but not without end: KNOWN, UNKNOWN or LATER.
-
-        Who holds a good token may ask for what it is not good for as often as it likes.
-        """
-        return Verdict.LATER if self.stands_back(client) else self.at_once()
-
     cdef int at_once(self) noexcept nogil:
         """The same of one that has stood back: KNOWN or UNKNOWN."""
         return Verdict.KNOWN if self.heavy + 1000.0 * (boot_now() - self.now.boot) < SLICE else Verdict.UNKNOWN
@@ -235,7 +232,6 @@ cdef class Lane:
             text = self.cache.prepared(found.index, route.index, <size_t>(rule + 1), self.latest, self.now.boot, &size)
             if text == NULL:
                 return self.known(client)
-            self.hits += 1
             return self.allow(client, route, p, head, asked, rule, text, size)
         if found.found == Finding.KEYS_CHANGED:
             return self.known(client)
@@ -248,6 +244,7 @@ cdef class Lane:
             self.misses += 1
             self.refused.hits += 1
             return self.refuse(client, route, p, head, asked, rule, <size_t>memory.value, memory.name)
+        client.route, client.rule = <int32_t>route.index, <int32_t>rule
         return self.unless_full(client, route, p, head, asked, rule)
 
     cdef int refuse_long(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
@@ -293,8 +290,12 @@ cdef class Lane:
         put(&self.out, text, size)
         self.put_end(client)
         seconds = self.took()
-        self.allowed += 1
-        self.allowed_at = self.now.boot
+        if client.first:  # nor is it a known token, for whom others would have to stand back
+            self.misses += 1
+        else:
+            self.hits += 1
+            self.allowed += 1
+            self.allowed_at = self.now.boot
         self.page.add_to(route.allowed, 1.0)
         self.page.observe_in(route.duration, seconds)
         self.owed += self.log_allows
@@ -308,6 +309,7 @@ cdef class Lane:
                 self.ring.draw_id(note.request_id)
                 note.seconds = seconds
                 note.refusal = -1
+                note.first = client.first
         return Verdict.ANSWERED
 
     cdef int refuse(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

@@ -165,12 +165,20 @@ class Flow:
             decision = _unrecorded(name, NOT_KEPT, trail)
         return self._recorded(name, face, decision, request, started, trail, audited=True)
 
-    def run_now(self, name: str, request: Request, *, face: str) -> Decided | Pending:
-        """The same without waiting: Pending, uncounted, where a key is lacking, or its audit record would have to wait."""
+    def look(self, token: bytes, trail: Trail) -> Verified | Refusal | Pending:
+        """Verify what a request will be decided by, and have its trail tell ``run_now``.  Raises what verification does."""
+        trail.since, now = time.perf_counter(), self._service.time.now()
+        found = self._verified(token, now, self._service.current, trail=trail)
+        trail.found = None if isinstance(found, Pending) else found
+        return replace(found, cache=trail.cache) if isinstance(found, Pending) else found
+
+    def run_now(self, name: str, request: Request, *, face: str, trail: Trail | None = None) -> Decided | Pending:
+        """The same without waiting: Pending, uncounted, for a key or for room in the audit.  ``trail``: of a ``look``."""
         audit = self._service.recorder.audit
         if audit is not None and not audit.ready and audit.holds(name):
             return Pending(Wait.AUDIT)
-        started, trail = time.perf_counter(), Trail()
+        trail = trail or Trail()
+        started = time.perf_counter() if trail.since is None else trail.since
         try:
             found = self.decide_now(name, request, None, trail)
         except Exception as error:  # noqa: BLE001 - likewise
@@ -306,6 +314,8 @@ class Flow:
             return found
         if trail is None:
             return current.verifier.verify_now(token, at)
+        if trail.found is not None and trail.token == token:
+            return trail.found
         hits = self._service.cache.hits
         found = current.verifier.verify_now(token, at)
         trail.token = token

@@ -141,7 +141,8 @@ async def test_who_hangs_up_before_a_key_is_asked_for_gives_its_place_back(tmp_p
 
 
 async def test_a_fault_in_one_request_costs_no_other_its_answer(tmp_path: Path, monkeypatch: Any) -> None:
-    async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (_, clerk):
+    table = RESOURCE | {"cacheable_for": "5s"}  # whose answers are not framed beforehand: each request is read
+    async with lane(config(tmp_path, resource={"api": table}), tmp_path) as (_, clerk):
         read = clerk._read
 
         def faulty(connection: Any, question: Any) -> Any:

@@ -57,10 +57,10 @@ def statuses(line: Line) -> list[int]:
     return [int(part[:3]) for part in bytes(line.sent).split(b"HTTP/1.1 ")[1:]]
 
 
-def others(*, good: bool = True) -> bytes:
-    """A token whose key is at hand: of the other issuer."""
+def others(*, good: bool = True, table: str = "bare") -> bytes:
+    """A token whose key is at hand: of the other issuer.  ``kept``: a resource whose answers are not framed beforehand."""
     credential = TOKENS["other issuer"] if good else TOKENS["other issuer"][:-4] + "AAAA"
-    return question("nginx", "bare", credential)
+    return question("nginx", table, credential)
 
 
 async def turns(count: int = 30) -> None:
@@ -240,7 +240,7 @@ async def test_a_fault_closes_the_connection_answers_nothing_and_holds_up_nobody
     with monkeypatch.context() as patch:
         FAULTS[fault](house, patch)
         for line in lines:
-            line.feed(others() + others())
+            line.feed(others(table="kept") + others(table="kept"))
         await settle(house)
         assert [line.sent for line in lines] == [b""] * 5
         assert all(line.aborted for line in lines)
@@ -346,6 +346,6 @@ async def test_what_is_remembered_as_bad_costs_python_nothing(house: House, monk
 async def test_a_fault_in_the_flow_is_no_allow(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house.clerk._flow, "decide_now", broken)
     line = lane_line(house)
-    line.feed(others())
+    line.feed(others(table="kept"))
     await settle(house)
     assert statuses(line) == [503]

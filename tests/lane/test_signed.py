@@ -57,7 +57,7 @@ def counted(house: House) -> list[Any]:
     """What the clerk is asked from now on."""
     asked: list[Any] = []
     attempt = house.clerk._decided
-    house.clerk._decided = lambda ask: (asked.append(ask), attempt(ask))[1]  # type: ignore[method-assign]
+    house.clerk._decided = lambda ask, *given: (asked.append(ask), attempt(ask, *given))[1]  # type: ignore[method-assign]
     return asked
 
 

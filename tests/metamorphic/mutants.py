@@ -12,7 +12,7 @@ from unittest.mock import patch
 from bearerd._native.refused import RefusedTokens
 from bearerd.issuers import keyset
 from bearerd.issuers.registry import Issuer
-from bearerd.policy import decide
+from bearerd.policy import reuse
 from bearerd.refusals import Code, Refusal
 from bearerd.service import Service
 from bearerd.timekeeper import Timekeeper
@@ -131,24 +131,24 @@ def a_revoked_token_stays_so() -> Iterator[None]:
 
 @contextmanager
 def an_answer_is_promised_for_too_long() -> Iterator[None]:
-    real = decide._reuse
+    real = reuse.of
 
-    def reuse(*given: Any) -> Any:
+    def of(*given: Any) -> Any:
         found = real(*given)
         return found and found._replace(until_boot=found.until_boot + 600)
 
-    with patch.object(decide, "_reuse", reuse):
+    with patch.object(reuse, "of", of):
         yield
 
 
 @contextmanager
 def an_answer_is_promised_where_more_than_the_rule_decides() -> Iterator[None]:
-    real = decide._reuse
+    real = reuse.of
 
-    def reuse(resource: Any, selected: Any, *rest: Any) -> Any:
+    def of(resource: Any, selected: Any, *rest: Any) -> Any:
         return real(resource, SimpleNamespace(plain=True, index=selected.index, rule=selected.rule), *rest)
 
-    with patch.object(decide, "_reuse", reuse):
+    with patch.object(reuse, "of", of):
         yield
 
 

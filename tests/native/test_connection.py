@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.bay import OK, Bay, Behind, ask
+from support.bay import FOREVER, OK, Bay, Behind, ask
 from support.line import Line
 
 from bearerd._native import clock
 from bearerd._native.connection import HEAD_SECONDS, IDLE_SECONDS, STALLED_SECONDS, Connection
+from bearerd._native.revocations import FOREVER as FOR_EVER
+from bearerd._native.revocations import pack
 
 AT_ONCE = 32
 PASSES = ask(b"stranger")  # it has to wait
@@ -295,8 +297,8 @@ async def test_what_has_to_wait_holds_up_its_own_connection_only_and_keeps_its_o
     assert (len(answers(line)), len(answers(other))) == (1, 1)
     line.feed(ask())
     assert bay.waiting == [connection_of(line)]
-    question = connection_of(line).ask()
-    assert question is not None
+    assert connection_of(line).owes()
+    question = connection_of(line).question()
     assert question[4][-1] == (b"Authorization", b"Bearer stranger")
     connection_of(line).reply(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n", b"late")
     assert answers(line) == [b"Server: bay", b"late", b"Server: bay", b"Server: bay", b"Server: bay"]
@@ -308,7 +310,7 @@ async def test_a_second_reply_is_none(bay: Bay) -> None:
     for _ in range(3):
         connection_of(line).reply(OK, b"once")
     assert answers(line) == [b"once"]
-    assert connection_of(line).ask() is None
+    assert not connection_of(line).owes()
 
 
 async def test_what_stands_ready_by_its_turn_is_answered_and_not_asked(bay: Bay) -> None:
@@ -316,15 +318,93 @@ async def test_what_stands_ready_by_its_turn_is_answered_and_not_asked(bay: Bay)
     line.feed(PASSES)
     bay.know(b"stranger")
     bay.prepare(b"stranger")
-    assert connection_of(line).ask() is None
+    assert not connection_of(line).owes()
     assert answers(line) == [b"Server: bay"]
+
+
+def known_now(bay: Bay, connection: Connection, head: bytes = OK) -> None:
+    """As the clerk does it with a new token."""
+    bay.know(b"stranger")
+    connection.prepare(bay.route, -1, FOREVER, FOREVER, head)
+
+
+async def test_what_is_prepared_while_it_waits_settles_it_and_is_no_hit(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES + ask() + PASSES)
+    connection, allowed = connection_of(line), bay.lane.allowed
+    bay.lane.log_allows = 1.0
+    assert (connection.owes(), connection.shown()) == (True, (0, -1, b"stranger"))
+    known_now(bay, connection, b"HTTP/1.1 200 OK\r\nServer: first\r\n")
+    assert connection.settle()
+    assert answers(line) == [b"Server: first", b"Server: bay", b"Server: first"]
+    assert (bay.lane.allowed - allowed, bay.lane.hits, bay.lane.misses) == (2, 2, 1)
+    assert [noted[-3] for noted in bay.lane.drained()] == [True, False, False]
+
+
+async def test_where_nothing_was_prepared_there_is_more_to_it(bay: Bay) -> None:
+    line = bay.open()
+    line.feed(PASSES)
+    connection = connection_of(line)
+    assert connection.owes()
+    assert not connection.settle()
+    assert connection.question()[4][-1] == (b"Authorization", b"Bearer stranger")
+    bay.know(b"stranger")
+    assert not connection.settle()
+    assert not line.sent
+    connection.reply(OK, b"late")
+    assert answers(line) == [b"late"]
+    assert connection.settle()  # nobody waits any more
+    assert answers(line) == [b"late"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ask(b"str!nger"),
+        ask(b"stranger", b"X-Original-URI: /c"),
+        ask(b"stranger").replace(b"GET ", b"HEAD ", 1),
+        ask(b"stranger", uri=b"/a?access_token=1"),
+        ask(b"stranger").replace(b"Bearer", b"Basic"),
+    ],
+)
+async def test_where_more_than_route_rule_and_token_may_decide_the_request_is_asked_for(bay: Bay, asked: bytes) -> None:
+    line = bay.open()
+    line.feed(asked)
+    assert connection_of(line).owes()
+    assert connection_of(line).shown() is None
+
+
+async def test_of_a_revoked_token_the_request_is_asked_for(bay: Bay) -> None:
+    bay.know(b"stranger", probes=b"k" * 16)
+    bay.revocations.apply(pack(b"k" * 16, FOR_EVER, FOR_EVER, 1), 0)
+    line = bay.open()
+    line.feed(PASSES)
+    assert connection_of(line).owes()
+    assert connection_of(line).shown() is None
+
+
+@pytest.mark.parametrize("how", ["answered", "aborted", "hung up"])
+async def test_where_nobody_waits_there_is_nothing_to_be_told(bay: Bay, how: str) -> None:
+    line = bay.open()
+    line.feed(PASSES)
+    connection = connection_of(line)
+    assert connection.owes()
+    if how == "answered":
+        connection.reply(OK, b"")
+    elif how == "aborted":
+        connection.abort()
+    else:
+        line.hang_up()
+    for tell in (connection.question, connection.shown):
+        with pytest.raises(RuntimeError, match="not what it was"):
+            tell()
 
 
 async def test_whoever_has_waited_is_not_turned_away_because_others_wait(bay: Bay) -> None:
     line, late = bay.open(), bay.open()
     line.feed(PASSES)
     bay.lane.full = True
-    assert connection_of(line).ask() is not None
+    assert connection_of(line).owes()
     late.feed(PASSES)
     assert (bytes(late.sent), bay.away) == (b"", [connection_of(late)])
     bay.serve()
@@ -361,7 +441,7 @@ async def test_bytes_behind_the_last_request_change_nothing_about_its_answer(bay
     line = bay.open()
     line.feed(ask(b"stranger", b"Connection: close"))
     line.feed(ask())
-    assert connection_of(line).ask() is not None
+    assert connection_of(line).owes()
     connection_of(line).reply(OK, b"last")
     assert answers(line) == [b"last"]
     assert b"\r\nConnection: close\r\n" in line.sent
@@ -604,7 +684,7 @@ async def test_a_fault_over_what_waited_ends_the_connection_too(bay: Bay, when: 
             bay.prepare(b"stranger")
         connection = connection_of(line)
         with pytest.raises(RuntimeError, match="a fault"):
-            connection.ask() if when == "ask" else connection.reply(OK, b"")
+            connection.owes() if when == "ask" else connection.reply(OK, b"")
             bay.serve()
     assert line.aborted
     line.feed(ask())
@@ -649,7 +729,7 @@ async def test_who_is_gone_is_told_of_and_waits_no_more(bay: Bay, how: str) -> N
     getattr(connection if how == "abort" else line, how)()
     await rest()
     assert bay.left == [connection]
-    assert connection.ask() is None
+    assert not connection.owes()
     connection.reply(OK, b"to nobody")
     assert not line.sent
     assert not bay.lane.connections

@@ -90,10 +90,10 @@ def test_one_that_is_too_long_waits_its_turn_where_a_known_one_has_come_just_now
     (connection,) = bay.waiting
     assert line.sent.count(b"HTTP/1.1 200") == 1
     assert b"401" not in line.sent
-    assert connection.ask() is None  # it is its turn, and the answer stands ready
+    assert not connection.owes()  # it is its turn, and the answer stands ready
     assert line.sent.count(b"HTTP/1.1 401") == 1
     line.feed(ask() + ask(b"a" * 1025) + ask())
-    assert bay.waiting.pop().ask() is None
+    assert not bay.waiting.pop().owes()
     assert re.findall(rb"HTTP/1.1 (\d+)", line.sent) == [b"200", b"401", b"200", b"401", b"200"]
     bay.lane.full = True
     bay.waiting.clear()
@@ -161,7 +161,7 @@ def test_a_note_has_what_a_line_needs_and_nothing_malformed(trace: bytes) -> Non
     line.feed(ask(b"good", b"traceparent: " + trace, method=b"POST"))
     (noted,) = bay.lane.drained()
     assert noted[2:9] == (0, 0, -1, -1, b"POST", b"192.0.2.1", trace if trace.startswith(b"00-a") else b"")
-    assert noted[-5:] == (keyed128(b"good"), 4, b"", True, False)
+    assert noted[-6:] == (keyed128(b"good"), 4, b"", False, True, False)
 
 
 @pytest.mark.parametrize(("method", "noted"), [(b"X" * 16, b"X" * 16), (b"X" * 32, b"X" * 16)])

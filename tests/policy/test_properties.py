@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.policies import AUDIENCE, ISSUER, NOW, OTHER_ISSUER, State, asked, decided, resource, verified
 
 from bearerd.decision import Decision, Now
+from bearerd.policy.decide import plainly
 from bearerd.policy.rules import Selected, select_rule
 from bearerd.refusals import Code, Refusal
 from bearerd.request import Request
@@ -195,3 +196,18 @@ def test_nothing_is_allowed_with_identity_but_a_good_token_and_nothing_without_o
     else:
         assert decision.headers_add == ()
         assert decision.code is not None
+
+
+@given(st.lists(rules(), max_size=4), tables(), tokens(), st.lists(requests(), max_size=8), st.floats(0, 40))
+def test_what_is_decided_without_the_request_is_decided_with_any_plain_one_of_its_rule(
+    rules_: list[dict[str, Any]], table: dict[str, Any], token: Verified, asks: list[Request], age: float
+) -> None:
+    made, state = resource(*rules_, **table), State(age)
+    for ask in asks:
+        selected = select_rule(made, ask)
+        if isinstance(selected, Refusal) or not selected.plain or not selected.needs_credential:
+            continue
+        found, decision = plainly(made, selected.rule, token, NOW, state), decided(made, ask, token, state=state)
+        shaded = made.shadow or bool(made.shadows)
+        assert found == (None if shaded else decision.reuse)
+        assert shaded or decision.allowed or found is None

@@ -24,7 +24,7 @@ from bearerd._native.tokens import TokenCache
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bearerd._native.connection import Question
+    from bearerd._native.question import Question
 
 FOREVER = 1e18
 OK = b"HTTP/1.1 200 OK\r\nServer: bay\r\n"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bearerd.decision import Decision
     from bearerd.mcp.redact import Watched
     from bearerd.metrics import Metrics
+    from bearerd.refusals import Refusal
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
 
@@ -39,6 +40,10 @@ class Trail:
     """What the flow saw on its way to a decision: filled by it, read by the recorder."""
 
     token: bytes | None = None  # never leaves memory: only its digest does
+    found: Verified | Refusal | None = (
+        None  # what verification made of it, where that was asked for this request before
+    )
+    since: float | None = None  # ``perf_counter`` of then
     verified: Verified | None = None
     known: Verified | None = None  # what a revoked token says, for whoever reads the log: it is nobody's identity
     cache: str | None = None  # of the first look-up: what was found later may have been put there for this very request

@@ -16,15 +16,17 @@ from bearerd.faces.asked import Seen
 from bearerd.faces.reply import reply
 from bearerd.flow import Flow
 from bearerd.lane import notes, plan
+from bearerd.lane.frames import Frames
 from bearerd.lane.leftovers import Leftovers
 from bearerd.lane.turns import Turns
 from bearerd.metrics import HITS, MISSES
 from bearerd.refusals import Refusal
+from bearerd.verify.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bearerd._native.connection import Question
+    from bearerd._native.question import Question
     from bearerd._native.ring import Noted
     from bearerd._native.route import Route, Routes
     from bearerd.audit.auditor import Auditor
@@ -131,6 +133,7 @@ class Clerk:
         self.lane.log_allows = server.log_allows
         if len(self._plans) >= PLANS:
             self._write(last=True)  # notes of a configuration that is about to be forgotten
+        self._frames = Frames(current.policy, made)
         self._plans = {**dict(list(self._plans.items())[1 - PLANS :]), made.generation: (current.policy, made)}
         self._said.clear()
         version = "" if audit is None else audit.entries.policy
@@ -177,15 +180,40 @@ class Clerk:
 
     def _tried(self, connection: Connection) -> Pending | None:
         connection.waiter = None
-        question = connection.ask()
-        if question is None:
+        if not connection.owes():
             return None
+        trail, shown = Trail(), connection.shown()
+        if shown is not None:
+            looked = self._looked(shown[2], trail)
+            if isinstance(looked, Pending):
+                return looked
+            if (
+                isinstance(looked, Verified)
+                and self._made_ready(connection, *shown[:2], looked)
+                and connection.settle()
+            ):
+                return None
+        question = connection.question()
         ask = self._read(connection, question)
-        found = self._decided(ask)
+        found = self._decided(ask, trail)
         if isinstance(found, Pending):
             return found
         connection.reply(*self._message(connection, ask, found, question))
         return None
+
+    def _looked(self, token: bytes, trail: Trail) -> Verified | Refusal | Pending | None:
+        """What becomes of a token, before the request that shows it is read."""
+        try:
+            return self._flow.look(token, trail)
+        except Exception:  # noqa: BLE001 - the decision meets it, too, and says so
+            return None
+
+    def _made_ready(self, connection: Connection, number: int, place: int, verified: Verified) -> bool:
+        try:
+            now, current = self._service.time.now(), self._service.current
+            return self._frames.prepare(connection, number, place, verified, now, current)
+        except Exception:  # noqa: BLE001 - likewise
+            return False
 
     def _resolve(self, connection: Connection, pending: Pending) -> asyncio.Task[None]:
         """Once more, waiting for the key."""
@@ -193,9 +221,9 @@ class Clerk:
 
     async def _waited(self, connection: Connection, cache: str | None) -> None:
         try:
-            question = connection.ask()
-            if question is None:
+            if not connection.owes():
                 return
+            question = connection.question()
             ask = self._read(connection, question)
             if isinstance(ask.request, Refusal):  # the resource has gone meanwhile
                 decided = self._refused(ask, ask.request)
@@ -233,10 +261,11 @@ class Clerk:
             raise RuntimeError("the lane took a request that is no gateway's")
         return found
 
-    def _decided(self, ask: Asked) -> Decided | Pending:
+    def _decided(self, ask: Asked, trail: Trail | None = None) -> Decided | Pending:
+        """``trail``: of a look at its token."""
         if isinstance(ask.request, Refusal):
             return self._refused(ask, ask.request)
-        return self._flow.run_now(ask.name, ask.request, face=ask.face)
+        return self._flow.run_now(ask.name, ask.request, face=ask.face, trail=trail)
 
     def _refused(self, ask: Asked, refusal: Refusal) -> Decided:
         return self._flow.refuse(ask.name, refusal, ask.unknown, face=ask.face)

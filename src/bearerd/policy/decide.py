@@ -21,10 +21,12 @@ A shadow resource turns every refusal of these into an allow without identity, f
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from bearerd import request as view
 from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
-from bearerd.policy import cacheable, demands, scopes, staleness
+from bearerd.policy import demands, reuse, scopes, staleness
+from bearerd.policy.identity import Told
 from bearerd.policy.rules import Selected, select_rule
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.store.entries import API_KEYS
@@ -32,27 +34,15 @@ from bearerd.verify import hints, paths
 
 if TYPE_CHECKING:
     from bearerd.decision import Now, Pending
-    from bearerd.policy.identity import Told
     from bearerd.policy.resource import Resource, Rule
+    from bearerd.policy.reuse import State
     from bearerd.request import Request
     from bearerd.verify.verified import Verified
 
 RETRY_AFTER: Final = 1  # seconds, where a refusal that will pass does not say when
 _PASSING: Final = frozenset({429, 503})
-
-
-class State(staleness.State, Protocol):
-    """What a worker knows beside the token: how fresh its view is, and the generations that a decision is made under."""
-
-    @property
-    def revocation_sequence(self) -> int:
-        """Grows with each change of what is revoked here (the native table's ``sequence``)."""
-
-    def key_generation(self, issuer: str) -> int:
-        """The generation of this issuer's (``iss``) key set."""
-
-    def keys_until(self, issuer: str) -> tuple[float, float]:
-        """When (the latest time and boot time, seconds) that set is too old unless it is confirmed before."""
+_NO_REQUEST: Final = view.of(None, None)
+_UNSIGNED: Final = Told(())
 
 
 def decide_now(
@@ -70,6 +60,22 @@ def decide_now(
     """
     decision = _enforced(resource, selected, subject, request, now, state)
     return _in_shadow(resource, decision, request)
+
+
+def plainly(resource: Resource, rule: Rule | None, verified: Verified, now: Now, state: State) -> Reuse | None:
+    """How long a token is allowed what a plain request asks, one of which no more is known than the rule that it selects.
+
+    ``decide_now`` decides the same.  None: it is no allow, or the decision takes the request.
+    """
+    selected = Selected(rule)
+    if resource.shadow or resource.shadows or resource.identity.signs or not selected.plain:
+        return None
+    if rule is None and resource.enforced and resource.guard is None:
+        return None
+    if _judge(resource, selected, verified, _NO_REQUEST, now, state) is not None:
+        return None
+    end = verified.expires_at + resource.issuers[verified.issuer]
+    return reuse.of(resource, selected, verified, now, state, end, _UNSIGNED)
 
 
 def refused(resource: Resource, refusal: Refusal, request: Request, rule: Rule | None = None) -> Decision:
@@ -142,13 +148,7 @@ def _enforced(
         return _refuse(resource, subject, selected.rule)
     if subject is None:
         return _nobody(resource, selected, request, now)
-    refusal = (
-        _judge_token(resource, subject)
-        or _judge_proof(subject)
-        or _judge_view(resource, subject, now, state)
-        or selected.refusal
-        or _judge_use(resource, selected.rule, subject, request, now)
-    )
+    refusal = _judge(resource, selected, subject, request, now, state)
     if refusal is not None:
         return _refuse(resource, refusal, selected.rule)
     end = subject.expires_at + resource.issuers[subject.issuer]
@@ -164,7 +164,7 @@ def _enforced(
         headers_add=told.headers,
         headers_remove=resource.identity.names,
         would_refuse=_would_refuse(resource, selected, subject, request, now),
-        reuse=_reuse(resource, selected, subject, now, state, end, told),
+        reuse=reuse.of(resource, selected, subject, now, state, end, told),
     )
 
 
@@ -243,6 +243,19 @@ def _challenge(resource: Resource, refusal: Refusal, rule: Rule | None) -> Chall
 
 
 # ---- judging ----
+
+
+def _judge(
+    resource: Resource, selected: Selected, verified: Verified, request: Request, now: Now, state: State
+) -> Refusal | None:
+    """What a good token is refused for; None: nothing."""
+    return (
+        _judge_token(resource, verified)
+        or _judge_proof(verified)
+        or _judge_view(resource, verified, now, state)
+        or selected.refusal
+        or _judge_use(resource, selected.rule, verified, request, now)
+    )
 
 
 def _judge_token(resource: Resource, verified: Verified) -> Refusal | None:
@@ -347,35 +360,7 @@ def _in_shadow(resource: Resource, decision: Decision, request: Request) -> Deci
     )
 
 
-# ---- what a decision leaves behind ----
-
-
-def _reuse(
-    resource: Resource, selected: Selected, verified: Verified, now: Now, state: State, until: float, told: Told
-) -> Reuse | None:
-    """Only an allow that follows from (resource, rule, token) alone, and no longer than token, keys, view and what the
-    upstream is told are good.
-    """
-    rule = selected.rule
-    if not selected.plain or (resource.sensitive.blocks if rule is None else rule.settles):
-        return None
-    if staleness.age(resource, now, state) < state.view_age(
-        now
-    ):  # by a snapshot, which is as old as any clock says: ask each time
-        return None
-    fresh = now.boot + staleness.left(resource, verified, now, state)
-    keys_latest, keys_boot = state.keys_until(verified.issuer)
-    reuse = Reuse(
-        resource.name,
-        selected.index,
-        resource.generation,
-        state.key_generation(verified.issuer),
-        state.revocation_sequence,
-        since_wall=now.latest,
-        until_wall=min(until, keys_latest, told.until_wall),
-        until_boot=min(now.boot + (until - now.latest), fresh, keys_boot, told.until_boot),
-    )
-    return cacheable.told(reuse, resource, verified.expires_at, now)
+# ---- what the parts need ----
 
 
 def _has_authorization(request: Request) -> bool:

@@ -55,7 +55,7 @@ class Told(NamedTuple):
 class Identity:
     """The identity headers of one resource, ready to be filled.  Safe to share: nothing in it changes."""
 
-    __slots__ = ("_allowed", "_names", "_sources", "_upstream", "cleared", "names")
+    __slots__ = ("_allowed", "_names", "_plan", "_sources", "_upstream", "cleared", "names")
 
     def __init__(
         self,
@@ -69,9 +69,8 @@ class Identity:
         self.names = (*plan, SIGNED) if upstream is not None else tuple(plan)
         self.cleared = tuple((name, "") for name in self.names)  # where nobody was identified
         self._upstream = upstream
-        self._sources: tuple[tuple[str, Source], ...] = tuple(
-            (name, _source(text) if plain else _nothing) for name, text in plan.items()
-        )
+        self._plan = tuple(plan)
+        self._sources: tuple[Source, ...] = tuple(_source(text) if plain else _nothing for text in plan.values())
         self._names = frozenset(canonical(name.encode()) for name in (*plan, SIGNED))
         self._allowed = frozenset(name.lower().encode() for name in client_headers)
 
@@ -83,11 +82,18 @@ class Identity:
         signed = self._upstream.tell(verified, now, end)
         return Told((*headers, (SIGNED, signed.text)), signed.until_wall + now.behind, signed.until_boot)
 
+    @property
+    def signs(self) -> bool:
+        """Whether a signed identity goes with them."""
+        return self._upstream is not None
+
     def headers(self, verified: Verified) -> tuple[tuple[str, str], ...]:
         """Those of the plan."""
-        return tuple(
-            [(name, source(verified)) for name, source in self._sources]
-        )  # a generator would take twice as long
+        return tuple(zip(self._plan, self.values(verified), strict=True))
+
+    def values(self, verified: Verified) -> tuple[str, ...]:
+        """Of the headers of the plan, in their order."""
+        return tuple([source(verified) for source in self._sources])  # a generator would take twice as long
 
     def spoofed(self, headers: Headers) -> tuple[str, ...]:
         """The client's names, as received, that an upstream could take for ours.

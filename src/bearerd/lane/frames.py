@@ -1,0 +1,70 @@
+"""Allows that need no request: resource, rule and token say all, and answers differ by their tokens' own words alone.
+
+A new token's allow is decided by ``policy.decide`` like any other, but nothing of the request is read again that the lane
+has read: it has found the rule, and that nothing else has a say.  The answer is the route's, with the values of the
+identity headers, and is given as if it had stood ready.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bearerd.decision import Decision
+from bearerd.faces import answer, asked, wire
+from bearerd.policy import decide
+from bearerd.refusals import Outcome
+
+if TYPE_CHECKING:
+    from bearerd._native.connection import Connection
+    from bearerd._native.route import Route, Routes
+    from bearerd.current import Current
+    from bearerd.decision import Now
+    from bearerd.policy.resource import Policy, Resource
+    from bearerd.verify.verified import Verified
+
+_VALUE: Final = "{a-value-comes-here}"  # nothing that is configured: no header's name has braces
+
+
+class Frame(NamedTuple):
+    """An allow of one route."""
+
+    route: Route
+    resource: Resource
+    head: str  # up to Date, with a ``%s`` for each value of the identity headers, in their order
+
+
+class Frames:
+    """Of one configuration."""
+
+    def __init__(self, policy: Policy, routes: Routes) -> None:
+        self._all = [_frame(route, policy.resources[route.resource]) for route in routes.all]
+
+    def prepare(
+        self, connection: Connection, number: int, place: int, verified: Verified, now: Now, current: Current
+    ) -> bool:
+        """Have the answer stand ready; False where it is no allow, or depends on more.
+
+        ``number`` and ``place``: of the route, and of its enforced rule (-1: none), as ``Connection.shown`` tells them.
+        """
+        frame = self._all[number]
+        if frame is None:
+            return False
+        resource = frame.resource
+        rule = resource.enforced[place] if place >= 0 else None
+        reuse = decide.plainly(resource, rule, verified, now, current)
+        if reuse is None:
+            return False
+        head = (frame.head % resource.identity.values(verified)).encode()
+        connection.prepare(frame.route, place, reuse.until_wall, reuse.until_boot, head)
+        return True
+
+
+def _frame(route: Route, resource: Resource) -> Frame | None:
+    """None where an allow says more of its token: signed, or for how long a gateway may keep it."""
+    names = resource.identity.names
+    if resource.identity.signs or resource.cacheable_for:
+        return None
+    holes = tuple((name, _VALUE) for name in names)
+    decision = Decision(True, Outcome.ALLOW, None, 200, resource.name, headers_add=holes, headers_remove=names)
+    head, _ = wire.message(answer.answer(decision, "", asked.dialect_of(resource.gateways, route.face)))
+    return Frame(route, resource, head.decode().replace("%", "%%").replace(_VALUE, "%s"))
