@@ -168,8 +168,7 @@ class Flow:
     def look(self, token: bytes, trail: Trail) -> Verified | Refusal | Pending:
         """Verify what a request will be decided by, and have its trail tell ``run_now``.  Raises what verification does."""
         trail.since, now = time.perf_counter(), self._service.time.now()
-        found = self._verified(token, now, self._service.current, trail=trail)
-        trail.found = None if isinstance(found, Pending) else found
+        trail.found = found = self._verified(token, now, self._service.current, trail=trail)
         return replace(found, cache=trail.cache) if isinstance(found, Pending) else found
 
     def run_now(self, name: str, request: Request, *, face: str, trail: Trail | None = None) -> Decided | Pending:
@@ -314,6 +313,8 @@ class Flow:
             return found
         if trail is None:
             return current.verifier.verify_now(token, at)
+        if trail.fault is not None:
+            raise trail.fault
         if trail.found is not None and trail.token == token:
             return trail.found
         hits = self._service.cache.hits

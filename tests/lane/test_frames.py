@@ -148,8 +148,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_after_a_fault_the_request_is_read(house: House, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    FAULTS[fault](house, monkeypatch)
+async def test_after_a_fault_nothing_is_tried_again(house: House, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    with monkeypatch.context() as patch:
+        FAULTS[fault](house, patch)
+        sent = await asked(house, question("nginx", "bare", new()))
+        assert sent.startswith(b"HTTP/1.1 503 ")
+        assert b"internal_error" in sent
     assert (await asked(house, question("nginx", "bare", new()))).startswith(b"HTTP/1.1 200 ")
 
 

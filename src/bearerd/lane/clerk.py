@@ -184,14 +184,11 @@ class Clerk:
             return None
         trail, shown = Trail(), connection.shown()
         if shown is not None:
-            looked = self._looked(shown[2], trail)
+            number, place, token = shown
+            looked = self._looked(token, trail)
             if isinstance(looked, Pending):
                 return looked
-            if (
-                isinstance(looked, Verified)
-                and self._made_ready(connection, *shown[:2], looked)
-                and connection.settle()
-            ):
+            if isinstance(looked, Verified) and self._allowed(connection, number, place, looked, trail):
                 return None
         question = connection.question()
         ask = self._read(connection, question)
@@ -205,15 +202,19 @@ class Clerk:
         """What becomes of a token, before the request that shows it is read."""
         try:
             return self._flow.look(token, trail)
-        except Exception:  # noqa: BLE001 - the decision meets it, too, and says so
+        except Exception as error:  # noqa: BLE001 - the decision ends with it
+            trail.fault = error
             return None
 
-    def _made_ready(self, connection: Connection, number: int, place: int, verified: Verified) -> bool:
+    def _allowed(self, connection: Connection, number: int, place: int, verified: Verified, trail: Trail) -> bool:
+        """Give an allow that needs no request, as if it had stood ready; False where it is none, or needs it."""
         try:
             now, current = self._service.time.now(), self._service.current
-            return self._frames.prepare(connection, number, place, verified, now, current)
-        except Exception:  # noqa: BLE001 - likewise
+            ready = self._frames.prepare(connection, number, place, verified, now, current)
+        except Exception as error:  # noqa: BLE001 - likewise
+            trail.fault = error
             return False
+        return ready and connection.settle()
 
     def _resolve(self, connection: Connection, pending: Pending) -> asyncio.Task[None]:
         """Once more, waiting for the key."""
