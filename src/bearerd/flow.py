@@ -165,14 +165,11 @@ class Flow:
             decision = _unrecorded(name, NOT_KEPT, trail)
         return self._recorded(name, face, decision, request, started, trail, audited=True)
 
-    def look(self, token: bytes, trail: Trail) -> Verified | Refusal | Pending:
-        """Verify what a request will be decided by, and have its trail tell ``run_now``.  Raises what verification does."""
-        trail.since, now = time.perf_counter(), self._service.time.now()
-        trail.found = found = self._verified(token, now, self._service.current, trail=trail)
-        return replace(found, cache=trail.cache) if isinstance(found, Pending) else found
-
     def run_now(self, name: str, request: Request, *, face: str, trail: Trail | None = None) -> Decided | Pending:
-        """The same without waiting: Pending, uncounted, for a key or for room in the audit.  ``trail``: of a ``look``."""
+        """The same without waiting: Pending, uncounted, for a key or for room in the audit.
+
+        ``trail``: an empty one, or of whoever looked at the credential before.
+        """
         audit = self._service.recorder.audit
         if audit is not None and not audit.ready and audit.holds(name):
             return Pending(Wait.AUDIT)
@@ -315,10 +312,8 @@ class Flow:
             return current.verifier.verify_now(token, at)
         if trail.fault is not None:
             raise trail.fault
-        if trail.found is not None and trail.token == token:
-            return trail.found
         hits = self._service.cache.hits
-        found = current.verifier.verify_now(token, at)
+        found = trail.found or current.verifier.verify_now(token, at)
         trail.token = token
         trail.cache = trail.cache or ("hit" if self._service.cache.hits > hits else "miss")
         trail.verified = found if isinstance(found, Verified) else None

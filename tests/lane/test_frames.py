@@ -13,6 +13,7 @@ from support.line import lane_line, settle, told
 
 from bearerd.metrics import HITS, MISSES, gather
 from bearerd.policy import decide
+from bearerd.verify.verifier import TokenVerifier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -141,7 +142,7 @@ async def test_answers_stay_in_order_and_each_is_its_own(house: House) -> None:
 
 
 FAULTS = {
-    "looking": lambda house, patch: patch.setattr(house.clerk._flow, "look", broken),
+    "looking": lambda house, patch: patch.setattr(TokenVerifier, "verify_now", broken),
     "deciding": lambda house, patch: patch.setattr(decide, "plainly", broken),
     "preparing": lambda house, patch: patch.setattr(house.clerk._frames, "prepare", broken),
 }

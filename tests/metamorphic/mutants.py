@@ -131,24 +131,24 @@ def a_revoked_token_stays_so() -> Iterator[None]:
 
 @contextmanager
 def an_answer_is_promised_for_too_long() -> Iterator[None]:
-    real = reuse.of
+    real = reuse.ends
 
-    def of(*given: Any) -> Any:
+    def ends(*given: Any) -> Any:
         found = real(*given)
-        return found and found._replace(until_boot=found.until_boot + 600)
+        return found and (found[0], found[1] + 600)
 
-    with patch.object(reuse, "of", of):
+    with patch.object(reuse, "ends", ends):
         yield
 
 
 @contextmanager
 def an_answer_is_promised_where_more_than_the_rule_decides() -> Iterator[None]:
-    real = reuse.of
+    real = reuse.ends
 
-    def of(resource: Any, selected: Any, *rest: Any) -> Any:
+    def ends(resource: Any, selected: Any, *rest: Any) -> Any:
         return real(resource, SimpleNamespace(plain=True, index=selected.index, rule=selected.rule), *rest)
 
-    with patch.object(reuse, "of", of):
+    with patch.object(reuse, "ends", ends):
         yield
 
 

@@ -207,7 +207,9 @@ def test_what_is_decided_without_the_request_is_decided_with_any_plain_one_of_it
         selected = select_rule(made, ask)
         if isinstance(selected, Refusal) or not selected.plain or not selected.needs_credential:
             continue
-        found, decision = plainly(made, selected.rule, token, NOW, state), decided(made, ask, token, state=state)
-        shaded = made.shadow or bool(made.shadows)
-        assert found == (None if shaded else decision.reuse)
-        assert shaded or decision.allowed or found is None
+        found, decision = plainly(made, selected, token, NOW, state), decided(made, ask, token, state=state)
+        assert found is None or decision.allowed
+        if made.shadow or made.shadows or made.cacheable_for:
+            assert found is None
+        else:
+            assert found == (decision.reuse and (decision.reuse.until_wall, decision.reuse.until_boot))

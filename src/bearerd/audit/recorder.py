@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bearerd.audit.auditor import Auditor
-    from bearerd.decision import Decision, Pending
+    from bearerd.decision import Decision
     from bearerd.mcp.redact import Watched
     from bearerd.metrics import Metrics
     from bearerd.refusals import Refusal
@@ -40,10 +40,10 @@ class Trail:
     """What the flow saw on its way to a decision: filled by it, read by the recorder."""
 
     token: bytes | None = None  # never leaves memory: only its digest does
-    # Of a ``Flow.look`` that came before.
-    found: Verified | Refusal | Pending | None = None  # what verification made of it
-    fault: Exception | None = None  # met since then: no second try makes an allow of it
+    # Of who looked at the token before the request was read.
     since: float | None = None  # ``perf_counter`` of then
+    found: Verified | Refusal | None = None  # what verification made of it
+    fault: Exception | None = None  # met since then: no second try makes an allow of it
     verified: Verified | None = None
     known: Verified | None = None  # what a revoked token says, for whoever reads the log: it is nobody's identity
     cache: str | None = None  # of the first look-up: what was found later may have been put there for this very request

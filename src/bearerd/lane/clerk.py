@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bearerd._native import clock
@@ -182,14 +184,12 @@ class Clerk:
         connection.waiter = None
         if not connection.owes():
             return None
-        trail, shown = Trail(), connection.shown()
+        trail, shown = None, connection.shown()
         if shown is not None:
-            number, place, token = shown
-            looked = self._looked(token, trail)
-            if isinstance(looked, Pending):
+            looked = self._looked(connection, *shown)
+            if not isinstance(looked, Trail):
                 return looked
-            if isinstance(looked, Verified) and self._allowed(connection, number, place, looked, trail):
-                return None
+            trail = looked
         question = connection.question()
         ask = self._read(connection, question)
         found = self._decided(ask, trail)
@@ -198,23 +198,25 @@ class Clerk:
         connection.reply(*self._message(connection, ask, found, question))
         return None
 
-    def _looked(self, token: bytes, trail: Trail) -> Verified | Refusal | Pending | None:
-        """What becomes of a token, before the request that shows it is read."""
-        try:
-            return self._flow.look(token, trail)
-        except Exception as error:  # noqa: BLE001 - the decision ends with it
-            trail.fault = error
-            return None
+    def _looked(self, connection: Connection, number: int, place: int, token: bytes) -> Trail | Pending | None:
+        """Verify a token that is not known, and give an allow that needs no more as if it had stood ready: then it is None.
 
-    def _allowed(self, connection: Connection, number: int, place: int, verified: Verified, trail: Trail) -> bool:
-        """Give an allow that needs no request, as if it had stood ready; False where it is none, or needs it."""
+        Else the trail for whoever reads the request: nothing is verified, or tried, a second time.
+        """
+        since, now, current = time.perf_counter(), self._service.time.now(), self._service.current
+        found = fault = None
+        ready = False
         try:
-            now, current = self._service.time.now(), self._service.current
-            ready = self._frames.prepare(connection, number, place, verified, now, current)
-        except Exception as error:  # noqa: BLE001 - likewise
-            trail.fault = error
-            return False
-        return ready and connection.settle()
+            found = current.verifier.verify_now(token, now)
+            if isinstance(found, Verified):
+                ready = self._frames.prepare(connection, number, place, found, now, current)
+        except Exception as error:  # noqa: BLE001 - the decision ends with it
+            fault = error
+        if ready and connection.settle():
+            return None
+        if isinstance(found, Pending):
+            return replace(found, cache="miss")
+        return Trail(cache="miss", since=since, found=found, fault=fault)
 
     def _resolve(self, connection: Connection, pending: Pending) -> asyncio.Task[None]:
         """Once more, waiting for the key."""

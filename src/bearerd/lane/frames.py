@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bearerd.decision import Decision
 from bearerd.faces import answer, asked, wire
 from bearerd.policy import decide
+from bearerd.policy.rules import Selected
 from bearerd.refusals import Outcome
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Frame(NamedTuple):
 
     route: Route
     resource: Resource
+    selections: tuple[Selected, ...]  # by the place of the rule; the last one of none
     head: str  # up to Date, with a ``%s`` for each value of the identity headers, in their order
 
 
@@ -49,22 +51,21 @@ class Frames:
         frame = self._all[number]
         if frame is None:
             return False
-        resource = frame.resource
-        rule = resource.enforced[place] if place >= 0 else None
-        reuse = decide.plainly(resource, rule, verified, now, current)
-        if reuse is None:
+        ends = decide.plainly(frame.resource, frame.selections[place], verified, now, current)
+        if ends is None:
             return False
-        head = (frame.head % resource.identity.values(verified)).encode()
-        connection.prepare(frame.route, place, reuse.until_wall, reuse.until_boot, head)
+        head = frame.head % frame.resource.identity.values(verified)
+        connection.prepare(frame.route, place, *ends, head.encode())
         return True
 
 
 def _frame(route: Route, resource: Resource) -> Frame | None:
     """None where an allow says more of its token: signed, or for how long a gateway may keep it."""
-    names = resource.identity.names
     if resource.identity.signs or resource.cacheable_for:
         return None
+    names = resource.identity.names
     holes = tuple((name, _VALUE) for name in names)
     decision = Decision(True, Outcome.ALLOW, None, 200, resource.name, headers_add=holes, headers_remove=names)
     head, _ = wire.message(answer.answer(decision, "", asked.dialect_of(resource.gateways, route.face)))
-    return Frame(route, resource, head.decode().replace("%", "%%").replace(_VALUE, "%s"))
+    selections = (*map(Selected, resource.enforced), Selected(None))
+    return Frame(route, resource, selections, head.decode().replace("%", "%%").replace(_VALUE, "%s"))

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Final
 from bearerd import request as view
 from bearerd.decision import Challenge, Decision, Reuse, WouldRefuse
 from bearerd.policy import demands, reuse, scopes, staleness
-from bearerd.policy.identity import Told
 from bearerd.policy.rules import Selected, select_rule
 from bearerd.refusals import Code, Outcome, Refusal
 from bearerd.store.entries import API_KEYS
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 RETRY_AFTER: Final = 1  # seconds, where a refusal that will pass does not say when
 _PASSING: Final = frozenset({429, 503})
 _NO_REQUEST: Final = view.of(None, None)
-_UNSIGNED: Final = Told(())
 
 
 def decide_now(
@@ -62,20 +60,20 @@ def decide_now(
     return _in_shadow(resource, decision, request)
 
 
-def plainly(resource: Resource, rule: Rule | None, verified: Verified, now: Now, state: State) -> Reuse | None:
-    """How long a token is allowed what a plain request asks, one of which no more is known than the rule that it selects.
+def plainly(
+    resource: Resource, selected: Selected, verified: Verified, now: Now, state: State
+) -> tuple[float, float] | None:
+    """Until when (the latest time and boot time) a token is allowed what a plain request asks, of which only the rule is known.
 
-    ``decide_now`` decides the same.  None: it is no allow, or the decision takes the request.
+    ``decide_now`` decides the same.  None: it is no allow, or one that depends on more, or says more.
     """
-    selected = Selected(rule)
-    if resource.shadow or resource.shadows or resource.identity.signs or not selected.plain:
+    if resource.shadow or resource.shadows or resource.cacheable_for or resource.identity.signs:
         return None
-    if rule is None and resource.enforced and resource.guard is None:
+    if selected.rule is None and resource.enforced and resource.guard is None:
         return None
     if _judge(resource, selected, verified, _NO_REQUEST, now, state) is not None:
         return None
-    end = verified.expires_at + resource.issuers[verified.issuer]
-    return reuse.of(resource, selected, verified, now, state, end, _UNSIGNED)
+    return reuse.ends(resource, selected, verified, now, state)
 
 
 def refused(resource: Resource, refusal: Refusal, request: Request, rule: Rule | None = None) -> Decision:
@@ -164,7 +162,7 @@ def _enforced(
         headers_add=told.headers,
         headers_remove=resource.identity.names,
         would_refuse=_would_refuse(resource, selected, subject, request, now),
-        reuse=reuse.of(resource, selected, subject, now, state, end, told),
+        reuse=reuse.of(resource, selected, subject, now, state, told),
     )
 
 

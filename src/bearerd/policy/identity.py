@@ -11,6 +11,7 @@ nothing else, the others stay in the list and are sent empty: an upstream that s
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bearerd.verify.verified import Verified
 
     Source = Callable[[Verified], str]
+
+REMEMBERED: Final = 256  # values of a kind, each no longer than a token
 
 _PREFIX: Final = b"x-auth-"
 _LIST: Final = ","
@@ -116,20 +119,26 @@ def _nothing(_: Verified) -> str:
     return ""
 
 
-def _scopes(verified: Verified) -> str:
-    return " ".join(map(encoded, verified.scopes))
+# Of these an issuer's tokens have a few, in many tokens each.
+_lately: Final = lru_cache(REMEMBERED)(encoded)
 
 
-def _roles(verified: Verified) -> str:
-    return _LIST.join(encoded(role, _LIST) for role in verified.roles)
+@lru_cache(REMEMBERED)
+def _scopes(scopes: tuple[str, ...]) -> str:
+    return " ".join(map(encoded, scopes))
+
+
+@lru_cache(REMEMBERED)
+def _roles(roles: tuple[str, ...]) -> str:
+    return _LIST.join(encoded(role, _LIST) for role in roles)
 
 
 _WORDS: Final[dict[str, Source]] = {
     "sub": lambda verified: encoded(verified.subject or ""),
-    "iss": lambda verified: encoded(verified.issuer),
-    "client": lambda verified: encoded(verified.client or ""),
-    "scopes": _scopes,
-    "roles": _roles,
+    "iss": lambda verified: _lately(verified.issuer),
+    "client": lambda verified: _lately(verified.client or ""),
+    "scopes": lambda verified: _scopes(verified.scopes),
+    "roles": lambda verified: _roles(verified.roles),
 }
 
 

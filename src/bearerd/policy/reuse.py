@@ -29,28 +29,38 @@ class State(staleness.State, Protocol):
         """When (the latest time and boot time, seconds) that set is too old unless it is confirmed before."""
 
 
-def of(
-    resource: Resource, selected: Selected, verified: Verified, now: Now, state: State, until: float, told: Told
-) -> Reuse | None:
-    """Only of an allow that follows from (resource, rule, token) alone, and no longer than token, keys, view and what the
-    upstream is told are good.
+def ends(
+    resource: Resource, selected: Selected, verified: Verified, now: Now, state: State
+) -> tuple[float, float] | None:
+    """When (the latest time and boot time, seconds) token, keys or view are good no longer.
+
+    None where an allow does not follow from (resource, rule, token) alone.
     """
     rule = selected.rule
     if not selected.plain or (resource.sensitive.blocks if rule is None else rule.settles):
         return None
     # By a snapshot, which is as old as any clock says: ask each time.
-    if staleness.age(resource, now, state) < state.view_age(now):
+    if not resource.strict and staleness.age(resource, now, state) < state.view_age(now):
         return None
-    fresh = now.boot + staleness.left(resource, verified, now, state)
+    until = verified.expires_at + resource.issuers[verified.issuer]
     keys_latest, keys_boot = state.keys_until(verified.issuer)
-    found = Reuse(
+    fresh = now.boot + staleness.left(resource, verified, now, state)
+    return min(until, keys_latest), min(now.boot + (until - now.latest), fresh, keys_boot)
+
+
+def of(resource: Resource, selected: Selected, verified: Verified, now: Now, state: State, told: Told) -> Reuse | None:
+    """The same of an allow that this is ``told`` with, which may end sooner."""
+    found = ends(resource, selected, verified, now, state)
+    if found is None:
+        return None
+    made = Reuse(
         resource.name,
         selected.index,
         resource.generation,
         state.key_generation(verified.issuer),
         state.revocation_sequence,
         since_wall=now.latest,
-        until_wall=min(until, keys_latest, told.until_wall),
-        until_boot=min(now.boot + (until - now.latest), fresh, keys_boot, told.until_boot),
+        until_wall=min(found[0], told.until_wall),
+        until_boot=min(found[1], told.until_boot),
     )
-    return cacheable.told(found, resource, verified.expires_at, now)
+    return cacheable.told(made, resource, verified.expires_at, now)
