@@ -61,6 +61,23 @@ def test_a_near_miss_is_hinted_to_the_logs(path: bytes, hint: str) -> None:
     assert bool(found.refusal.hints) == bool(hint)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "hints"),
+    [
+        ("DELETE", b"/a", ("a rule matches for GET, PUT",)),
+        ("DELETE", b"/b", ("a rule matches for PUT",)),
+        ("DELETE", b"/c", ()),
+    ],
+)
+def test_who_asks_with_a_method_that_no_rule_has_finds_in_the_log_which_one_does(
+    method: str, path: bytes, hints: tuple[str, ...]
+) -> None:
+    made = resource({"methods": ["GET", "PUT"], "path": "/a"}, {"methods": ["PUT"], "path": "/b"})
+    found = selected(made, asked(method, path))
+    assert found.refusal is not None
+    assert (found.refusal.code, found.refusal.hints) == (Code.FORBIDDEN, hints)
+
+
 RULE_ON_METHOD_OR_PATH: list[dict[str, Any]] = [{"path": "/a"}, {"methods": ["GET"]}, {"preflight": True}]
 
 

@@ -155,11 +155,15 @@ def _fits(
 
 
 def _near_misses(resource: Resource, method: bytes, path: bytes) -> tuple[str, ...]:
-    """For logs: another spelling of the path that a rule does match."""
+    """For logs: another spelling of the path, or another method, that a rule does match."""
     hints = []
     other = path[:-1] if path.endswith(b"/") else path + b"/"
     if other and resource.matcher.match(method, other, False) >= 0:
         hints.append("a rule matches " + ("without" if path.endswith(b"/") else "with") + " the final slash")
     if path.lower() != path and resource.matcher.match(method, path.lower(), False) >= 0:
         hints.append("a rule matches in lower case")
+    named = sorted({name for rule in resource.enforced for name in rule.methods or ()})
+    fitting = [name for name in named if resource.matcher.match(name.encode(), path, False) >= 0]
+    if fitting:
+        hints.append(f"a rule matches for {', '.join(fitting)}")
     return tuple(hints)
