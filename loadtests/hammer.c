@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 enum { CLASSES = 8, STATUSES = 600, SUBS = 128, BUCKETS = 36 * SUBS };
-enum { BUFFER = 65536, MOST_CONNECTIONS = 4096, MOST_UNDER_WAY = 4096, AT_ONCE = 256 };
+enum { BUFFER = 65536, MOST_CONNECTIONS = 16384, MOST_UNDER_WAY = 4096, AT_ONCE = 256 };
 static const uint64_t SECOND = 1000000000ull;
 
 struct request { const char *bytes; size_t length; int expected, class; };

@@ -61,10 +61,11 @@ cdef class Lane:
     cdef readonly Burst burst
     cdef public Routes routes
     cdef public double log_allows
-    cdef public bint full
+    cdef public bint full  # there is no room to wait
+    cdef public bint outside  # somebody stands back for room: who comes stands behind him
     cdef public bint closing
     cdef readonly uint64_t answered, allowed
-    cdef readonly uint64_t hits, misses  # of what was answered: of a known token, and of one that is remembered as refused
+    cdef readonly uint64_t hits, misses  # of what was answered: of a known token, and of one that is remembered as refused, or new
     cdef readonly bint noted
     cdef readonly set connections
     cdef double owed

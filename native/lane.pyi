@@ -24,6 +24,8 @@ class Lane:
     """The share of allows that get a line."""
     full: bool
     """No more requests may wait: the answer to a further one is that bearerd is overloaded."""
+    outside: bool
+    """Somebody stands back until there is room: who comes stands behind him."""
     closing: bool
     """Each answer is the last on its connection."""
     noted: bool
@@ -34,7 +36,7 @@ class Lane:
     hits: int
     """Answers of known tokens."""
     misses: int
-    """Answers of tokens that are remembered as refused."""
+    """Answers of tokens that are remembered as refused, and of those that were not known before."""
 
     def __new__(
         cls,

@@ -273,11 +273,12 @@ cdef class Lane:
     cdef int unless_full(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,
                          Py_ssize_t rule) except -1:
         """Python's, in its turn, if there is room to wait.  The more are told at once that there is none, the fewer are served."""
-        if self.full and not client.waits:
+        if (self.full or self.outside) and not client.waits:
             client.stood_back = not client.stood_back
             if client.stood_back:
                 return Verdict.AWAY
-            return self.refuse(client, route, p, head, asked, rule, route.refusal_count - FULL, NULL)
+            if self.full:
+                return self.refuse(client, route, p, head, asked, rule, route.refusal_count - FULL, NULL)
         return Verdict.UNKNOWN
 
     cdef int allow(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import resource
 import time
 from pathlib import Path
 from statistics import median
@@ -17,24 +18,28 @@ from strains.scene import AWAKE, ROUNDS, SECONDS, Row, Section, at_least, at_mos
 TIMES: Final = 5
 HITS: Final = 1_000  # different tokens
 NEW: Final = 30_000
-MANY: Final = 2_000  # connections: twice as many as may wait
+CROWDS: Final = (2_000, 9_000)  # connections: twice as many as may wait, and nine times
 ALLOWED, OVERLOADED = 200, 503
 INTRO: Final = f"""The peak: as fast as the answers come. In turns with it, {TIMES} times as many requests a second are due, whatever the answers do
 (what finds no connection free stays due). *Goodput*: right allows a second. What is due comes in smaller pieces than what is asked
 as fast as the answers come, and costs more reads and writes; so a third window has just as many due as the peak. Once the flood ends, the next requests count as
-recovered when they are answered as quickly as before. New tokens (ES256) come on {MANY:,} connections, twice as many as requests may
-wait (`limits.max_waiting`); the cache is small, so that every one is new."""
+recovered when they are answered as quickly as before. New tokens (ES256) come on {CROWDS[0]:,} connections, twice as many as requests may
+wait (`limits.max_waiting`), and on {CROWDS[1]:,}; the cache is small, so that every one is new."""
 
 
 def section(place: Place) -> Section:
     """Hits, then new tokens."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     made = Section("Overload", INTRO)
     service = bearerd.serve(place)
     hits = questions(place, "hits", place.issuer.tokens(HITS, "EdDSA"))
     _strained(made, place, service, hits, "hits", connections=256, peak_on=256, pipeline=32)
     small = bearerd.serve(place, "bearerd-small", limits=bearerd.SMALL)
     new = questions(place, "new", place.issuer.tokens(NEW // 10, "ES256"), status=0)
-    _strained(made, place, small, new, "new tokens", connections=MANY, peak_on=64, pipeline=1)
+    for many in CROWDS:
+        _strained(
+            made, place, small, new, f"new tokens, {many:,} connections", connections=many, peak_on=64, pipeline=1
+        )
     return made
 
 

@@ -17,6 +17,7 @@ from bearerd._native.connection import Connection
 from bearerd.decision import Pending, Wait
 from bearerd.faces import answer
 from bearerd.lane import clerk as clerks
+from bearerd.lane import leftovers
 from bearerd.turns import WOKEN
 from bearerd.verify.verifier import TokenVerifier
 
@@ -173,8 +174,9 @@ async def test_a_resource_that_is_gone_before_its_token_was_looked_at_is_unknown
 @pytest.mark.parametrize("table", ["scoped", "ruled"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_whom_the_full_lane_turns_away_is_told_what_python_would_tell(
-    tmp_path: Path, dialect: str, table: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str, table: str
 ) -> None:
+    monkeypatch.setattr(leftovers, "AWAY_SECONDS", 0.0)
     async with House(made(tmp_path, limits={"max_waiting": 1}), tmp_path, lane=True) as house:
         line = lane_line(house)
         house.clerk.lane.full = True

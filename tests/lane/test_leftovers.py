@@ -26,7 +26,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.allowed = self.turns = 0
-        self.full = self.closing = False
+        self.full = self.closing = self.outside = False
 
     def turned(self) -> None:
         self.turns += 1
@@ -119,28 +119,20 @@ async def test_a_long_silence_is_not_saved_up(world: World) -> None:
     assert len(world.served) == 16
 
 
-async def test_who_finds_no_room_to_wait_is_told_so_in_a_share_of_the_time(world: World) -> None:
+async def test_who_finds_no_room_for_half_a_second_is_told_so_in_a_share_of_the_time(world: World) -> None:
     world.lane.full = True
     for number in range(40):
         world.away(world.connection(f"{number}"))
+    world.now += leftovers.AWAY_SECONDS - SLICE
+    await world.turn()
+    assert world.served == []
+    world.now += SLICE
+    await world.turn()
+    assert len(world.served) == 16  # what was saved up
     for _ in range(8):
         world.now += 2 * ONE  # a quarter of it is half of what one takes
         await world.turn()
-    assert world.served == [f"{number}" for number in range(4)]
-
-
-async def test_nobody_stands_back_for_long_to_be_told_that_there_is_no_room(world: World) -> None:
-    world.lane.full = True
-    for number in range(20):
-        world.away(world.connection(f"{number}"))
-    await world.turn()
-    assert world.served == []
-    world.now += leftovers.AWAY_SECONDS
-    world.left._away.spare = -60.0  # whatever is owed
-    await world.turn()
-    assert len(world.served) == 16
-    await world.turn()
-    assert len(world.served) == 20
+    assert world.served == [f"{number}" for number in range(16 + 4)]
 
 
 async def test_where_there_is_room_again_who_came_first_has_it(world: World) -> None:
@@ -158,6 +150,20 @@ async def test_where_there_is_room_again_who_came_first_has_it(world: World) -> 
     world.lane.closing = True  # whoever is left is told so before the end
     await world.turn()
     assert len(world.served) == 5 + 16
+
+
+async def test_whoever_comes_stands_behind_those_that_found_no_room_as_long_as_there_are_any(world: World) -> None:
+    world.lane.full = True
+    for number in range(20):
+        world.away(world.connection(f"{number}"))
+    assert world.lane.outside
+    await world.turn()
+    assert world.lane.outside
+    world.lane.full = False
+    await world.turn()
+    assert (len(world.served), world.lane.outside) == (16, True)
+    await world.turn()
+    assert (len(world.served), world.lane.outside) == (20, False)
 
 
 async def test_a_crowd_that_finds_room_again_has_a_slice_of_a_turn(world: World) -> None:

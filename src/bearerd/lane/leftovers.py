@@ -4,9 +4,9 @@ Some have sent more than is answered at once, and others come first.  Some *stan
 
 - What they ask costs as much as an allow that stands ready, or far more, and brings nobody anything, as the hundredth refusal
   of one token.  While known tokens come they have a share of the time; where none came in a turn of the loop, all of it.
-- There is no room for them to wait for their turn, and to be told so costs a tenth of what they wait for: where all were told
-  at once, the more came, the fewer would be served.  They have a share, too, and half a second is the longest; where there is
-  room again, who came first has it.
+- There is no room for them to wait for their turn, and to be told so costs a fifth of what they wait for: where all were told
+  at once, the more came, the fewer would be served.  Where there is room again, who came first has it, and whoever comes
+  meanwhile stands behind; after half a second they are told, in a share of the time.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ if TYPE_CHECKING:
 
 SLICE: Final = 0.002  # seconds of a turn, for each of these queues
 BACK_SHARE: Final = 0.08  # of the time, for those that stand back for known tokens
-AWAY_SHARE: Final = 0.015  # likewise for those that find no room: reading what they ask costs as much again
-AWAY_SECONDS: Final = 0.5  # after which they are told so, whatever it costs: gateways do not wait for ever
+AWAY_SHARE: Final = 0.02  # likewise to tell others that they find no room: reading what they ask costs as much again
+AWAY_SECONDS: Final = 0.5  # before nobody is told so: gateways wait for a while, but not for ever
 
 
 class _Share:
-    """A queue that has a share of the time; what it took too much is paid back first."""
+    """Of the time; what was too much is paid back first."""
 
     def __init__(self, share: float) -> None:
-        self.queue: deque[Connection] = deque()
         self.spare = 0.0  # seconds
         self._share = share
 
@@ -49,15 +48,16 @@ class Leftovers:
         self._lane = lane
         self._failed = failed
         self._queue: deque[Connection] = deque()
-        self._back = _Share(BACK_SHARE)
-        self._away = _Share(AWAY_SHARE)
+        self._back: deque[Connection] = deque()
+        self._away: deque[Connection] = deque()
+        self._for_back, self._for_away = _Share(BACK_SHARE), _Share(AWAY_SHARE)
         self._ended, self._allowed = clock.boot(), 0  # of the last turn: when, and how many had been allowed by then
         self._next: asyncio.Handle | None = None  # the turn that is due
 
     @property
     def waiting(self) -> int:
         """How many connections wait for their turn."""
-        return len(self._queue) + len(self._back.queue) + len(self._away.queue)
+        return len(self._queue) + len(self._back) + len(self._away)
 
     def later(self, connection: Connection) -> None:
         """It has more to be answered; others come first."""
@@ -66,7 +66,8 @@ class Leftovers:
 
     def stand_back(self, connection: Connection, *, away: bool) -> None:
         """Others come first, and again.  ``away``: those that wait, of whom there are too many; else known tokens."""
-        (self._away if away else self._back).queue.append(connection)
+        (self._away if away else self._back).append(connection)
+        self._lane.outside |= away
         self.watch()
 
     def watch(self) -> None:
@@ -87,23 +88,28 @@ class Leftovers:
         self._lane.turned()
         self._grant()
         try:
-            self._serve(self._away.queue, SLICE, self._away_no_more)
-            for each in (self._back, self._away):
-                each.spare -= self._serve(each.queue, each.spare)
+            self._serve(self._away, SLICE, self._has_room)
+            self._for_away.spare -= self._serve(self._away, self._for_away.spare, self._is_late)
+            self._for_back.spare -= self._serve(self._back, self._for_back.spare)
             self._serve(self._queue, SLICE)
         finally:
+            self._lane.outside = bool(self._away)
             self._ended, self._allowed = clock.boot(), self._lane.allowed
             if self.waiting:
                 self.watch()
 
     def _grant(self) -> None:
         passed = clock.boot() - self._ended
-        self._back.grant(passed, free=self._lane.allowed == self._allowed)
-        self._away.grant(passed, free=self._lane.closing)
+        self._for_back.grant(passed, free=self._lane.allowed == self._allowed)
+        self._for_away.grant(passed, free=False)
 
-    def _away_no_more(self) -> bool:
-        """Whether there is room again, or the first has stood back for long."""
-        return not self._lane.full or clock.boot() - self._away.queue[0].since >= AWAY_SECONDS
+    def _has_room(self) -> bool:
+        """Whether who came first may wait for his turn; before the end he is told that he may not."""
+        return not self._lane.full or self._lane.closing
+
+    def _is_late(self) -> bool:
+        """Whether who came first has stood back for long."""
+        return clock.boot() - self._away[0].since >= AWAY_SECONDS
 
     def _serve(self, queue: deque[Connection], seconds: float, goes_on: Callable[[], bool] = lambda: True) -> float:
         """Those in a queue, for so long; returns how long that was."""
