@@ -42,7 +42,7 @@ cdef class Connection:
     def __init__(self, Lane lane not None, desk, str dialect not None=""):
         """``dialect``: what its listener fixes for ``/auth``; empty: nothing is asked there."""
         self.lane, self.desk, self.dialect = lane, desk, dialect
-        self.client.host = self.client.target = -1
+        self.client.host = self.client.target = self.client.route = -1
         if dialect == "nginx":
             self.client.host, self.client.target = ORIGINAL_HOST, ORIGINAL_URI
         elif dialect == "forwarded":
@@ -112,8 +112,8 @@ cdef class Connection:
         """(its route's number, its rule's place, the token) of what is waited for, where no more decides; else None."""
         cdef const unsigned char* token
         cdef size_t size = 0
-        token = NULL if self.client.route < 0 else credential_of(start(self.held), self.waiting(), &size)
-        if token == NULL or not is_spelled(token, size):
+        token = credential_of(start(self.held), self.waiting(), &size)
+        if self.client.route < 0 or token == NULL or not is_spelled(token, size):
             return None
         return self.client.route, self.client.rule, PyBytes_FromStringAndSize(<const char*>token, <Py_ssize_t>size)
 
@@ -320,8 +320,8 @@ cdef class Connection:
     cdef const Head* waiting(self) except NULL:
         """The head that is waited for, once more; not what has come behind it, of which a last request knows nothing."""
         cdef size_t searched = 0
-        cdef size_t held = min(self.owed, <size_t>PyBytes_GET_SIZE(self.held))  # less, where nobody waits
-        if recognise(start(self.held), held, &searched, &self.lane.limits, &scratch) != Recognised.COMPLETE:
+        cdef size_t owed = self.owed if self.state == State.WAITING else 0
+        if recognise(start(self.held), owed, &searched, &self.lane.limits, &scratch) != Recognised.COMPLETE:
             raise RuntimeError("a head is not what it was")
         return &scratch
 

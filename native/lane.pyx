@@ -286,6 +286,8 @@ cdef class Lane:
         cdef double seconds
         cdef Note* note
         cdef bint logged, audited
+        if client.first and self.owed + self.log_allows >= 1.0:
+            return Verdict.UNKNOWN  # a line is told of it by who has it in hand: of a note, once the token is gone from the cache, half
         if route.audits_all and not self.ring.makes_room():
             return self.known(client)  # whoever decides it there waits for room, or says that there is none
         put(&self.out, text, size)
@@ -310,7 +312,6 @@ cdef class Lane:
                 self.ring.draw_id(note.request_id)
                 note.seconds = seconds
                 note.refusal = -1
-                note.first = client.first
         return Verdict.ANSWERED
 
     cdef int refuse(self, Client* client, Route route, const unsigned char* p, const Head* head, const Asked* asked,

@@ -31,7 +31,6 @@ cdef struct Note:
     int16_t refusal  # place among the route's refusals; -1: allowed
     uint8_t logged  # a line is to be written
     uint8_t audited  # an audit record is, too
-    uint8_t first  # of an allow: its token was not known before
     uint8_t kept  # and is not to be lost: nothing is written over this note before it is drained
     uint8_t method_size
     uint8_t peer_size

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Self, TypeAlias, final
 
 Noted: TypeAlias = tuple[
-    float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes, bool, bool, bool
+    float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes, bool, bool
 ]
 """Wall time, seconds, generation of the configuration, route, rule's place (-1: none), refusal's place (-1: allowed), method, peer, traceparent, request id,
-token's name in logs, its keyed digest, its length, and of an MCP server's what is asked: version, method and, if there is one, the item's name, each with a NUL behind it, whether an allow is the first of its token, whether a line is to be written, and
+token's name in logs, its keyed digest, its length, and of an MCP server's what is asked: version, method and, if there is one, the item's name, each with a NUL behind it, whether a line is to be written, and
 whether an audit record."""
 
 __pyx_capi__: dict[str, object]  # the C entry points of ring.pxd

@@ -18,7 +18,7 @@ import os
 cdef const char* HEX = b"0123456789abcdef"
 
 
-Noted = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes, bool, bool, bool]
+Noted = tuple[float, float, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int, bytes, bool, bool]
 
 
 cdef void name(
@@ -122,8 +122,7 @@ cdef class Ring:
             PyBytes_FromStringAndSize(<const char*>note.request_id, 16),
             PyBytes_FromStringAndSize(<const char*>note.token_name, 32),
             PyBytes_FromStringAndSize(<const char*>note.digest, 16), note.length,
-            PyBytes_FromStringAndSize(<const char*>note.asked, note.asked_size), note.first != 0,
-            note.logged != 0, note.audited != 0,
+            PyBytes_FromStringAndSize(<const char*>note.asked, note.asked_size), note.logged != 0, note.audited != 0,
         )
 
     @property

@@ -35,7 +35,11 @@ class Limits(BaseModel):
         "who has rested longest, ten seconds at least, goes; until then further ones wait in the kernel",
         least=16,
     )
-    max_waiting: int = _limit(1_000, "requests per worker", "more that wait for a key, or for their turn: overloaded")
+    max_waiting: int = _limit(
+        1_000,
+        "requests per worker",
+        "more that wait for a key, or for half a second that they may wait for their turn: overloaded",
+    )
     max_body_bytes: int = _limit(
         64 * 1024,
         "bytes",

@@ -14,6 +14,7 @@ from support.line import STRANGER, Line
 from support.wire import request
 
 from bearerd._native import clock
+from bearerd.lane import leftovers
 from bearerd.lane.clerk import Clerk
 
 if TYPE_CHECKING:
@@ -202,7 +203,10 @@ async def test_a_request_whose_resource_goes_while_it_waits_is_answered(tmp_path
             gate.open.set()
 
 
-async def test_a_known_token_whose_issuer_has_new_keys_is_not_told_that_the_queue_is_full(tmp_path: Path) -> None:
+async def test_a_known_token_whose_issuer_has_new_keys_is_not_told_that_the_queue_is_full(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(leftovers, "AWAY_SECONDS", 0.0)
     async with lane(config(tmp_path, resource={"api": RESOURCE}), tmp_path) as (house, clerk):
         connection, transport = connected(clerk)
         known, new = token(), token(sub="new")

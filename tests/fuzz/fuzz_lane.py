@@ -30,7 +30,7 @@ ROUND = 400  # questions to one pair of houses
 
 async def asked(random: Random, folder: Path, until: float) -> int:
     """Questions to one pair of houses; how many."""
-    async with Pair(folder) as pair:
+    async with Pair(folder, anew=random.random() < 0.3) as pair:
         for number in range(ROUND):
             if time.monotonic() > until:
                 return number

@@ -19,8 +19,11 @@ from bearerd.store.entries import Kind
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("table", TABLES)
-async def test_every_token_is_answered_alike_the_first_time_and_again(tmp_path: Path, table: str, dialect: str) -> None:
-    async with Pair(tmp_path) as pair:
+@pytest.mark.parametrize("anew", [False, True])
+async def test_every_token_is_answered_alike_the_first_time_and_again(
+    tmp_path: Path, table: str, dialect: str, anew: bool
+) -> None:
+    async with Pair(tmp_path, anew=anew) as pair:
         revoke(pair)
         for credential in (None, *TOKENS.values()):
             for _ in range(2):  # decided, and then prepared or remembered
@@ -30,8 +33,9 @@ async def test_every_token_is_answered_alike_the_first_time_and_again(tmp_path: 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("table", ["ruled", "methods", "shadowed", "shade"])
-async def test_every_path_and_method_is_answered_alike(tmp_path: Path, table: str, dialect: str) -> None:
-    async with Pair(tmp_path) as pair:
+@pytest.mark.parametrize("anew", [False, True])
+async def test_every_path_and_method_is_answered_alike(tmp_path: Path, table: str, dialect: str, anew: bool) -> None:
+    async with Pair(tmp_path, anew=anew) as pair:
         for credential in (None, TOKENS["rich"], TOKENS["bad signature"]):
             for uri in URIS:
                 for _ in range(2):

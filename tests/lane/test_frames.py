@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.house import House
+from support.house import API, House
 from support.house import token as signed
 from support.lanes import DIALECTS, OTHER, made, question
 from support.line import lane_line, settle, told
 
+from bearerd.mcp.condition import Condition
 from bearerd.metrics import HITS, MISSES, gather
 from bearerd.policy import decide
 from bearerd.verify.verifier import TokenVerifier
@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from bearerd.config.model import Config
+
 FRAMED = ("bare", "scoped", "ruled", "methods", "headers", "available", "login")
 READ = ("kept", "shadowed", "shade")  # a time is said, or the request has a say
 
 
+def quiet(tmp_path: Path, share: float = 0.0, **tables: Any) -> Config:
+    """``share``: of the allows, that get a line."""
+    return made(tmp_path, server={"profile": "development", "log_allows": share}, **tables)
+
+
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with House(made(tmp_path), tmp_path, lane=True) as house:
+    async with House(quiet(tmp_path), tmp_path, lane=True) as house:
         yield house
 
 
@@ -119,18 +126,31 @@ async def test_it_is_no_known_token(house: House) -> None:
     assert counts(house) == (1, 21)
 
 
-async def test_its_line_says_that_it_was_not_known(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def told_lines(house: House, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is written from now on."""
     lines: list[dict[str, Any]] = []
     monkeypatch.setattr(house.service.recorder, "write", lambda record: lines.append(record.line(str)))
-    good = question("nginx", "ruled", new(sub="bob"))
-    await asked(house, good)
-    await asked(house, good)
-    house.clerk._write()
-    first, again = lines
-    assert (first["cache"], again["cache"]) == ("miss", "hit")
-    assert {name for name in first if first[name] != again[name]} <= {"cache", "duration_us", "request_id", "ts"}
-    assert first["resource"] == "ruled"
-    assert "bob" in json.dumps(first)
+    return lines
+
+
+async def test_a_line_is_whole_whatever_becomes_of_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"token_cache_entries": 1, "refusal_logs_per_second": 1_000_000, "decision_ring": 1000}
+    async with House(quiet(tmp_path, 1.0, limits=limits), tmp_path, lane=True) as house:
+        lines = told_lines(house, monkeypatch)
+        await asked(house, *(question("nginx", "ruled", new(sub=f"s{number}")) for number in range(3)))
+        house.clerk._write(last=True)
+    assert [(one["sub"], one["cache"]) for one in lines] == [(f"s{number}", "miss") for number in range(3)]
+
+
+async def test_a_share_of_them_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with House(quiet(tmp_path, 0.25), tmp_path, lane=True) as house:
+        lines = told_lines(house, monkeypatch)
+        for number in range(80):
+            good = question("nginx", "bare", new(sub=f"s{number}"))
+            await asked(house, good, good)
+        house.clerk._write(last=True)
+    assert len(lines) in (38, 39, 40)
+    assert all(one["sub"] for one in lines)
 
 
 async def test_answers_stay_in_order_and_each_is_its_own(house: House) -> None:
@@ -158,14 +178,32 @@ async def test_after_a_fault_nothing_is_tried_again(house: House, monkeypatch: p
     assert (await asked(house, question("nginx", "bare", new()))).startswith(b"HTTP/1.1 200 ")
 
 
+async def test_a_fault_of_the_time_is_told_to_each(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(house.service.time, "now", broken)
+        sent = await asked(house, question("nginx", "bare", new()), question("nginx", "bare", new()))
+    assert sent.count(b"HTTP/1.1 503 ") == 2
+
+
 async def test_a_fault_in_the_policy_itself_is_no_allow(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decide, "_judge", broken)
     assert (await asked(house, question("nginx", "bare", new()))).startswith(b"HTTP/1.1 503 ")
 
 
+async def test_a_rule_that_asks_for_more_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"identifier": API, "gateway": "nginx", "rule": [{"path": "/**", "when": "request.path != '/b'"}]}
+    asks: list[str] = []
+    fault = Condition.fault
+    monkeypatch.setattr(Condition, "fault", lambda self, known: (asks.append(""), fault(self, known))[1])
+    async with House(quiet(tmp_path, resource={"when": table}), tmp_path, lane=True) as house:
+        assert (await asked(house, question("nginx", "when", new()))).startswith(b"HTTP/1.1 200 ")
+        assert len(asks) == 1
+        assert (await asked(house, question("nginx", "when", new(), "GET", "/b"))).startswith(b"HTTP/1.1 403 ")
+
+
 async def test_a_frame_is_of_the_configuration_in_use(house: House, tmp_path: Path) -> None:
     assert b"X-Tier" in await asked(house, question("nginx", "headers", new(tier="gold")))
-    plain = made(tmp_path, resource={"headers": {"identifier": "https://api.example", "gateway": "nginx"}})
+    plain = quiet(tmp_path, resource={"headers": {"identifier": "https://api.example", "gateway": "nginx"}})
     await house.service.reload(plain)
     sent = await asked(house, question("nginx", "headers", new(tier="gold")))
     assert sent.startswith(b"HTTP/1.1 200 ")

@@ -103,7 +103,8 @@ async def test_every_field_is_answered_alike(tmp_path: Path, dialect: str) -> No
 
 
 @pytest.mark.parametrize("listener", ["nginx", "forwarded"])
-async def test_of_resources_that_share_a_host_the_path_chooses_alike(tmp_path: Path, listener: str) -> None:
+@pytest.mark.parametrize("anew", [False, True])
+async def test_of_resources_that_share_a_host_the_path_chooses_alike(tmp_path: Path, listener: str, anew: bool) -> None:
     paths = (
         "/v1",
         "/v1/",
@@ -119,7 +120,7 @@ async def test_of_resources_that_share_a_host_the_path_chooses_alike(tmp_path: P
         "*",
         "",
     )
-    async with Pair(tmp_path, made(tmp_path, resource=SHARED)) as pair:
+    async with Pair(tmp_path, made(tmp_path, resource=SHARED), anew=anew) as pair:
         for credential in (None, TOKENS["good"], TOKENS["rich"], TOKENS["bad signature"]):
             for uri in paths:
                 for more in ((), (("X-Original-URI", "/v2/x"),), (("X-Original-Host", "one.test"),)):

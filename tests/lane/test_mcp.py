@@ -75,9 +75,10 @@ ASKED: list[list[tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize("dialect", ["nginx", "forwarded", "envoy"])
-async def test_everything_that_is_asked_of_a_server_is_answered_alike(tmp_path: Path, dialect: str) -> None:
+@pytest.mark.parametrize("anew", [False, True])
+async def test_everything_that_is_asked_of_a_server_is_answered_alike(tmp_path: Path, dialect: str, anew: bool) -> None:
     reviewed = {"reviewed": {"tools": {"get_x": False}, "digests": {}, "id": "1"}}
-    async with Pair(tmp_path, made(tmp_path, resource=TABLES, reviewed=reviewed)) as pair:
+    async with Pair(tmp_path, made(tmp_path, resource=TABLES, reviewed=reviewed), anew=anew) as pair:
         for table in (
             ["mcp"] if dialect == "forwarded" else ["mcp", "free", "body" if dialect == "envoy" else "reviewed"]
         ):

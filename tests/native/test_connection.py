@@ -332,13 +332,27 @@ async def test_what_is_prepared_while_it_waits_settles_it_and_is_no_hit(bay: Bay
     line = bay.open()
     line.feed(PASSES + ask() + PASSES)
     connection, allowed = connection_of(line), bay.lane.allowed
-    bay.lane.log_allows = 1.0
     assert (connection.owes(), connection.shown()) == (True, (0, -1, b"stranger"))
     known_now(bay, connection, b"HTTP/1.1 200 OK\r\nServer: first\r\n")
     assert connection.settle()
     assert answers(line) == [b"Server: first", b"Server: bay", b"Server: first"]
     assert (bay.lane.allowed - allowed, bay.lane.hits, bay.lane.misses) == (2, 2, 1)
-    assert [noted[-3] for noted in bay.lane.drained()] == [True, False, False]
+
+
+async def test_where_its_line_is_due_the_request_is_asked_for(bay: Bay) -> None:
+    bay.lane.log_allows = 0.5
+    settled = []
+    for _ in range(4):
+        bay.cache.clear()
+        line = bay.open()
+        line.feed(PASSES)
+        connection = connection_of(line)
+        assert connection.owes()
+        known_now(bay, connection)
+        settled.append(connection.settle())
+        connection.reply(OK, b"")  # of whoever writes it
+    assert settled == [True, False, False, False]  # the next known token has the lane's
+    assert bay.lane.drained() == []
 
 
 async def test_where_nothing_was_prepared_there_is_more_to_it(bay: Bay) -> None:

@@ -139,10 +139,17 @@ def question(
 
 
 class Pair:
-    """``async with Pair(tmp_path) as pair``: ``pair.ask(data)`` fails where lane and aiohttp differ in anything."""
+    """``async with Pair(tmp_path) as pair``: ``pair.ask(data)`` fails where lane and aiohttp differ in anything.
 
-    def __init__(self, tmp_path: Path, made_so: Config | None = None, **service: Any) -> None:
+    ``anew``: each time no token is known, and allows get no line, so that the lane need not read their requests.
+    """
+
+    def __init__(self, tmp_path: Path, made_so: Config | None = None, *, anew: bool = False, **service: Any) -> None:
         set_so = made_so or made(tmp_path)
+        if anew:
+            server = set_so.server.model_copy(update={"log_allows": 0.0})
+            set_so = set_so.model_copy(update={"server": server})
+        self.anew = anew
         self.laned, self.plain = House(set_so, tmp_path, lane=True, **service), House(set_so, tmp_path, **service)
         self.houses = self.laned, self.plain
         self._lines: dict[House, list[dict[str, Any]]] = {}
@@ -181,6 +188,8 @@ class Pair:
     async def ask(self, data: bytes | Iterable[bytes], peer: str = HERE, listener: str = "") -> bytes:
         """What both answer to these bytes (or pieces) on a new connection.  ``listener``: the dialect that it fixes."""
         pieces = [data] if isinstance(data, bytes) else list(data)
+        if self.anew:
+            self.each(lambda house: house.service.cache.clear())
         lines = [
             await conversation(self.laned, lane_line(self.laned, peer, listener), pieces),
             await conversation(self.plain, plain_line(self.plain, peer, listener), self._cut(pieces, listener)),

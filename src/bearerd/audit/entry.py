@@ -98,7 +98,7 @@ class Entries:
 
         ``verified``: finds what is known of a token.
         """
-        at, _, _, _, _, _, method, peer, trace, request_id, _, digest, length, *_ = noted
+        at, _, _, _, _, _, method, peer, trace, request_id, _, digest, length, _, _, _ = noted
         if at != self._moment[0]:
             self._moment = at, stamp(at).encode()
         who = self._peers.get(peer)

@@ -135,7 +135,7 @@ class Clerk:
         self.lane.log_allows = server.log_allows
         if len(self._plans) >= PLANS:
             self._write(last=True)  # notes of a configuration that is about to be forgotten
-        self._frames = Frames(current.policy, made)
+        self._frames = Frames(current.policy, made, audit)
         self._plans = {**dict(list(self._plans.items())[1 - PLANS :]), made.generation: (current.policy, made)}
         self._said.clear()
         version = "" if audit is None else audit.entries.policy
@@ -185,7 +185,7 @@ class Clerk:
         if not connection.owes():
             return None
         trail, shown = None, connection.shown()
-        if shown is not None:
+        if shown is not None and self._frames.may(*shown[:2]):
             looked = self._looked(connection, *shown)
             if not isinstance(looked, Trail):
                 return looked
@@ -203,10 +203,10 @@ class Clerk:
 
         Else the trail for whoever reads the request: nothing is verified, or tried, a second time.
         """
-        since, now, current = time.perf_counter(), self._service.time.now(), self._service.current
-        found = fault = None
+        since = found = fault = None
         ready = False
         try:
+            since, now, current = time.perf_counter(), self._service.time.now(), self._service.current
             found = current.verifier.verify_now(token, now)
             if isinstance(found, Verified):
                 ready = self._frames.prepare(connection, number, place, found, now, current)

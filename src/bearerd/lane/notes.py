@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verified]) -> Record:
     """One note in full.  ``policy`` and ``routes`` are those that it was made under."""
-    at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length, said, first, *_ = (
-        noted
-    )
+    at, seconds, _, number, place, refused, method, peer, trace, request_id, name, digest, length, said, _, _ = noted
     route = routes.all[number]
     resource = policy.resources[route.resource]
     rule = resource.enforced[place] if place >= 0 else None
@@ -55,15 +53,10 @@ def record(noted: Noted, policy: Policy, routes: Routes, cache: TokenCache[Verif
         token_id=verified.token_id if verified is not None else name.hex() if any(name) else None,
         traceparent=trace.decode() or None,
         verified=verified,
-        cache=_cache(known=refused < 0 and not first, shown=length > 0),
+        cache="hit" if refused < 0 else "miss" if length else None,
         steps=told,
         operation=_operation(said),
     )
-
-
-def _cache(*, known: bool, shown: bool) -> str | None:
-    """What looking for the token found."""
-    return "hit" if known else "miss" if shown else None
 
 
 def _operation(said: bytes) -> Operation | None:
