@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SLICE: Final = 0.002  # seconds of a turn, for each of these queues
 BACK_SHARE: Final = 0.08  # of the time, for those that stand back for known tokens
-AWAY_SHARE: Final = 0.02  # likewise to tell others that they find no room: reading what they ask costs as much again
+AWAY_SHARE: Final = 0.01  # likewise to tell others that they find no room: reading what they ask costs as much again
 AWAY_SECONDS: Final = 0.5  # before nobody is told so: gateways wait for a while, but not for ever
 
 
