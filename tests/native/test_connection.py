@@ -414,6 +414,17 @@ async def test_where_nobody_waits_there_is_nothing_to_be_told(bay: Bay, how: str
             tell()
 
 
+async def test_who_comes_while_another_stands_back_for_room_stands_behind_him(bay: Bay) -> None:
+    bay.lane.outside = True
+    line, known = bay.open(), bay.open()
+    line.feed(PASSES)
+    known.feed(ask())
+    assert answers(known) == [b"Server: bay"]
+    assert (bytes(line.sent), bay.away, bay.waiting) == (b"", [connection_of(line)], [])
+    bay.serve()  # it is his turn, and there is room
+    assert (bytes(line.sent), bay.waiting) == (b"", [connection_of(line)])
+
+
 async def test_whoever_has_waited_is_not_turned_away_because_others_wait(bay: Bay) -> None:
     line, late = bay.open(), bay.open()
     line.feed(PASSES)
