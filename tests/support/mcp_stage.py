@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from stage import GATEWAYS, Stage, environment
-from support.oidc import BUILD, program, started
+from stage import GATEWAYS, Stage
+from support.oidc import BUILD, npm_ci, started
 
 NODE = Path(__file__).parents[1] / "mcp" / "node"
 SECRET = "what the MCP server calls bearerd with"
@@ -162,20 +162,8 @@ def installed() -> Path:
         if not (folder / "installed").exists():
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(NODE, folder)
-            _npm_ci(folder)
+            npm_ci(folder)
             (folder / "installed").touch()
         for path in files:
             shutil.copy(path, folder / path.name)
     return folder
-
-
-def _npm_ci(folder: Path) -> None:
-    command = [program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=300, env=environment()
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm ci does not end: there is no npm registry here")
-    if done.returncode:
-        pytest.skip(f"npm ci failed, so there is no npm registry here: {done.stderr.strip()[-300:]}")
