@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -16,7 +15,7 @@ from peers import bearerd
 from peers.bearerd import question
 from place import Place
 
-from strains.scene import ROUNDS, Fired, Row, Section, at_most, questions, resident, window, worker_of
+from strains.scene import ROUNDS, Fired, Row, Section, at_most, open_many, questions, resident, window, worker_of
 
 MOST: Final = 10_000  # limits.max_connections
 ROOM: Final = 64  # for those who ask
@@ -28,7 +27,7 @@ that have rested for ten seconds. Memory is the worker's own, without the kernel
 
 def section(place: Place) -> Section:
     """Measure all of it."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    open_many()
     made, service = Section(f"{MOST:,} idle connections", INTRO), bearerd.serve(place)
     worker, hits = worker_of(service.pid), questions(place, "hits", [place.token()])
     window(place, service.port, worker, hits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import resource
 import time
 from pathlib import Path
 from statistics import median
@@ -13,7 +12,19 @@ from hammer import Counted, begin, ended
 from peers import bearerd
 from place import Place
 
-from strains.scene import AWAKE, ROUNDS, SECONDS, Row, Section, at_least, at_most, questions, window, worker_of
+from strains.scene import (
+    AWAKE,
+    ROUNDS,
+    SECONDS,
+    Row,
+    Section,
+    at_least,
+    at_most,
+    open_many,
+    questions,
+    window,
+    worker_of,
+)
 
 TIMES: Final = 5
 HITS: Final = 1_000  # different tokens
@@ -29,7 +40,7 @@ wait (`limits.max_waiting`), and on {CROWDS[1]:,}; the cache is small, so that e
 
 def section(place: Place) -> Section:
     """Hits, then new tokens."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    open_many()
     made = Section("Overload", INTRO)
     service = bearerd.serve(place)
     hits = questions(place, "hits", place.issuer.tokens(HITS, "EdDSA"))

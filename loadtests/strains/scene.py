@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -67,6 +68,12 @@ class Fired:
     def each(self) -> float:
         """Microseconds of the worker for an answer."""
         return self.cpu / max(1, self.counted.answered) * 1e6
+
+
+def open_many() -> None:
+    """From now on this process, and whom it starts, may have as many connections as the machine lets anybody."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def worker_of(root: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bearerd.config.model import Config
 
 FRAMED = ("bare", "scoped", "ruled", "methods", "headers", "available", "login")
+NUMBERS = itertools.count()
 READ = ("kept", "shadowed", "shade")  # a time is said, or the request has a say
 
 
@@ -38,11 +40,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 def new(**claims: Any) -> str:
     """A token that nobody has seen, of the issuer whose key is at hand."""
-    new.count += 1  # type: ignore[attr-defined]
-    return signed(1, {"kid": "k2"}, iss=OTHER, **({"jti": f"new {new.count}"} | claims))  # type: ignore[attr-defined]
-
-
-new.count = 0  # type: ignore[attr-defined]
+    return signed(1, {"kid": "k2"}, iss=OTHER, **({"jti": f"new {next(NUMBERS)}"} | claims))
 
 
 def broken(*_: object, **__: object) -> Any:
